@@ -1,0 +1,137 @@
+/**
+ * A global transaction and the moves it can make.
+ *
+ *   open ──▶ committing ──▶ committed
+ *     └────▶ aborting ────▶ aborted
+ */
+import type { BranchState, Decision, Drive, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
+
+export interface Branch {
+  readonly branchId: string;
+  readonly component: string;
+  /** JSON text, handed on as it came. */
+  readonly payload: string;
+  readonly state: BranchState;
+  /** Calls of the current operation that used up an attempt. */
+  readonly attempts: number;
+  /** When the current operation became due, ms: what maxAgeMs counts from. */
+  readonly since: number | null;
+  /** Not to be called before, ms. */
+  readonly retryAt: number | null;
+  /** JSON text of what try or action answered. */
+  readonly reply: string | null;
+  /** Why the current operation is no longer called by itself. */
+  readonly gaveUp: string | null;
+}
+
+export interface Parked {
+  readonly at: number;
+  readonly branchId: string | null;
+  readonly op: Op | null;
+  readonly why: string;
+}
+
+export interface Transaction {
+  readonly gid: string;
+  readonly mode: Mode;
+  readonly drive: Drive;
+  readonly businessKey: string | null;
+  readonly status: Status;
+  readonly decision: Decision | null;
+  readonly reason: Reason | null;
+  readonly parked: Parked | null;
+  readonly branches: readonly Branch[];
+  readonly beganAt: number;
+  readonly decidedAt: number | null;
+  readonly endedAt: number | null;
+  readonly deadlineAt: number | null;
+}
+
+/** What a participant answered. `postponed`: it was not asked at all (its circuit breaker is open). */
+export type Outcome =
+  | { readonly kind: 'done'; readonly reply: string | null }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'pending'; readonly retryAfterMs: number | null }
+  | { readonly kind: 'postponed'; readonly retryAfterMs: number }
+  | { readonly kind: 'unknown'; readonly detail: string };
+
+export interface Answer {
+  readonly branchId: string;
+  readonly op: Op;
+  readonly outcome: Outcome;
+}
+
+export interface Call {
+  readonly branchId: string;
+  readonly op: Op;
+  /** 1 for the first. */
+  readonly attempt: number;
+}
+
+export interface Circumstances {
+  readonly now: number;
+  /** The transaction as it was last made durable. */
+  readonly saved: Transaction;
+  /** Branches with a call under way. */
+  readonly inFlight: ReadonlySet<string>;
+  policyOf(component: string): RetryPolicy;
+}
+
+export interface Step {
+  readonly tx: Transaction;
+  /** What must be durable before the calls leave and before anybody is told. */
+  readonly save: 'decided' | 'parked' | 'ended' | 'attempts' | null;
+  readonly calls: readonly Call[];
+  /** When to advance again if no answer comes first; null: only an answer or a request changes anything. */
+  readonly wakeAt: number | null;
+}
+
+/** What one mode adds to the machine. */
+export interface ModeRules {
+  /** The operation that the branch needs now, or null. */
+  opOf(tx: Transaction, branch: Branch): Op | null;
+  /** The decision that the branches of an open transaction call for, or null. */
+  verdict(tx: Transaction): { decision: Decision; reason: Reason | null } | null;
+}
+
+export const LEGAL_MOVES: Readonly<Record<Status, readonly Status[]>> = {
+  open: ['committing', 'aborting'],
+  committing: ['committed'],
+  aborting: ['aborted'],
+  committed: [],
+  aborted: [],
+};
+
+export function isEnded(tx: Transaction): boolean {
+  return tx.status === 'committed' || tx.status === 'aborted';
+}
+
+/** The decision and what follows from it for the branches: each starts its next operation afresh. */
+export function decide(tx: Transaction, decision: Decision, reason: Reason | null, now: number): Transaction {
+  return {
+    ...move(tx, decision === 'commit' ? 'committing' : 'aborting'),
+    decision,
+    reason,
+    decidedAt: now,
+    branches: tx.branches.map((branch) => restarted(branch, now)),
+  };
+}
+
+/** An operator lets a parked transaction go on: what was given up is tried again from the first attempt. */
+export function resume(tx: Transaction, now: number): Transaction {
+  return {
+    ...tx,
+    parked: null,
+    branches: tx.branches.map((branch) => (branch.gaveUp === null ? branch : restarted(branch, now))),
+  };
+}
+
+export function move(tx: Transaction, to: Status): Transaction {
+  if (!LEGAL_MOVES[tx.status].includes(to)) throw new Error(`${tx.gid}: ${tx.status} cannot become ${to}`);
+  return { ...tx, status: to };
+}
+
+/** The branch at the start of its next operation. */
+export function restarted(branch: Branch, now: number): Branch {
+  return { ...branch, attempts: 0, since: now, retryAt: null, gaveUp: null };
+}

@@ -1,0 +1,155 @@
+/** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
+
+export const MODES = ['tcc', 'saga', 'message'] as const;
+export type Mode = (typeof MODES)[number];
+
+export const OPS = ['try', 'confirm', 'cancel', 'action', 'compensate', 'check', 'deliver'] as const;
+export type Op = (typeof OPS)[number];
+
+export const STATUSES = ['open', 'committing', 'committed', 'aborting', 'aborted'] as const;
+export type Status = (typeof STATUSES)[number];
+
+export type Decision = 'commit' | 'abort';
+export type Drive = 'coordinator' | 'initiator';
+export type Wait = 'accepted' | 'decided' | 'settled';
+
+export const BRANCH_STATES = [
+  'waiting',
+  'started',
+  'done',
+  'refused',
+  'confirmed',
+  'cancelled',
+  'compensated',
+  'delivered',
+  'queued',
+  'forced',
+] as const;
+export type BranchState = (typeof BRANCH_STATES)[number];
+
+export const REASON_KINDS = ['refused', 'unknown', 'deadline', 'requested', 'operator'] as const;
+/** Why a transaction was aborted. */
+export interface Reason {
+  kind: (typeof REASON_KINDS)[number];
+  branchId?: string;
+  detail?: string;
+}
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** How often and how long a call is repeated; see docs/wire.md section 3. Durations in milliseconds. */
+export interface RetryPolicy {
+  /** Pause before the second attempt. */
+  baseMs: number;
+  /** What each further pause is multiplied by. */
+  factor: number;
+  /** No pause is longer than this, jitter aside. */
+  capMs: number;
+  /** Share of the pause that is spread at random to either side, 0 to 1. */
+  jitter: number;
+  /** Attempts of confirm, cancel, compensate and deliver before the transaction is parked. */
+  maxAttempts: number;
+  /** Age of an operation, pending answers included, after which it is given up. */
+  maxAgeMs: number;
+  /** Attempts of try and action before the transaction is aborted. */
+  tryAttempts: number;
+}
+
+export interface ComponentView {
+  name: string;
+  url: string | null;
+  endpoints: Partial<Record<Op, string>>;
+  timeoutMs: number;
+  concurrency: number;
+  retry: RetryPolicy;
+  version: string | null;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface BranchView {
+  branchId: string;
+  component: string;
+  state: BranchState;
+  attempts: number;
+  reply: Json;
+}
+
+export interface TransactionView {
+  gid: string;
+  mode: Mode;
+  businessKey: string | null;
+  status: Status;
+  decision: Decision | null;
+  reason: Reason | null;
+  parked: { at: string; branchId: string | null; op: Op | null; why: string } | null;
+  branches: BranchView[];
+  beganAt: string;
+  decidedAt: string | null;
+  endedAt: string | null;
+  deadlineAt: string | null;
+}
+
+export const EVENT_KINDS = ['begun', 'call', 'decided', 'parked', 'operator', 'ended'] as const;
+export interface EventView {
+  at: string;
+  node: string;
+  kind: (typeof EVENT_KINDS)[number];
+  branchId?: string;
+  op?: Op;
+  attempt?: number;
+  outcome?: 'done' | 'refused' | 'pending' | 'unknown';
+  durationMs?: number;
+  detail?: string;
+  /** How many equal events in a row this one stands for; absent for one. */
+  count?: number;
+}
+
+export interface TimelineView {
+  gid: string;
+  events: EventView[];
+}
+
+/** The body of a call to a participant; see docs/wire.md section 7. */
+export interface ParticipantCall {
+  gid: string;
+  branchId: string;
+  op: Op;
+  attempt: number;
+  mode: Mode;
+  component: string;
+  beganAt: string;
+  payload: Json;
+  reply: Json;
+}
+
+/** RFC 9457 problem, with the code of docs/errors.md. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  errors?: { path: string; message: string }[];
+}
+
+export const HEADERS = {
+  gid: 'tercet-gid',
+  branch: 'tercet-branch',
+  op: 'tercet-op',
+  attempt: 'tercet-attempt',
+  timeoutMs: 'tercet-timeout-ms',
+} as const;
+
+/** 1 to 128 characters; `.` and `..` are refused because they would vanish from a URL path. */
+export const IDENTIFIER = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/;
+
+export const LIMITS = {
+  bodyBytes: 1024 * 1024,
+  payloadBytes: 256 * 1024,
+  replyBytes: 64 * 1024,
+  repliesBytesPerTransaction: 1024 * 1024,
+  jsonDepth: 64,
+  branches: 1000,
+  waitMs: 60_000,
+} as const;
