@@ -1,0 +1,158 @@
+/** What the engine needs from outside. Each port has two implementations and one contract suite for both. */
+import type { Branch, Outcome, Transaction } from '../domain/transaction.js';
+import type { Decision, EventView, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
+
+/** One start of one node. `id` is never used again. */
+export interface Member {
+  readonly id: string;
+  readonly node: string;
+}
+
+/** A transaction as the log holds it, with what a write must match to count (G6). */
+export interface Held {
+  readonly tx: Transaction;
+  /** Member id. */
+  readonly owner: string;
+  /** Raised whenever the ownership changes hands or somebody outside decides. */
+  readonly epoch: number;
+  /** Raised by every write. */
+  readonly version: number;
+}
+
+/** One line of the timeline; `at` in ms. */
+export interface TimelineEvent extends Omit<EventView, 'at'> {
+  readonly at: number;
+}
+
+export interface ListFilter {
+  readonly status?: Status;
+  readonly mode?: Mode;
+  readonly component?: string;
+  readonly businessKey?: string;
+  readonly parked?: boolean;
+  /** Bounds of beganAt, ms, both inclusive. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit: number;
+  /** The cursor that an earlier page gave. */
+  readonly after?: string;
+}
+
+/** Nothing was written and nothing will be: the log cannot be reached, or refuses this member. */
+export class LogUnavailable extends Error {
+  override readonly name = 'LogUnavailable';
+}
+
+/** The write was sent and its answer was lost: it may be durable or not. Ask again with `get`. */
+export class LogOutcomeUnknown extends Error {
+  override readonly name = 'LogOutcomeUnknown';
+}
+
+/** The member was declared dead; others own what it owned. It must join again under a new id. */
+export class MemberDead extends Error {
+  override readonly name = 'MemberDead';
+}
+
+/**
+ * The durable memory. Every promise that resolves to a success resolves after COMMIT. Any method may reject
+ * with LogUnavailable; those that write also with LogOutcomeUnknown.
+ */
+export interface TransactionLog {
+  /**
+   * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1. A gid that is
+   * there changes nothing: the recorded one comes back. Rejects with MemberDead when the member is dead.
+   */
+  insert(member: Member, tx: Transaction, contentHash: string): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
+
+  /** The owner's write: counts only while owner, epoch and version match. Resolves to the new Held or 'lost'. */
+  save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'>;
+
+  /**
+   * A decision from outside, made only while the transaction is open; `member` becomes the owner with a
+   * higher epoch. `decided: false` gives back the transaction as it is; null: no such gid.
+   */
+  decide(
+    member: Member,
+    gid: string,
+    decision: Decision,
+    reason: Reason | null,
+    at: number,
+    events: readonly TimelineEvent[],
+  ): Promise<{ decided: boolean; held: Held } | null>;
+
+  /** Takes one unfinished transaction from whoever owns it; null: no such gid, or it has ended. */
+  take(member: Member, gid: string): Promise<Held | null>;
+
+  /**
+   * Records a branch of an open, initiator-driven transaction and raises its version, so that a decision
+   * that did not see the branch cannot be written. Null: no such gid. `held` is the state after the call.
+   */
+  register(gid: string, branch: Branch): Promise<{ result: 'registered' | 'exists' | 'conflict' | 'closed' | 'full'; held: Held } | null>;
+
+  get(gid: string): Promise<Held | null>;
+  /** Newest first by beganAt, then gid. */
+  list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }>;
+  /** Oldest first; null: no such gid. */
+  timeline(gid: string): Promise<TimelineEvent[] | null>;
+  contentHash(gid: string): Promise<string | null>;
+
+  /** Starts a lease of `leaseMs` for a new member. */
+  join(node: string, leaseMs: number): Promise<Member>;
+  /** Extends the lease; false: the member was declared dead. */
+  renew(member: Member, leaseMs: number): Promise<boolean>;
+  /** Gives back everything at once: others may take over without waiting for the lease to run out. */
+  leave(member: Member): Promise<void>;
+  /**
+   * Declares members dead whose lease ran out, and takes up to `limit` unfinished transactions of dead
+   * members, oldest first, skipping rows that another node is taking. Empty: nothing is left to take.
+   */
+  takeOver(member: Member, limit: number): Promise<Held[]>;
+  /** Unfinished, not parked transactions of this member, oldest first: what it must be driving. */
+  owned(member: Member, limit: number): Promise<Held[]>;
+}
+
+/** What the engine must know of a registered component. */
+export interface Component {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+  readonly retry: RetryPolicy;
+  /** Where an operation is called; absent where the component lacks it. */
+  readonly targets: Readonly<Partial<Record<Op, string>>>;
+}
+
+export interface ComponentDirectory {
+  /** As last seen: at most a second old. A deleted component is still found while it may be in use. */
+  get(name: string): Component | undefined;
+  /** As `get`, but asks the store when the name is not known here yet. Undefined: not registered. */
+  find(name: string): Promise<Component | undefined>;
+}
+
+export interface CallRequest {
+  readonly tx: Transaction;
+  readonly branch: Branch;
+  readonly op: Op;
+  readonly attempt: number;
+  readonly component: Component;
+}
+
+/** How a branch is called. Never rejects: whatever happens is an outcome. */
+export interface Participants {
+  call(request: CallRequest, signal: AbortSignal): Promise<Outcome>;
+}
+
+/** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */
+export interface Clock {
+  /** Wall time in ms since the epoch. */
+  now(): number;
+  /** Milliseconds that only ever grow, for leases and durations. */
+  monotonic(): number;
+  /** Runs once after `ms`; the returned function cancels it. */
+  after(ms: number, run: () => void): () => void;
+}
+
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

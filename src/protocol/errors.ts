@@ -1,0 +1,64 @@
+/**
+ * Every error that Tercet answers or throws, by code. docs/errors.md explains each; a test compares the two.
+ * A participant's answer is never one of these: answers are values (Outcome), errors are for whoever asks.
+ */
+import type { Problem } from './words.js';
+
+const REGISTRY = {
+  TERCET_REQUEST_INVALID: [400, 'The request is not valid'],
+  TERCET_REQUEST_MALFORMED: [400, 'The body is not JSON in UTF-8'],
+  TERCET_ROUTE_UNKNOWN: [404, 'There is nothing at this path'],
+  TERCET_TRANSACTION_UNKNOWN: [404, 'There is no such transaction'],
+  TERCET_BRANCH_UNKNOWN: [404, 'There is no such branch'],
+  TERCET_COMPONENT_UNKNOWN: [404, 'There is no such component'],
+  TERCET_GID_CONFLICT: [409, 'The gid was used with other content'],
+  TERCET_BRANCH_CONFLICT: [409, 'The branchId was used with other content'],
+  TERCET_TRANSACTION_DECIDED: [409, 'The transaction is decided'],
+  TERCET_TRANSACTION_STATE: [409, 'The state of the transaction does not allow it'],
+  TERCET_COMPONENT_IN_USE: [409, 'Unfinished transactions use the component'],
+  TERCET_REQUEST_TOO_LARGE: [413, 'The request is too large'],
+  TERCET_REQUEST_NOT_JSON: [415, 'The body must be application/json'],
+  TERCET_COMPONENT_NOT_REGISTERED: [422, 'The request names a component that is not registered'],
+  TERCET_COMPONENT_LACKS_OPERATION: [422, 'The component lacks an operation that the mode needs'],
+  TERCET_TARGET_FORBIDDEN: [422, 'The target is not on the allow-list'],
+  TERCET_MODE_UNSUPPORTED: [422, 'This coordinator does not run that mode yet'],
+  TERCET_INTERNAL: [500, 'Tercet has a defect'],
+  TERCET_NOT_READY: [503, 'The coordinator is not ready'],
+  TERCET_OUTCOME_UNKNOWN: [504, 'The outcome is not known'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ErrorCode = keyof typeof REGISTRY;
+export const ERROR_CODES = Object.keys(REGISTRY) as ErrorCode[];
+
+export interface FieldError {
+  path: string;
+  message: string;
+}
+
+/** An error with a code of docs/errors.md. `detail` says what happened, why, and what to do next. */
+export class TercetError extends Error {
+  override readonly name = 'TercetError';
+  readonly status: number;
+
+  constructor(
+    readonly code: ErrorCode,
+    readonly detail: string,
+    readonly errors?: FieldError[],
+    options?: ErrorOptions,
+  ) {
+    super(`${code}: ${detail}`, options);
+    this.status = REGISTRY[code][0];
+  }
+
+  /** The error as the body of an answer. */
+  toProblem(): Problem {
+    return {
+      type: `urn:tercet:${this.code}`,
+      title: REGISTRY[this.code][1],
+      status: this.status,
+      detail: this.detail,
+      code: this.code,
+      ...(this.errors ? { errors: this.errors } : {}),
+    };
+  }
+}
