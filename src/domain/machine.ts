@@ -11,6 +11,7 @@
  * M4. Pending and postponed answers use up no attempt; age counts whatever the answers were.
  * M5. A branch that is given up after the decision parks the transaction; the others go on to their end.
  */
+import { LIMITS } from '../protocol/words.js';
 import type { BranchState, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
 import { drawFrom, retryDelay } from './retry.js';
 import { tcc } from './tcc.js';
@@ -69,8 +70,20 @@ function fold(tx: Transaction, answer: Answer, rules: ModeRules, at: Circumstanc
   // An answer to a try that comes after the decision changes nothing: the decision already covers the branch.
   if (!branch || rules.opOf(tx, branch) !== answer.op) return tx;
   const branches = tx.branches.slice();
-  branches[index] = answered(branch, answer, tx.gid, at);
+  const after = answered(branch, answer, tx.gid, at);
+  branches[index] = after;
+  if (repliesTooLong(branches)) branches[index] = { ...after, reply: null };
   return { ...tx, branches };
+}
+
+/** Whether the replies of all branches, as UTF-8, pass the limit: the one that does so is kept as null. */
+function repliesTooLong(branches: readonly Branch[]): boolean {
+  const chars = branches.reduce((sum, { reply }) => sum + (reply?.length ?? 0), 0);
+  // A character takes at most three bytes, so that most transactions need no counting.
+  if (chars * 3 <= LIMITS.repliesBytesPerTransaction) return false;
+  const encoder = new TextEncoder();
+  const bytes = branches.reduce((sum, { reply }) => sum + (reply === null ? 0 : encoder.encode(reply).length), 0);
+  return bytes > LIMITS.repliesBytesPerTransaction;
 }
 
 function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circumstances): Branch {
@@ -108,7 +121,11 @@ function failed(branch: Branch, op: Op, detail: string, policy: RetryPolicy, gid
 }
 
 function pause(branch: Branch, op: Op, policy: RetryPolicy, gid: string): number {
-  return retryDelay(policy, Math.max(1, branch.attempts), drawFrom(`${gid}/${branch.branchId}/${op}/${branch.attempts}`));
+  return retryDelay(
+    policy,
+    Math.max(1, branch.attempts),
+    drawFrom(`${gid}/${branch.branchId}/${op}/${branch.attempts}`),
+  );
 }
 
 function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Transaction {
@@ -120,7 +137,9 @@ function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Trans
     rules.opOf(tx, branch) !== null;
   if (!tx.branches.some(isAged)) return tx;
   const branches = tx.branches.map((branch) =>
-    isAged(branch) ? { ...branch, retryAt: null, gaveUp: `${rules.opOf(tx, branch) ?? ''} had no answer within maxAgeMs` } : branch,
+    isAged(branch)
+      ? { ...branch, retryAt: null, gaveUp: `${rules.opOf(tx, branch) ?? ''} had no answer within maxAgeMs` }
+      : branch,
   );
   return { ...tx, branches };
 }

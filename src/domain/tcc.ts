@@ -11,7 +11,9 @@ export const tcc: ModeRules = {
       case 'aborting':
         // Every branch that was started is cancelled, whatever its try answered: a try that timed out may have
         // taken effect, and one that refused may have done so after an earlier, lost, attempt took effect.
-        return branch.state === 'cancelled' || branch.state === 'forced' || branch.state === 'waiting' ? null : 'cancel';
+        return branch.state === 'cancelled' || branch.state === 'forced' || branch.state === 'waiting'
+          ? null
+          : 'cancel';
       case 'committed':
       case 'aborted':
         return null;

@@ -48,21 +48,30 @@ export class LogOutcomeUnknown extends Error {
   override readonly name = 'LogOutcomeUnknown';
 }
 
-/** The member was declared dead; others own what it owned. It must join again under a new id. */
+/**
+ * The member was declared dead; others own what it owned, and it can become the owner of nothing. It must join
+ * again under a new id.
+ */
 export class MemberDead extends Error {
   override readonly name = 'MemberDead';
 }
 
 /**
  * The durable memory. Every promise that resolves to a success resolves after COMMIT. Any method may reject
- * with LogUnavailable; those that write also with LogOutcomeUnknown.
+ * with LogUnavailable; those that write also with LogOutcomeUnknown; those that make a member the owner of
+ * something (insert, decide, take, takeOver) also with MemberDead: nobody looks for what a dead member comes to
+ * own after its rows were taken over.
  */
 export interface TransactionLog {
   /**
    * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1. A gid that is
-   * there changes nothing: the recorded one comes back. Rejects with MemberDead when the member is dead.
+   * there changes nothing: the recorded one comes back.
    */
-  insert(member: Member, tx: Transaction, contentHash: string): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
+  insert(
+    member: Member,
+    tx: Transaction,
+    contentHash: string,
+  ): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
 
   /** The owner's write: counts only while owner, epoch and version match. Resolves to the new Held or 'lost'. */
   save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'>;
@@ -87,7 +96,10 @@ export interface TransactionLog {
    * Records a branch of an open, initiator-driven transaction and raises its version, so that a decision
    * that did not see the branch cannot be written. Null: no such gid. `held` is the state after the call.
    */
-  register(gid: string, branch: Branch): Promise<{ result: 'registered' | 'exists' | 'conflict' | 'closed' | 'full'; held: Held } | null>;
+  register(
+    gid: string,
+    branch: Branch,
+  ): Promise<{ result: 'registered' | 'exists' | 'conflict' | 'closed' | 'full'; held: Held } | null>;
 
   get(gid: string): Promise<Held | null>;
   /** Newest first by beganAt, then gid. */
@@ -107,8 +119,8 @@ export interface TransactionLog {
    * members, oldest first, skipping rows that another node is taking. Empty: nothing is left to take.
    */
   takeOver(member: Member, limit: number): Promise<Held[]>;
-  /** Unfinished, not parked transactions of this member, oldest first: what it must be driving. */
-  owned(member: Member, limit: number): Promise<Held[]>;
+  /** Gids of all unfinished transactions of this member, parked ones too: what it should know of. */
+  owned(member: Member): Promise<string[]>;
 }
 
 /** What the engine must know of a registered component. */
@@ -117,7 +129,7 @@ export interface Component {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly retry: RetryPolicy;
-  /** Where an operation is called; absent where the component lacks it. */
+  /** URL of each operation; absent where the component lacks it. */
   readonly targets: Readonly<Partial<Record<Op, string>>>;
 }
 
@@ -134,11 +146,24 @@ export interface CallRequest {
   readonly op: Op;
   readonly attempt: number;
   readonly component: Component;
+  /** Asked at the last moment before the call leaves; false: this node may no longer drive, the call is postponed. */
+  mayLeave(): boolean;
 }
 
-/** How a branch is called. Never rejects: whatever happens is an outcome. */
+/** A call as whoever drives the transaction may send it: an HTTP POST. */
+export interface PreparedCall {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text. */
+  readonly body: string;
+}
+
+/** How a branch is called. */
 export interface Participants {
+  /** Never rejects: whatever happens is an outcome. An aborted signal ends the call as unknown. */
   call(request: CallRequest, signal: AbortSignal): Promise<Outcome>;
+  /** The same call, not sent. */
+  prepare(request: Omit<CallRequest, 'mayLeave'>): PreparedCall;
 }
 
 /** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */

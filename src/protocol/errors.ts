@@ -22,6 +22,7 @@ const REGISTRY = {
   TERCET_COMPONENT_LACKS_OPERATION: [422, 'The component lacks an operation that the mode needs'],
   TERCET_TARGET_FORBIDDEN: [422, 'The target is not on the allow-list'],
   TERCET_MODE_UNSUPPORTED: [422, 'This coordinator does not run that mode yet'],
+  TERCET_TRANSACTIONS_TOO_MANY: [429, 'Too many transactions are unfinished'],
   TERCET_INTERNAL: [500, 'Tercet has a defect'],
   TERCET_NOT_READY: [503, 'The coordinator is not ready'],
   TERCET_OUTCOME_UNKNOWN: [504, 'The outcome is not known'],

@@ -6,13 +6,34 @@ import type { Answer, Branch, Outcome, Step, Transaction } from '../../src/domai
 const policy = { baseMs: 100, factor: 2, capMs: 1000, jitter: 0, maxAttempts: 3, maxAgeMs: 60_000, tryAttempts: 2 };
 
 function branch(branchId: string, state: BranchState = 'started'): Branch {
-  return { branchId, component: branchId, payload: 'null', state, attempts: 0, since: 0, retryAt: null, reply: null, gaveUp: null };
+  return {
+    branchId,
+    component: branchId,
+    payload: 'null',
+    state,
+    attempts: 0,
+    since: 0,
+    retryAt: null,
+    reply: null,
+    gaveUp: null,
+  };
 }
 
 function open(...branches: Branch[]): Transaction {
   return {
-    gid: 'g', mode: 'tcc', drive: 'coordinator', businessKey: null, status: 'open', decision: null, reason: null,
-    parked: null, branches, beganAt: 0, decidedAt: null, endedAt: null, deadlineAt: 30_000,
+    gid: 'g',
+    mode: 'tcc',
+    drive: 'coordinator',
+    businessKey: null,
+    status: 'open',
+    decision: null,
+    reason: null,
+    parked: null,
+    branches,
+    beganAt: 0,
+    decidedAt: null,
+    endedAt: null,
+    deadlineAt: 30_000,
   };
 }
 
@@ -75,7 +96,11 @@ describe('TCC', () => {
 
   test('the deadline aborts, also while tries are out', () => {
     const late = step(open(branch('a')), [], 30_000, ['a']);
-    expect(late).toMatchObject({ save: 'decided', calls: [], tx: { status: 'aborting', reason: { kind: 'deadline' } } });
+    expect(late).toMatchObject({
+      save: 'decided',
+      calls: [],
+      tx: { status: 'aborting', reason: { kind: 'deadline' } },
+    });
   });
 
   test('an answer in the same moment as the deadline still counts', () => {
@@ -95,6 +120,16 @@ describe('TCC', () => {
   test('a branch with a call under way gets no second one', () => {
     const tx = step(open(branch('a'))).tx;
     expect(step(tx, [], 20_000, ['a']).calls).toEqual([]);
+  });
+
+  test('replies past 1 MiB for the whole transaction are kept as null, those before stay', () => {
+    const long = (char: string): Outcome => ({ kind: 'done', reply: JSON.stringify(char.repeat(300 * 1024)) });
+    const tx = open(branch('a'), branch('b'));
+    const kept = step(tx, [answer('a', 'try', long('x')), answer('b', 'try', long('y'))]).tx;
+    expect(kept.branches.map((b) => b.reply?.length)).toEqual([300 * 1024 + 2, 300 * 1024 + 2]);
+    const passed = step(tx, [answer('a', 'try', long('\u20ac')), answer('b', 'try', long('z'))]).tx;
+    expect(passed.branches.map((b) => b.reply?.length)).toEqual([300 * 1024 + 2, undefined]);
+    expect(passed.decision).toBe('commit');
   });
 
   test('an initiator-driven transaction calls nothing until it is decided, then confirms what was registered', () => {

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { drawFrom, retryDelay } from '../../src/domain/retry.js';
 
-const policy = { baseMs: 200, factor: 2, capMs: 30_000, jitter: 0.2, maxAttempts: 25, maxAgeMs: 86_400_000, tryAttempts: 3 };
+const policy = {
+  baseMs: 200,
+  factor: 2,
+  capMs: 30_000,
+  jitter: 0.2,
+  maxAttempts: 25,
+  maxAgeMs: 86_400_000,
+  tryAttempts: 3,
+};
 
 test('pauses double from the base to the cap', () => {
   const even = { ...policy, jitter: 0 };
@@ -11,13 +19,17 @@ test('pauses double from the base to the cap', () => {
 
 test('a pause never leaves the band that jitter allows and is never zero', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 10_000 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (attempt, draw) => {
-      const pause = retryDelay(policy, attempt, draw);
-      const middle = retryDelay({ ...policy, jitter: 0 }, attempt, 0);
-      expect(pause).toBeGreaterThanOrEqual(Math.floor(middle * 0.8));
-      expect(pause).toBeLessThanOrEqual(Math.ceil(middle * 1.2));
-      expect(pause).toBeGreaterThan(0);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 10_000 }),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      (attempt, draw) => {
+        const pause = retryDelay(policy, attempt, draw);
+        const middle = retryDelay({ ...policy, jitter: 0 }, attempt, 0);
+        expect(pause).toBeGreaterThanOrEqual(Math.floor(middle * 0.8));
+        expect(pause).toBeLessThanOrEqual(Math.ceil(middle * 1.2));
+        expect(pause).toBeGreaterThan(0);
+      },
+    ),
   );
 });
 

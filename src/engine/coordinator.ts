@@ -1,0 +1,261 @@
+/** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
+import { isEnded, resume } from '../domain/transaction.js';
+import type { Branch, Transaction } from '../domain/transaction.js';
+import { TercetError } from '../protocol/errors.js';
+import type { Decision, Reason } from '../protocol/words.js';
+import { componentFor, openTransaction, startedBranch } from './begin.js';
+import type { BeginRequest, NewBranch } from './begin.js';
+import { Driver } from './driver.js';
+import { Membership } from './membership.js';
+import { LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
+import type {
+  Clock,
+  ComponentDirectory,
+  Held,
+  ListFilter,
+  Logger,
+  Member,
+  Participants,
+  PreparedCall,
+  TimelineEvent,
+  TransactionLog,
+} from './ports.js';
+import { Recovery } from './recovery.js';
+import { decidedEvent } from './timeline.js';
+import { pause, waitFor } from './waiting.js';
+import type { Answered, Waiting } from './waiting.js';
+
+/** Transactions under way on one node above which begin answers TERCET_TRANSACTIONS_TOO_MANY. */
+const MAX_UNFINISHED = 20_000;
+
+export interface CoordinatorParts {
+  readonly log: TransactionLog;
+  readonly components: ComponentDirectory;
+  readonly participants: Participants;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Name of this node in leases and timelines. */
+  readonly node: string;
+  /** A dead node's work is taken over after at most this long. */
+  readonly leaseMs: number;
+}
+
+/**
+ * Every method rejects with a TercetError for what the asker can set right, with LogUnavailable when nothing was
+ * done, and with LogOutcomeUnknown when a write was sent and its answer lost.
+ */
+export class Coordinator {
+  private readonly membership: Membership;
+  private readonly driver: Driver;
+  private readonly recovery: Recovery;
+  private isAccepting = false;
+
+  constructor(private readonly parts: CoordinatorParts) {
+    const { log, clock, logger, leaseMs } = parts;
+    this.membership = new Membership(parts, () => this.driver.stopAll());
+    this.driver = new Driver({ ...parts, membership: this.membership });
+    this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs);
+  }
+
+  /** Joins the members; from then on it drives and takes over. Rejects when the log cannot be reached. */
+  async start(): Promise<void> {
+    await this.membership.start();
+    this.recovery.start();
+    this.isAccepting = true;
+  }
+
+  /** Accepts no new transactions; finishes what is under way, or after `limitMs` hands it to other nodes. */
+  async drain(limitMs: number): Promise<void> {
+    this.isAccepting = false;
+    this.recovery.stop();
+    await pause(this.parts.clock, limitMs, this.driver.release());
+    this.driver.stopAll();
+    await this.membership.stop();
+  }
+
+  /** Why it cannot take requests now; empty when it can. */
+  problems(): string[] {
+    if (!this.isAccepting) return ['it is starting or draining'];
+    return this.membership.isValid() ? [] : ['the database does not renew the lease of this node'];
+  }
+
+  /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
+  async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
+    const refusal = await this.refusalOf(request);
+    if (refusal) {
+      const known = request.gid === null ? null : await this.known(request.gid, request.contentHash);
+      if (!known) throw refusal;
+      return { ...(await this.wait(known, waiting)), begun: false };
+    }
+    const tx = openTransaction(request, this.parts.clock.now());
+    const { inserted, held, sameContent } = await this.owning((member) =>
+      this.parts.log.insert(member, tx, request.contentHash),
+    );
+    if (!sameContent) throw contentConflict(tx.gid);
+    if (inserted) this.driver.drive(held);
+    return { ...(await this.wait(held, waiting)), begun: inserted };
+  }
+
+  /** Records a branch of an open, initiator-driven transaction before its try is called (G3). */
+  async register(
+    gid: string,
+    asked: NewBranch,
+  ): Promise<{ tx: Transaction; branch: Branch; registered: boolean; call: PreparedCall }> {
+    const component = await componentFor(this.parts.components, asked.component, 'tcc', 'component');
+    const started = startedBranch(asked, this.parts.clock.now());
+    const answer = await this.parts.log.register(gid, started);
+    if (!answer) throw unknownTransaction(gid);
+    const { result, held } = answer;
+    if (result !== 'registered' && result !== 'exists') throw registerRefusal(held.tx, asked.branchId, result);
+    const branch = held.tx.branches.find((candidate) => candidate.branchId === asked.branchId) ?? started;
+    const call = this.parts.participants.prepare({ tx: held.tx, branch, op: 'try', attempt: 1, component });
+    return { tx: held.tx, branch, registered: result === 'registered', call };
+  }
+
+  /** Decides commit of an initiator-driven transaction. */
+  submit(gid: string, waiting: Waiting): Promise<Answered> {
+    return this.decide(gid, 'commit', null, waiting);
+  }
+
+  /** Decides abort of any open transaction. */
+  abort(gid: string, detail: string | null, waiting: Waiting): Promise<Answered> {
+    return this.decide(gid, 'abort', { kind: 'requested', ...(detail === null ? {} : { detail }) }, waiting);
+  }
+
+  async get(gid: string, waiting: Waiting | null): Promise<Transaction> {
+    const held = await this.parts.log.get(gid);
+    if (!held) throw unknownTransaction(gid);
+    return waiting ? (await this.wait(held, waiting)).tx : held.tx;
+  }
+
+  async list(filter: ListFilter): Promise<{ items: Transaction[]; next: string | null }> {
+    const { items, next } = await this.parts.log.list(filter);
+    return { items: items.map((held) => held.tx), next };
+  }
+
+  async timeline(gid: string): Promise<TimelineEvent[]> {
+    const events = await this.parts.log.timeline(gid);
+    if (!events) throw unknownTransaction(gid);
+    return events;
+  }
+
+  /** An operator lets a parked transaction go on. One that is not parked is left as it is. */
+  async resume(gid: string, reason: string, who: string): Promise<Transaction> {
+    const { log, clock, node } = this.parts;
+    const found = await this.get(gid, null);
+    if (isEnded(found)) throw ended(found);
+    if (!found.parked) return found;
+    const taken = await this.owning((member) => log.take(member, gid));
+    if (!taken) throw ended(await this.get(gid, null));
+    const at = clock.now();
+    const event: TimelineEvent = { at, node, kind: 'operator', detail: `resume by ${who}: ${reason}` };
+    const saved = await this.owning(() => log.save(taken, resume(taken.tx, at), [event]));
+    if (saved === 'lost') throw new TercetError('TERCET_TRANSACTION_STATE', `'${gid}' changed meanwhile; look again`);
+    this.driver.drive(saved);
+    return saved.tx;
+  }
+
+  private async decide(gid: string, decision: Decision, reason: Reason | null, waiting: Waiting): Promise<Answered> {
+    const { log, clock, node } = this.parts;
+    let held = await log.get(gid);
+    if (!held) throw unknownTransaction(gid);
+    if (held.tx.status === 'open') {
+      if (decision === 'commit' && held.tx.drive === 'coordinator') {
+        throw new TercetError(
+          'TERCET_TRANSACTION_STATE',
+          `'${gid}' is driven by the coordinator, which decides by what its branches answer; it takes no submit`,
+        );
+      }
+      const at = clock.now();
+      const event = decidedEvent({ decision, reason }, at, node);
+      const answer = await this.owning((member) => log.decide(member, gid, decision, reason, at, [event]));
+      if (!answer) throw unknownTransaction(gid);
+      held = answer.held;
+      if (answer.decided) this.driver.drive(held);
+    }
+    if (held.tx.decision !== decision) {
+      throw new TercetError(
+        'TERCET_TRANSACTION_DECIDED',
+        `'${gid}' is ${held.tx.status}, decided for ${held.tx.decision ?? 'nothing'}; a decision is for ever`,
+      );
+    }
+    return this.wait(held, waiting);
+  }
+
+  /** A write that makes this node an owner. If its answer is lost, recovery looks for what this node owns. */
+  private async owning<T>(write: (member: Member) => Promise<T>): Promise<T> {
+    const member = this.membership.current;
+    try {
+      return await write(member);
+    } catch (error) {
+      if (error instanceof LogOutcomeUnknown) this.recovery.doubt();
+      if (!(error instanceof MemberDead)) throw error;
+      void this.membership.lost(member);
+      throw new LogUnavailable('this node was declared dead and joins again', { cause: error });
+    }
+  }
+
+  private async refusalOf(request: BeginRequest): Promise<Error | null> {
+    if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
+    if (this.driver.size >= MAX_UNFINISHED) {
+      return new TercetError(
+        'TERCET_TRANSACTIONS_TOO_MANY',
+        `${this.driver.size} transactions are unfinished on this node; begin again a little later, with the same gid`,
+      );
+    }
+    try {
+      for (const [index, { component }] of request.branches.entries()) {
+        await componentFor(this.parts.components, component, request.mode, `branches[${index}].component`);
+      }
+      return null;
+    } catch (error) {
+      if (error instanceof TercetError) return error;
+      throw error;
+    }
+  }
+
+  private async known(gid: string, contentHash: string): Promise<Held | null> {
+    const recorded = await this.parts.log.contentHash(gid);
+    if (recorded === null) return null;
+    if (recorded !== contentHash) throw contentConflict(gid);
+    return this.parts.log.get(gid);
+  }
+
+  private wait(held: Held, waiting: Waiting): Promise<Answered> {
+    return waitFor(held, waiting, { log: this.parts.log, clock: this.parts.clock, driver: this.driver });
+  }
+}
+
+function unknownTransaction(gid: string): TercetError {
+  return new TercetError('TERCET_TRANSACTION_UNKNOWN', `no transaction '${gid}' is recorded`);
+}
+
+function contentConflict(gid: string): TercetError {
+  return new TercetError(
+    'TERCET_GID_CONFLICT',
+    `'${gid}' was begun with other content; repeat the first request unchanged, or use a gid of its own`,
+  );
+}
+
+function ended(tx: Transaction): TercetError {
+  return new TercetError('TERCET_TRANSACTION_STATE', `'${tx.gid}' has ended: ${tx.status}`);
+}
+
+function registerRefusal(tx: Transaction, branchId: string, result: 'conflict' | 'closed' | 'full'): TercetError {
+  if (result === 'conflict') {
+    return new TercetError(
+      'TERCET_BRANCH_CONFLICT',
+      `branch '${branchId}' of '${tx.gid}' was registered with another component or payload; use a branchId of its own`,
+    );
+  }
+  if (result === 'full') {
+    return new TercetError('TERCET_TRANSACTION_STATE', `'${tx.gid}' has as many branches as it may`);
+  }
+  if (tx.status !== 'open') {
+    return new TercetError('TERCET_TRANSACTION_DECIDED', `'${tx.gid}' is ${tx.status}: no branch can join it any more`);
+  }
+  return new TercetError(
+    'TERCET_TRANSACTION_STATE',
+    `'${tx.gid}' is driven by the coordinator: its branches were given at begin`,
+  );
+}

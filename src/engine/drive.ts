@@ -1,0 +1,226 @@
+/**
+ * The only loop that calls participants. One Drive takes one transaction from where the log has it to its end:
+ * ask the machine for a step, make durable what the step says, then perform its calls, and come back with the
+ * answers. A fresh begin, recovery after a crash and an operator's resume all enter here.
+ */
+import { advance } from '../domain/machine.js';
+import { DEFAULT_RETRY } from '../domain/retry.js';
+import { isEnded } from '../domain/transaction.js';
+import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
+import type { RetryPolicy } from '../protocol/words.js';
+import type { Membership } from './membership.js';
+import { LogOutcomeUnknown } from './ports.js';
+import type { Clock, ComponentDirectory, Held, Logger, Participants, TimelineEvent, TransactionLog } from './ports.js';
+import { callEvent, collapse, transitions } from './timeline.js';
+
+/** How long a branch waits whose component this node has not heard of yet. */
+const UNKNOWN_COMPONENT_MS = 500;
+const LOG_RETRY_MS = 100;
+const LOG_RETRY_CAP_MS = 2000;
+
+export interface DriveParts {
+  readonly log: TransactionLog;
+  readonly components: ComponentDirectory;
+  readonly participants: Participants;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly node: string;
+  readonly membership: Membership;
+}
+
+export class Drive {
+  /** What is known, beyond what is durable. */
+  private tx: Transaction;
+  private readonly inFlight = new Set<string>();
+  private readonly answers: Answer[] = [];
+  private events: TimelineEvent[] = [];
+  private wake: (() => void) | null = null;
+  private watchers: (() => void)[] = [];
+  private isStopped = false;
+  private isReleasing = false;
+  private readonly abort = new AbortController();
+
+  constructor(
+    /** The transaction as it was last made durable by this drive or read by it. */
+    private held: Held,
+    private readonly parts: DriveParts,
+  ) {
+    this.tx = held.tx;
+  }
+
+  get saved(): Held {
+    return this.held;
+  }
+
+  /** False once others own the transaction: `saved` may then be out of date. */
+  get isCurrent(): boolean {
+    return !this.isStopped;
+  }
+
+  /** Resolves at the next durable change, or when the drive ends. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.watchers.push(resolve));
+  }
+
+  /** Somebody on this node wrote to the log: go on from there. */
+  adopt(held: Held): void {
+    if (held.version <= this.held.version) return;
+    this.held = held;
+    this.tx = held.tx;
+    this.nudge();
+    this.tell();
+  }
+
+  /** Others own the transaction: no further call leaves, answers under way are ignored. */
+  stop(): void {
+    this.isStopped = true;
+    this.abort.abort();
+    this.nudge();
+    this.tell();
+  }
+
+  /** The node drains: finish what is under way, but do not wait for anything that comes later. */
+  release(): void {
+    this.isReleasing = true;
+    this.nudge();
+  }
+
+  /** Resolves when there is nothing left to do here: ended, parked, released or stopped. */
+  async run(): Promise<void> {
+    while (!this.isStopped) {
+      const step = advance(this.tx, this.answers.splice(0), this.circumstances());
+      this.tx = step.tx;
+      if (step.save !== null) {
+        await this.persist(step.tx);
+        // Whatever came in meanwhile was said of an older state: look again before anything is called.
+        if (this.tx !== step.tx || this.isStopped) continue;
+      }
+      if (isEnded(this.tx)) break;
+      if (step.calls.length > 0 && !this.parts.membership.isValid()) {
+        await this.parts.membership.changed();
+        continue;
+      }
+      for (const call of step.calls) this.call(call);
+      if (this.answers.length > 0) continue;
+      if (this.inFlight.size === 0 && (step.wakeAt === null || this.isReleasing)) break;
+      await this.sleep(step.wakeAt);
+    }
+    this.tell();
+  }
+
+  private circumstances() {
+    return {
+      now: this.parts.clock.now(),
+      saved: this.held.tx,
+      inFlight: this.inFlight,
+      policyOf: (component: string): RetryPolicy => this.parts.components.get(component)?.retry ?? DEFAULT_RETRY,
+    };
+  }
+
+  private call({ branchId, op, attempt }: Call): void {
+    const branch = this.tx.branches.find((candidate) => candidate.branchId === branchId);
+    if (!branch) return;
+    const component = this.parts.components.get(branch.component);
+    if (!component) {
+      this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: UNKNOWN_COMPONENT_MS } });
+      return;
+    }
+    const { clock, membership, participants } = this.parts;
+    const sentAt = clock.monotonic();
+    this.inFlight.add(branchId);
+    const mayLeave = (): boolean => !this.isStopped && membership.isValid();
+    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave }, this.abort.signal).then(
+      (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
+      (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),
+    );
+  }
+
+  private answered(answer: Answer, attempt: number, durationMs: number): void {
+    this.inFlight.delete(answer.branchId);
+    this.answers.push(answer);
+    const event = callEvent(answer, attempt, durationMs, this.parts.clock.now(), this.parts.node);
+    if (event) collapse(this.events, event);
+    this.nudge();
+  }
+
+  /** Writes until it is known what the log holds: what we wrote, or what somebody else did. */
+  private async persist(tx: Transaction): Promise<void> {
+    const { clock, log, node } = this.parts;
+    let pauseMs = LOG_RETRY_MS;
+    // What was adopted between two tries makes this write one of the past.
+    for (; !this.isStopped && this.tx === tx; pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
+      const from = this.held;
+      const events = this.events;
+      this.events = [];
+      try {
+        const result = await log.save(from, tx, [...events, ...transitions(from.tx, tx, clock.now(), node)]);
+        if (result === 'lost') {
+          this.events.unshift(...events);
+          await this.reread();
+        } else {
+          if (result.version > this.held.version) this.held = result;
+          this.tell();
+        }
+        return;
+      } catch (error) {
+        this.parts.logger.warn({ gid: tx.gid, error: String(error) }, 'a write failed; trying again');
+        this.events.unshift(...events);
+        await this.pause(pauseMs);
+        if (error instanceof LogOutcomeUnknown && (await this.reread())) {
+          // One version on is our own write, which landed with its events.
+          if (this.held.version === from.version + 1) this.events.splice(0, events.length);
+          return;
+        }
+      }
+    }
+  }
+
+  /** Looks what the log holds. True: something else than this drive thought; it was adopted, or the drive stopped. */
+  private async reread(): Promise<boolean> {
+    for (let pauseMs = LOG_RETRY_MS; !this.isStopped; pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
+      try {
+        const fresh = await this.parts.log.get(this.tx.gid);
+        if (!fresh || !this.parts.membership.owns(fresh.owner)) {
+          this.stop();
+          return true;
+        }
+        const isNews = fresh.version > this.held.version;
+        this.adopt(fresh);
+        return isNews;
+      } catch (error) {
+        this.parts.logger.warn({ gid: this.tx.gid, error: String(error) }, 'a read failed; trying again');
+        await this.pause(pauseMs);
+      }
+    }
+    return true;
+  }
+
+  private sleep(wakeAt: number | null): Promise<void> {
+    return this.pause(wakeAt === null ? null : Math.max(0, wakeAt - this.parts.clock.now()));
+  }
+
+  /** Until `nudge`, or for `ms`. */
+  private pause(ms: number | null): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = ms === null ? null : this.parts.clock.after(ms, () => this.nudge());
+      this.wake = () => {
+        cancel?.();
+        resolve();
+      };
+    });
+  }
+
+  private nudge(): void {
+    const wake = this.wake;
+    this.wake = null;
+    wake?.();
+  }
+
+  private tell(): void {
+    for (const resolve of this.watchers.splice(0)) resolve();
+  }
+}
+
+function failure(defect: unknown): Outcome {
+  return { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` };
+}

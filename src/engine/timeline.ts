@@ -1,0 +1,71 @@
+/** What the timeline says of a step. It is written with the step, in the same statement. */
+import type { Answer, Transaction } from '../domain/transaction.js';
+import { isEnded } from '../domain/transaction.js';
+import type { TimelineEvent } from './ports.js';
+
+/** A long answer is cut: the timeline tells what happened, it is no log file. */
+const DETAIL_CHARS = 500;
+
+/** One call and its answer; null for a call that was never made. */
+export function callEvent(
+  { branchId, op, outcome }: Answer,
+  attempt: number,
+  durationMs: number,
+  at: number,
+  node: string,
+): TimelineEvent | null {
+  if (outcome.kind === 'postponed') return null;
+  const event = {
+    at,
+    node,
+    kind: 'call',
+    branchId,
+    op,
+    attempt,
+    outcome: outcome.kind,
+    durationMs: Math.round(durationMs),
+  } as const;
+  if (outcome.kind === 'refused') return { ...event, detail: cut(outcome.reason) };
+  if (outcome.kind === 'unknown') return { ...event, detail: cut(outcome.detail) };
+  return event;
+}
+
+/** Adds an event; a pending answer like the one before becomes a count on that one. */
+export function collapse(events: TimelineEvent[], event: TimelineEvent): void {
+  const isSame = (before: TimelineEvent): boolean =>
+    before.kind === 'call' && before.branchId === event.branchId && before.op === event.op;
+  const index = event.outcome === 'pending' ? events.findLastIndex(isSame) : -1;
+  const before = events[index];
+  if (before?.outcome === 'pending') events[index] = { ...before, count: (before.count ?? 1) + 1 };
+  else events.push(event);
+}
+
+/** What changed between two durable states of a transaction. */
+export function transitions(before: Transaction, after: Transaction, at: number, node: string): TimelineEvent[] {
+  const events: TimelineEvent[] = [];
+  if (before.decision === null && after.decision !== null) events.push(decidedEvent(after, at, node));
+  if (before.parked === null && after.parked !== null) {
+    const { branchId, op, why } = after.parked;
+    events.push({
+      at,
+      node,
+      kind: 'parked',
+      ...(branchId ? { branchId } : {}),
+      ...(op ? { op } : {}),
+      detail: cut(why),
+    });
+  }
+  if (isEnded(after)) events.push({ at, node, kind: 'ended', detail: after.status });
+  return events;
+}
+
+export function decidedEvent(tx: Pick<Transaction, 'decision' | 'reason'>, at: number, node: string): TimelineEvent {
+  const { decision, reason } = tx;
+  const why = reason === null ? '' : `: ${reason.kind}${reason.detail ? `, ${reason.detail}` : ''}`;
+  const branch = reason?.branchId === undefined ? {} : { branchId: reason.branchId };
+  return { at, node, kind: 'decided', ...branch, detail: cut(`${decision ?? ''}${why}`) };
+}
+
+function cut(text: string): string {
+  return text.length <= DETAIL_CHARS ? text : `${text.slice(0, DETAIL_CHARS)}…`;
+}

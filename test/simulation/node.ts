@@ -1,0 +1,179 @@
+/** A coordinator in a schedule: the production engine, with a log and a network that lose, delay and repeat. */
+import type { Outcome } from '../../src/domain/transaction.js';
+import { Coordinator } from '../../src/engine/coordinator.js';
+import { LogOutcomeUnknown, LogUnavailable } from '../../src/engine/ports.js';
+import type { CallRequest, Component, Member, Participants, TransactionLog } from '../../src/engine/ports.js';
+import type { Services } from './services.js';
+import type { Watch, WatchedLog } from './watch.js';
+import { Process } from './world.js';
+import type { World } from './world.js';
+
+export const LEASE_MS = 2000;
+const TIMEOUT_MS = 200;
+
+const component = (name: string): Component => ({
+  name,
+  timeoutMs: TIMEOUT_MS,
+  concurrency: 100,
+  retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
+  targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel' },
+});
+
+export interface Faults {
+  /** Probability of each trouble, a call or a statement at a time. */
+  readonly log: number;
+  readonly network: number;
+  isDatabaseDown: boolean;
+  /** Statements on their way to the database. */
+  statements: number;
+}
+
+export interface Surroundings {
+  readonly world: World;
+  readonly log: WatchedLog;
+  readonly services: Services;
+  readonly watch: Watch;
+  readonly faults: Faults;
+}
+
+export class Node {
+  readonly process: Process;
+  readonly coordinator: Coordinator;
+  private member: Member | null = null;
+  private readonly lost: (() => void)[] = [];
+
+  constructor(
+    name: string,
+    private readonly around: Surroundings,
+  ) {
+    this.process = new Process(name, around.world);
+    const known = new Map(['a', 'b', 'c'].map((key) => [key, component(key)]));
+    this.coordinator = new Coordinator({
+      log: this.log(),
+      participants: this.participants(),
+      components: { get: (key) => known.get(key), find: async (key) => known.get(key) },
+      clock: this.process.clock,
+      logger: { info: () => undefined, warn: () => undefined, error: (fields) => this.defect(fields) },
+      node: name,
+      leaseMs: LEASE_MS,
+    });
+    this.start();
+  }
+
+  /** Asks the coordinator as somebody outside does: the answer may never come. */
+  ask<T>(what: (coordinator: Coordinator) => Promise<T>): Promise<T> {
+    const { world } = this.around;
+    return new Promise((resolve, reject) => {
+      const lose = (): void => reject(new LogOutcomeUnknown('connection lost'));
+      this.lost.push(lose);
+      world.after(8000, lose);
+      this.process.deliver(1, () => void what(this.coordinator).then(resolve, reject));
+    });
+  }
+
+  kill(): void {
+    this.process.kill();
+    for (const lose of this.lost.splice(0)) lose();
+  }
+
+  private start(): void {
+    this.coordinator.start().catch(() => this.process.deliver(200, () => this.start()));
+  }
+
+  private defect(fields: object): void {
+    this.around.watch.violations.push(
+      `defect: ${JSON.stringify(fields, (_key, value) => (value instanceof Error ? value.stack : value))}`,
+    );
+  }
+
+  private log(): TransactionLog {
+    const { log } = this.around;
+    return {
+      insert: (member, tx, hash) => this.statement(true, () => log.insert(member, tx, hash)),
+      save: (held, tx, events) => {
+        if (!held.owner.startsWith(`${this.process.name}-`)) {
+          this.around.watch.violations.push(`G6: ${this.process.name} writes ${tx.gid} in the name of ${held.owner}`);
+        }
+        return this.statement(true, () => log.save(held, tx, events));
+      },
+      decide: (...args) => this.statement(true, () => log.decide(...args)),
+      take: (member, gid) => this.statement(true, () => log.take(member, gid)),
+      register: (gid, branch) => this.statement(true, () => log.register(gid, branch)),
+      get: (gid) => this.statement(false, () => log.get(gid)),
+      list: (filter) => this.statement(false, () => log.list(filter)),
+      timeline: (gid) => this.statement(false, () => log.timeline(gid)),
+      contentHash: (gid) => this.statement(false, () => log.contentHash(gid)),
+      join: async (node, leaseMs) => (this.member = await this.statement(false, () => log.join(node, leaseMs))),
+      renew: (member, leaseMs) => this.statement(false, () => log.renew(member, leaseMs)),
+      leave: (member) => this.statement(false, () => log.leave(member)),
+      owned: (member) => this.statement(false, () => log.owned(member)),
+      takeOver: (member, limit) => this.statement(false, () => log.takeOver(member, limit)),
+    };
+  }
+
+  /** A statement on its way to the database and back. Where the process stops, the statement does not. */
+  private statement<T>(isWrite: boolean, apply: () => Promise<T>): Promise<T> {
+    const { world, faults } = this.around;
+    const { chance } = world;
+    return new Promise((resolve, reject) => {
+      const unknown = (): void =>
+        reject(isWrite ? new LogOutcomeUnknown('connection lost') : new LogUnavailable('connection lost'));
+      if (faults.isDatabaseDown || chance.happens(faults.log / 2)) {
+        this.process.deliver(1, () => reject(new LogUnavailable('no connection')));
+        return;
+      }
+      const outMs = chance.happens(faults.log / 2) ? chance.between(100, LEASE_MS) : chance.between(0, 3);
+      const isAnswerLost = chance.happens(faults.log);
+      // A connection may break while the server is still at work: unknown comes before the effect.
+      if (isAnswerLost && chance.happens(0.5)) this.process.deliver(chance.between(0, outMs), unknown);
+      faults.statements += 1;
+      world.after(outMs, () => {
+        faults.statements -= 1;
+        const backMs = chance.between(0, 3);
+        apply().then(
+          (value) => this.process.deliver(backMs, () => (isAnswerLost ? unknown() : resolve(value))),
+          (error: unknown) => this.process.deliver(backMs, () => reject(error as Error)),
+        );
+      });
+    });
+  }
+
+  private participants(): Participants {
+    return {
+      prepare: () => ({ url: 'sim://try', headers: {}, body: '' }),
+      call: (request) =>
+        new Promise<Outcome>((resolve) => {
+          // A call may wait for its turn: whether it may still leave is asked when it leaves.
+          const queueMs = this.around.world.chance.happens(0.2) ? this.around.world.chance.between(1, 400) : 0;
+          this.process.deliver(queueMs, () => {
+            if (request.mayLeave()) this.send(request, resolve);
+            else resolve({ kind: 'postponed', retryAfterMs: 50 });
+          });
+        }),
+    };
+  }
+
+  private send(request: CallRequest, resolve: (outcome: Outcome) => void): void {
+    const { world, services, watch, faults } = this.around;
+    const { chance } = world;
+    const { tx, branch, op, attempt } = request;
+    const key = `${tx.gid}/${branch.branchId}`;
+    const isBack = watch.callLeaves(request, this.process.name, this.member);
+    world.note(`${this.process.name}: ${op} ${key} #${attempt} leaves`);
+    const answer = (outcome: Outcome): void => {
+      isBack();
+      resolve(outcome);
+    };
+    this.process.deliver(TIMEOUT_MS, () => answer({ kind: 'unknown', detail: 'timeout' }));
+    const copies = chance.happens(faults.network / 2) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (chance.happens(faults.network)) continue;
+      const travelMs = chance.happens(faults.network) ? chance.between(100, 3000) : chance.between(1, 20);
+      world.after(travelMs, () => {
+        const outcome = services.handle(key, op);
+        world.note(`service: ${op} ${key} is ${outcome.kind}`);
+        if (!chance.happens(faults.network)) this.process.deliver(chance.between(1, 20), () => answer(outcome));
+      });
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import type { Mutant } from './mutants.js';
+
+export function simulate(options: {
+  seed: number;
+  schedules: number;
+  workers?: number;
+  isTraced?: boolean;
+  edits?: Mutant[];
+}): Promise<{
+  schedules: number;
+  events: number;
+  committed: number;
+  aborted: number;
+  violation: { seed: number; violations: string[] } | null;
+}>;
