@@ -19,6 +19,8 @@ export default {
     '^@tercet/client/nest$': '<rootDir>/src/client/nest/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  globalSetup: '<rootDir>/test/support/global-setup.js',
+  globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/src/client/dist/'],
   reporters: ['default', '<rootDir>/test/support/closing-line.js'],

@@ -132,7 +132,7 @@ export class Node {
         const backMs = chance.between(0, 3);
         apply().then(
           (value) => this.process.deliver(backMs, () => (isAnswerLost ? unknown() : resolve(value))),
-          (error: unknown) => this.process.deliver(backMs, () => reject(error as Error)),
+          (error: unknown) => this.process.deliver(backMs, () => reject(error)),
         );
       });
     });

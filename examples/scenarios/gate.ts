@@ -1,0 +1,83 @@
+/**
+ * The network between the coordinator and the services, as far as a scenario wants to touch it: it passes every
+ * call on, and lets the scenario look at each call before and after. It knows nothing of Tercet but the headers.
+ */
+import { createServer, request } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenCall {
+  readonly component: string;
+  readonly op: string;
+  readonly gid: string;
+  readonly attempt: number;
+}
+
+/** Called for each call: before it is passed on, and when its answer is there. Rejecting cuts the connection. */
+export interface Watcher {
+  before?(call: SeenCall): Promise<void> | void;
+  after?(call: SeenCall): Promise<void> | void;
+}
+
+export class Gate {
+  private readonly server: Server;
+  private readonly targets = new Map<string, () => string>();
+  watcher: Watcher = {};
+
+  constructor() {
+    this.server = createServer((incoming, answer) => {
+      this.pass(incoming, answer).catch(() => answer.destroy());
+    });
+  }
+
+  async open(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  /** Where the coordinator is told to find a service; `target` says where it is now. */
+  urlFor(name: string, target: () => string): string {
+    this.targets.set(name, target);
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${name}`;
+  }
+
+  private async pass(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    const [, name = '', ...rest] = (incoming.url ?? '').split('/');
+    const target = this.targets.get(name);
+    if (!target) throw new Error(`nothing is behind ${incoming.url}`);
+    const header = (key: string): string => String(incoming.headers[key] ?? '');
+    const call = {
+      component: name,
+      op: header('tercet-op'),
+      gid: header('tercet-gid'),
+      attempt: Number(header('tercet-attempt')),
+    };
+    await this.watcher.before?.(call);
+    const { status, headers, body } = await this.send(`${target()}/${rest.join('/')}`, incoming, Buffer.concat(chunks));
+    await this.watcher.after?.(call);
+    answer.writeHead(status, headers).end(body);
+  }
+
+  private send(url: string, { method, headers }: IncomingMessage, body: Buffer) {
+    return new Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }>((resolve, reject) => {
+      const { host: _gate, connection: _hop, ...kept } = headers;
+      const outgoing = request(url, { ...(method ? { method } : {}), headers: kept }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () => {
+          const { connection: _closing, 'transfer-encoding': _chunked, ...rest } = answer.headers;
+          resolve({ status: answer.statusCode ?? 502, headers: rest, body: Buffer.concat(chunks) });
+        });
+        answer.on('error', reject);
+      });
+      outgoing.on('error', reject);
+      outgoing.end(body);
+    });
+  }
+}

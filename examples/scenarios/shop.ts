@@ -1,0 +1,199 @@
+/** The whole shop on this machine: PostgreSQL, the coordinator and three services, each a process of its own. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TercetClient } from '@tercet/client';
+import pg from 'pg';
+import { startEmbedded } from '../../src/storage/embedded.js';
+import { Gate } from './gate.js';
+import { freePort, Service } from './processes.js';
+
+/** This file runs as dist/examples/scenarios/shop.js. */
+const dist = join(dirname(fileURLToPath(import.meta.url)), '../..');
+
+export const SERVICES = ['order', 'account', 'inventory'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+export interface Account {
+  readonly id: string;
+  readonly balance: number;
+  readonly held: number;
+}
+
+export interface Item {
+  readonly sku: string;
+  readonly stock: number;
+  readonly reserved: number;
+  readonly price: number;
+}
+
+export interface Order {
+  readonly orderId: string;
+  readonly state: string;
+  readonly reason?: string | null;
+}
+
+interface Server {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export class Shop {
+  readonly gate = new Gate();
+  readonly services = {} as Record<ServiceName, Service>;
+  private readonly cleanUps: (() => Promise<unknown>)[] = [];
+
+  private constructor(
+    readonly coordinator: Service,
+    readonly client: TercetClient,
+    /** URL of the coordinator's own database. */
+    readonly logUrl: string,
+  ) {}
+
+  /** @param databaseUrl a server to make the databases on; without it an embedded one is started and thrown away */
+  static async open(databaseUrl?: string, settings: Record<string, string> = {}): Promise<Shop> {
+    const cleanUps: (() => Promise<unknown>)[] = [];
+    const server = databaseUrl ? { url: databaseUrl, stop: async () => undefined } : await temporaryServer(cleanUps);
+    const suffix = Math.random().toString(36).slice(2, 8);
+    const database = (name: string): Promise<string> => createDatabase(server.url, `shop_${name}_${suffix}`);
+    const port = await freePort();
+    const coordinatorUrl = `http://127.0.0.1:${port}`;
+    const logUrl = await database('tercet');
+    const coordinator = new Service({
+      name: 'coordinator',
+      script: join(dist, 'src/main.js'),
+      env: { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${port}`, ...settings },
+    });
+    const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl);
+    shop.cleanUps.push(...cleanUps);
+    await shop.gate.open();
+    for (const name of SERVICES) {
+      const publicUrl = shop.gate.urlFor(name, () => shop.services[name].url);
+      const script = join(dist, `examples/${name}/main.js`);
+      const env = {
+        // The same port after a restart, as behind a name in a cluster.
+        PORT: String(await freePort()),
+        DATABASE_URL: await database(name),
+        TERCET_URL: coordinatorUrl,
+        PUBLIC_URL: publicUrl,
+      };
+      shop.services[name] = new Service({ name, script, env });
+    }
+    return shop;
+  }
+
+  async start(): Promise<void> {
+    await this.coordinator.start();
+    await Promise.all(SERVICES.map((name) => this.services[name].start()));
+    await this.until('every service registers its component', async () => {
+      const { components } = await this.getJson<{ components: unknown[] }>(`${this.coordinator.url}/v1/components`);
+      return components.length >= SERVICES.length;
+    });
+  }
+
+  /** Ends every process and removes what it left. */
+  async close(): Promise<void> {
+    const all = [...SERVICES.map((name) => this.services[name]), this.coordinator];
+    await Promise.all(all.map((service) => service.signal('SIGCONT')));
+    await Promise.all(all.map((service) => service.signal('SIGTERM')));
+    await this.gate.close();
+    for (const cleanUp of this.cleanUps.reverse()) await cleanUp();
+  }
+
+  async addAccount(id: string, balance: number): Promise<void> {
+    await this.postJson(`${this.services.account.url}/accounts`, { id, balance });
+  }
+
+  async addItem(sku: string, stock: number, price: number): Promise<void> {
+    await this.postJson(`${this.services.inventory.url}/items`, { sku, stock, price });
+  }
+
+  /** Places an order; asks again, with the same id, while the answer does not come. */
+  async order(orderId: string, customer: string, sku: string, quantity: number): Promise<Order> {
+    return this.until(`order ${orderId} is answered`, () =>
+      this.postJson<Order>(`${this.services.order.url}/orders`, { orderId, customer, sku, quantity }),
+    );
+  }
+
+  accounts(): Promise<Account[]> {
+    return this.getJson(`${this.services.account.url}/accounts`);
+  }
+
+  items(): Promise<Item[]> {
+    return this.getJson(`${this.services.inventory.url}/items`);
+  }
+
+  orders(): Promise<(Order & { customer: string; sku: string; quantity: number; total: number })[]> {
+    return this.getJson(`${this.services.order.url}/orders`);
+  }
+
+  /** Repeats `attempt` until it gives something true; what it throws meanwhile is the reason if time runs out. */
+  async until<T>(what: string, attempt: () => Promise<T>, limitMs = 60_000): Promise<T> {
+    let why: unknown = 'it was not so yet';
+    for (const end = Date.now() + limitMs; Date.now() < end;) {
+      try {
+        const result = await attempt();
+        if (result) return result;
+      } catch (error) {
+        why = error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`gave up after ${limitMs / 1000} s: ${what}: ${String(why)}`);
+  }
+
+  /** Every transaction has ended. */
+  async settled(limitMs = 60_000): Promise<void> {
+    for (const status of ['open', 'committing', 'aborting'] as const) {
+      await this.until(
+        `no transaction is ${status}`,
+        async () => {
+          const page = await this.getJson<{ transactions: unknown[] }>(
+            `${this.coordinator.url}/v1/transactions?status=${status}&limit=1`,
+          );
+          return page.transactions.length === 0;
+        },
+        limitMs,
+      );
+    }
+  }
+
+  private async getJson<T>(url: string): Promise<T> {
+    return read<T>(await fetch(url, { signal: AbortSignal.timeout(10_000) }), url);
+  }
+
+  private async postJson<T>(url: string, body: unknown): Promise<T> {
+    const headers = { 'content-type': 'application/json' };
+    const request = { method: 'POST', headers, body: JSON.stringify(body), signal: AbortSignal.timeout(30_000) };
+    return read<T>(await fetch(url, request), url);
+  }
+}
+
+async function read<T>(response: Response, url: string): Promise<T> {
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text.slice(0, 300)}`);
+  return (text === '' ? null : JSON.parse(text)) as T;
+}
+
+async function temporaryServer(cleanUps: (() => Promise<unknown>)[]): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), 'tercet-demo-'));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+  const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });
+  cleanUps.push(() => server.stop());
+  return server;
+}
+
+async function createDatabase(serverUrl: string, name: string): Promise<string> {
+  const client = new pg.Client(serverUrl);
+  await client.connect();
+  try {
+    await client.query(`CREATE DATABASE ${name}`);
+  } finally {
+    await client.end();
+  }
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}

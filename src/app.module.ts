@@ -1,0 +1,30 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { Coordinator } from './engine/coordinator.js';
+import { ComponentsController } from './http/components.controller.js';
+import { HealthController } from './http/health.controller.js';
+import { TransactionsController } from './http/transactions.controller.js';
+import { AllowList } from './participants/allow-list.js';
+import { PostgresComponents } from './storage/components.js';
+
+export interface Parts {
+  readonly coordinator: Coordinator;
+  readonly components: PostgresComponents;
+  readonly allowList: AllowList;
+}
+
+@Module({})
+export class AppModule {
+  /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
+  static over({ coordinator, components, allowList }: Parts): DynamicModule {
+    return {
+      module: AppModule,
+      controllers: [ComponentsController, TransactionsController, HealthController],
+      providers: [
+        { provide: Coordinator, useValue: coordinator },
+        { provide: PostgresComponents, useValue: components },
+        { provide: AllowList, useValue: allowList },
+      ],
+    };
+  }
+}

@@ -1,0 +1,73 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { AllowList } from '../participants/allow-list.js';
+import { TercetError } from '../protocol/errors.js';
+import { component, identifier, nothing } from '../protocol/schema.js';
+import type { ComponentRequest } from '../protocol/schema.js';
+import type { ComponentView } from '../protocol/words.js';
+import { PostgresComponents } from '../storage/components.js';
+import { validated } from './body.js';
+
+@Controller('v1/components')
+export class ComponentsController {
+  constructor(
+    @Inject(PostgresComponents) private readonly components: PostgresComponents,
+    @Inject(AllowList) private readonly allowList: AllowList,
+  ) {}
+
+  @Put(':name')
+  async put(
+    @Param('name') name: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ComponentView> {
+    validated(nothing, query);
+    if (!identifier.safeParse(name).success) {
+      const message = 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, and not . or ..';
+      throw new TercetError('TERCET_REQUEST_INVALID', `name: ${message}`, [{ path: 'name', message }]);
+    }
+    const { url = null, endpoints, version = null, ...rest } = validated(component, body);
+    await this.checkTargets(url, endpoints);
+    const { created, component: stored } = await this.components.put({ name, url, endpoints, version, ...rest });
+    void reply.status(created ? 201 : 200);
+    return stored;
+  }
+
+  @Get()
+  async list(@Query() query: unknown): Promise<{ components: ComponentView[] }> {
+    validated(nothing, query);
+    return { components: await this.components.list() };
+  }
+
+  @Get(':name')
+  async get(@Param('name') name: string, @Query() query: unknown): Promise<ComponentView> {
+    validated(nothing, query);
+    const found = await this.components.view(name);
+    if (!found) throw unknownComponent(name);
+    return found;
+  }
+
+  @Delete(':name')
+  @HttpCode(204)
+  async remove(@Param('name') name: string, @Query() query: unknown): Promise<void> {
+    validated(nothing, query);
+    const result = await this.components.remove(name);
+    if (result === 'unknown') throw unknownComponent(name);
+    if (result === 'in use') {
+      throw new TercetError(
+        'TERCET_COMPONENT_IN_USE',
+        `unfinished transactions have branches of '${name}'; wait for their end, or look at GET /v1/transactions?component=${name}`,
+      );
+    }
+  }
+
+  private async checkTargets(url: string | null, endpoints: ComponentRequest['endpoints']): Promise<void> {
+    if (url !== null) await this.allowList.check(url, 'url');
+    for (const [op, endpoint] of Object.entries(endpoints)) await this.allowList.check(endpoint, `endpoints.${op}`);
+  }
+}
+
+function unknownComponent(name: string): TercetError {
+  return new TercetError('TERCET_COMPONENT_UNKNOWN', `no component '${name.slice(0, 200)}' is registered`);
+}

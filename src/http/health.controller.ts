@@ -1,0 +1,20 @@
+import { Controller, Get, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Coordinator } from '../engine/coordinator.js';
+
+@Controller('health')
+export class HealthController {
+  constructor(@Inject(Coordinator) private readonly coordinator: Coordinator) {}
+
+  @Get('live')
+  live(): { live: true } {
+    return { live: true };
+  }
+
+  @Get('ready')
+  ready(@Res({ passthrough: true }) reply: FastifyReply): { ready: boolean; problems: string[] } {
+    const problems = this.coordinator.problems();
+    if (problems.length > 0) void reply.status(503).header('retry-after', '1');
+    return { ready: problems.length === 0, problems };
+  }
+}

@@ -1,0 +1,162 @@
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Coordinator } from '../engine/coordinator.js';
+import type { Answered, Waiting } from '../engine/waiting.js';
+import { TercetError } from '../protocol/errors.js';
+import { abort, begin, identifier, list, look, nothing, registerBranch, resume, submit } from '../protocol/schema.js';
+import type { BeginBody } from '../protocol/schema.js';
+import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
+import { contentHash, payloadText, validated } from './body.js';
+import { branchView, eventView, transactionView } from './view.js';
+
+@Controller('v1/transactions')
+export class TransactionsController {
+  constructor(@Inject(Coordinator) private readonly coordinator: Coordinator) {}
+
+  @Post()
+  async begin(
+    @Body() body: unknown,
+    @Headers('idempotency-key') key: string | undefined,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TransactionView> {
+    validated(nothing, query);
+    const asked = validated(begin, body);
+    const gid = gidOf(asked, key);
+    if (asked.mode !== 'tcc') {
+      throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: '${asked.mode}' is not run by this version; 'tcc' is`, [
+        { path: 'mode', message: `'${asked.mode}' is not run by this version` },
+      ]);
+    }
+    const { drive, businessKey = null, deadlineMs, branches = [] } = asked;
+    const request = {
+      gid,
+      contentHash: contentHash(body),
+      mode: asked.mode,
+      drive,
+      businessKey,
+      deadlineMs,
+      branches: branches.map(({ branchId, component, payload }, index) => ({
+        branchId,
+        component,
+        payload: payloadText(payload, `branches[${index}].payload`),
+      })),
+    };
+    const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
+    const answer = await this.coordinator.begin(request, waiting(wait, asked.waitMs, reply));
+    void reply.header('location', `/v1/transactions/${encodeURIComponent(answer.tx.gid)}`);
+    return answered(answer, answer.begun ? 201 : 200, reply);
+  }
+
+  @Get()
+  async list(@Query() query: unknown): Promise<{ transactions: TransactionView[]; next: string | null }> {
+    const { items, next } = await this.coordinator.list(defined(validated(list, query)));
+    return { transactions: items.map(transactionView), next };
+  }
+
+  @Get(':gid')
+  async get(
+    @Param('gid') gid: string,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TransactionView> {
+    const { wait, waitMs } = validated(look, query);
+    const tx = await this.coordinator.get(known(gid), wait ? waiting(wait, waitMs, reply) : null);
+    return transactionView(tx);
+  }
+
+  @Get(':gid/timeline')
+  async timeline(@Param('gid') gid: string, @Query() query: unknown): Promise<TimelineView> {
+    validated(nothing, query);
+    const events = await this.coordinator.timeline(known(gid));
+    return { gid, events: events.map(eventView) };
+  }
+
+  @Post(':gid/branches')
+  async register(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    validated(nothing, query);
+    const { branchId, component, payload } = validated(registerBranch, body);
+    const asked = { branchId, component, payload: payloadText(payload, 'payload') };
+    const { branch, registered, call } = await this.coordinator.register(known(gid), asked);
+    void reply.status(registered ? 201 : 200);
+    return { gid, ...branchView(branch), call };
+  }
+
+  @Post(':gid/submit')
+  async submit(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TransactionView> {
+    validated(nothing, query);
+    const { wait, waitMs } = validated(submit, body);
+    return answered(await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply)), 200, reply);
+  }
+
+  @Post(':gid/abort')
+  async abort(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TransactionView> {
+    validated(nothing, query);
+    const { reason = null, wait, waitMs } = validated(abort, body);
+    return answered(await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply)), 200, reply);
+  }
+
+  @Post(':gid/resume')
+  @HttpCode(200)
+  async resume(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
+    validated(nothing, query);
+    const { reason } = validated(resume, body);
+    // Who it was is known once there are keys; until then the coordinator listens on loopback only.
+    return transactionView(await this.coordinator.resume(known(gid), reason, 'operator'));
+  }
+}
+
+/** A gid in a path that could not be one names no transaction. */
+function known(gid: string): string {
+  if (identifier.safeParse(gid).success) return gid;
+  throw new TercetError(
+    'TERCET_TRANSACTION_UNKNOWN',
+    `'${gid.slice(0, 200)}' cannot be a gid, so there is no such transaction`,
+  );
+}
+
+function gidOf({ gid }: BeginBody, key: string | undefined): string | null {
+  if (key === undefined) return gid ?? null;
+  const refuse = (message: string): never => {
+    throw new TercetError('TERCET_REQUEST_INVALID', `Idempotency-Key: ${message}`, [
+      { path: 'Idempotency-Key', message },
+    ]);
+  };
+  if (!identifier.safeParse(key).success) refuse('must be what a gid may be: A-Z a-z 0-9 . _ : -, at most 128');
+  if (gid !== undefined && gid !== key) refuse(`differs from the gid '${gid}'; give one of the two`);
+  return key;
+}
+
+/** Waits as long as the asker listens. */
+function waiting(until: Wait, ms: number, reply: FastifyReply): Waiting {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return { until, ms, signal: gone.signal };
+}
+
+function answered({ tx, reached }: Answered, status: number, reply: FastifyReply): TransactionView {
+  void reply.status(reached ? status : 202);
+  return transactionView(tx);
+}
+
+/** Without the fields that were not given. */
+function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

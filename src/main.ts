@@ -1,0 +1,66 @@
+/** Builds a node from its settings, runs it until a signal, and takes it down in order. */
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { join } from 'node:path';
+import { Coordinator } from './engine/coordinator.js';
+import type { Logger } from './engine/ports.js';
+import { createServer } from './http/server.js';
+import { HttpParticipants } from './participants/http.js';
+import type { Settings } from './settings.js';
+import { PostgresComponents } from './storage/components.js';
+import { prepareDatabase } from './storage/data-source.js';
+import { startEmbedded } from './storage/embedded.js';
+import { PostgresLog } from './storage/transaction-log.js';
+import { SystemClock } from './system-clock.js';
+
+/** Drives under way may take this long to come to a point where others can go on. */
+const DRAIN_MS = 10_000;
+
+export interface RunningNode {
+  readonly url: string;
+  /** Drains, hands its leases back and stops what it started. */
+  stop(): Promise<void>;
+}
+
+/** @throws TercetError, or what the system said, when something it needs is not there */
+export async function startNode(settings: Settings, logger: Logger): Promise<RunningNode> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const stop of stops.reverse()) await stop();
+  };
+  try {
+    let url = settings.databaseUrl;
+    if (url === null) {
+      const embedded = await startEmbedded(join(settings.dataDir, 'postgres'), logger);
+      stops.push(() => embedded.stop());
+      url = embedded.url;
+    }
+    await prepareDatabase(url, settings.migrate, logger);
+    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger);
+    stops.push(() => log.close());
+    const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
+    await components.start();
+    stops.push(() => components.stop());
+    const clock = new SystemClock(() => log.clockOffsetMs);
+    const participants = new HttpParticipants(settings.allowList, clock);
+    stops.push(() => participants.close());
+    const { node, leaseMs } = settings;
+    const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
+    const app = await createServer({ coordinator, components, allowList: settings.allowList }, logger);
+    await coordinator.start();
+    stops.push(() => drain(coordinator, app));
+    await app.listen(settings.port, settings.host);
+    return {
+      url: (await app.getUrl()).replace('[::1]', settings.host.includes(':') ? '[::1]' : settings.host),
+      stop: stopAll,
+    };
+  } catch (error) {
+    await stopAll().catch((trouble: unknown) => logger.warn({ error: String(trouble) }, 'not everything was stopped'));
+    throw error;
+  }
+}
+
+/** Answers go out as long as drives run: those who wait for an end are told it. */
+async function drain(coordinator: Coordinator, app: NestFastifyApplication): Promise<void> {
+  await coordinator.drain(DRAIN_MS);
+  await app.close();
+}

@@ -1,0 +1,117 @@
+/** The requests of docs/wire.md as schemas. Only the server uses them: a client would have to install Zod. */
+import { z } from 'zod';
+import { IDENTIFIER, LIMITS, MODES, STATUSES } from './words.js';
+
+const DAY_MS = 86_400_000;
+
+export const identifier = z
+  .string()
+  .regex(IDENTIFIER, 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, and not . or ..');
+const text = (max: number) => z.string().min(1).max(max);
+const whole = (min: number, max: number) => z.int().min(min).max(max);
+const url = z.string().max(2000).refine(isCallable, 'must be an http or https URL without user, password and fragment');
+const payload = z.unknown().optional();
+/** Optional, and absent where it was not given: never `undefined`. */
+const maybe = <S extends z.ZodType>(schema: S) => z.exactOptional(schema);
+
+function isCallable(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password, hash } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '' && !value.includes('#');
+}
+
+export const retryPolicy = z.strictObject({
+  baseMs: whole(1, DAY_MS).default(200),
+  factor: z.number().min(1).max(100).default(2),
+  capMs: whole(1, DAY_MS).default(30_000),
+  jitter: z.number().min(0).max(1).default(0.2),
+  maxAttempts: whole(1, 100_000).default(25),
+  maxAgeMs: whole(1, 365 * DAY_MS).default(DAY_MS),
+  tryAttempts: whole(1, 1000).default(3),
+});
+
+export const component = z
+  .strictObject({
+    url: url.refine((value) => !value.includes('?'), 'must have no query: /{operation} is put behind it').optional(),
+    endpoints: z
+      .strictObject({
+        try: maybe(url),
+        confirm: maybe(url),
+        cancel: maybe(url),
+        action: maybe(url),
+        compensate: maybe(url),
+        check: maybe(url),
+        deliver: maybe(url),
+      })
+      .default({}),
+    timeoutMs: whole(1, 600_000).default(3000),
+    concurrency: whole(1, 100_000).default(256),
+    retry: retryPolicy.prefault({}),
+    version: text(128).optional(),
+  })
+  .refine((body) => body.url !== undefined || Object.keys(body.endpoints).length > 0, {
+    path: ['url'],
+    message: 'url or endpoints is needed: where to call',
+  });
+export type ComponentRequest = z.output<typeof component>;
+
+const branch = z.strictObject({ branchId: identifier, component: identifier, payload });
+export const registerBranch = branch;
+
+const wait = z.enum(['accepted', 'decided', 'settled']);
+const waitMs = whole(0, LIMITS.waitMs).default(30_000);
+
+export const begin = z
+  .strictObject({
+    mode: z.enum(MODES),
+    gid: identifier.optional(),
+    businessKey: text(256).optional(),
+    deadlineMs: whole(1, 30 * DAY_MS).default(30_000),
+    drive: z.enum(['coordinator', 'initiator']).default('coordinator'),
+    wait: wait.optional(),
+    waitMs,
+    branches: z.array(branch).max(LIMITS.branches).optional(),
+  })
+  .superRefine(({ drive, branches = [] }, context) => {
+    if (branches.length === 0 && drive === 'coordinator') {
+      context.addIssue({ code: 'custom', path: ['branches'], message: 'must have at least one branch' });
+    }
+    const seen = new Set<string>();
+    branches.forEach(({ branchId }, index) => {
+      if (seen.has(branchId)) {
+        const message = `must be unique, '${branchId}' was used before`;
+        context.addIssue({ code: 'custom', path: ['branches', index, 'branchId'], message });
+      }
+      seen.add(branchId);
+    });
+  });
+export type BeginBody = z.output<typeof begin>;
+
+export const submit = z.strictObject({ wait: wait.default('decided'), waitMs });
+export const abort = z.strictObject({ reason: text(1000).optional(), wait: wait.default('decided'), waitMs });
+export const resume = z.strictObject({ reason: text(1000) });
+
+const number = (schema: z.ZodInt) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(schema);
+const time = z.iso.datetime({ offset: true }).transform((value) => Date.parse(value));
+
+export const look = z.strictObject({ wait: wait.optional(), waitMs: number(whole(0, LIMITS.waitMs)).default(30_000) });
+export const list = z.strictObject({
+  status: z.enum(STATUSES).optional(),
+  mode: z.enum(MODES).optional(),
+  component: identifier.optional(),
+  businessKey: text(256).optional(),
+  parked: z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .optional(),
+  from: time.optional(),
+  to: time.optional(),
+  limit: number(whole(1, 500)).default(50),
+  after: text(1000).optional(),
+});
+export const nothing = z.strictObject({});

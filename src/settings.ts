@@ -1,0 +1,124 @@
+/** The process environment, read once, checked whole: what is unknown or malformed stops the start and is named. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { AllowList } from './participants/allow-list.js';
+import { IDENTIFIER } from './protocol/words.js';
+
+export interface Settings {
+  /** Null: embedded PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly node: string;
+  readonly leaseMs: number;
+  readonly allowList: AllowList;
+  readonly migrate: 'auto' | 'off';
+}
+
+/** Wrong use or a wrong setting: exit code 2. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+const KNOWN = new Set([
+  'TERCET_LISTEN',
+  'TERCET_DATA_DIR',
+  'TERCET_NODE',
+  'TERCET_LEASE_MS',
+  'TERCET_ALLOWED_TARGETS',
+  'TERCET_MIGRATE',
+  'TERCET_KEYS',
+  // For the command line and the client; the service has no use for them.
+  'TERCET_URL',
+  'TERCET_KEY',
+]);
+/** What Kubernetes sets in every pod beside a service called `tercet`. */
+const KUBERNETES = /^TERCET_(SERVICE_|PORT$|PORT_)/;
+const LEASE_MS = { from: 500, to: 600_000, default: 5000 };
+
+/** @throws SettingError naming the setting, what is wrong with it and what it may be */
+export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('TERCET_') && !KNOWN.has(name) && !KUBERNETES.test(name)) {
+      throw new SettingError(`${name} is no setting of Tercet; known are ${[...KNOWN].join(', ')}`);
+    }
+  }
+  // An empty value is one that was not given: that is how compose files and charts leave one out.
+  const value = (name: string): string | undefined => env[name] || undefined;
+  if (value('TERCET_KEYS')) {
+    throw new SettingError(
+      'TERCET_KEYS is set, but this version does not check keys yet; leave it out and listen on loopback',
+    );
+  }
+  const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372');
+  return Object.freeze({
+    databaseUrl: databaseUrl(value('DATABASE_URL')),
+    host,
+    port,
+    dataDir: value('TERCET_DATA_DIR') ?? '.tercet',
+    node: node(value('TERCET_NODE')),
+    leaseMs: leaseMs(value('TERCET_LEASE_MS')),
+    allowList: allowList(value('TERCET_ALLOWED_TARGETS') ?? '127.0.0.0/8,[::1]'),
+    migrate: migrate(value('TERCET_MIGRATE') ?? 'auto'),
+  });
+}
+
+function databaseUrl(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  if (!URL.canParse(text) || !/^postgres(ql)?:$/.test(new URL(text).protocol)) {
+    throw new SettingError('DATABASE_URL must be like postgres://user:password@host:5432/database');
+  }
+  return text;
+}
+
+function listen(text: string): { host: string; port: number } {
+  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = found?.[1] ?? found?.[2];
+  const port = Number(found?.[3]);
+  if (!host || port > 65_535)
+    throw new SettingError(`TERCET_LISTEN is '${text}'; it must be HOST:PORT, like 127.0.0.1:8372`);
+  if (!/^(127\.|::1$|localhost$)/.test(host)) {
+    throw new SettingError(
+      `TERCET_LISTEN is '${text}', beyond loopback, and there are no keys: anybody who reaches it could move money. ` +
+        'Listen on 127.0.0.1 and put a proxy that checks who calls in front',
+    );
+  }
+  return { host, port };
+}
+
+function node(text: string | undefined): string {
+  if (text === undefined) {
+    const name = hostname()
+      .replace(/[^A-Za-z0-9._:-]/g, '-')
+      .slice(0, 100);
+    return `${name}-${randomBytes(3).toString('hex')}`;
+  }
+  if (!IDENTIFIER.test(text))
+    throw new SettingError(`TERCET_NODE is '${text}'; it may have 1 to 128 of A-Z a-z 0-9 . _ : -`);
+  return text;
+}
+
+function leaseMs(text: string | undefined): number {
+  if (text === undefined) return LEASE_MS.default;
+  const ms = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!(ms >= LEASE_MS.from && ms <= LEASE_MS.to)) {
+    throw new SettingError(
+      `TERCET_LEASE_MS is '${text}'; it must be a whole number from ${LEASE_MS.from} to ${LEASE_MS.to}`,
+    );
+  }
+  return ms;
+}
+
+function allowList(text: string): AllowList {
+  try {
+    return new AllowList(text);
+  } catch (error) {
+    throw new SettingError(`TERCET_ALLOWED_TARGETS: ${(error as Error).message}`);
+  }
+}
+
+function migrate(text: string): 'auto' | 'off' {
+  if (text === 'auto' || text === 'off') return text;
+  throw new SettingError(`TERCET_MIGRATE is '${text}'; it must be 'auto' or 'off'`);
+}

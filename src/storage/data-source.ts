@@ -1,0 +1,143 @@
+/** The schema: migrations under a lock, and whether this server and this user will do. */
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { TransactionLog0000000000001 } from '../../migrations/0001-transaction-log.js';
+import type { Logger } from '../engine/ports.js';
+import { TercetError } from '../protocol/errors.js';
+
+const MIGRATIONS = [TransactionLog0000000000001];
+const OLDEST_VERSION = 15;
+const CONNECT_MS = 5000;
+/** How long a node waits for another one that migrates. */
+const LOCK_MS = 120_000;
+const MIGRATION_LOCK = 8372_0001;
+
+/** Knows the migrations; for the TypeORM command line too. The service's own statements go through pg alone. */
+export function createDataSource(url: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    schema: 'tercet',
+    applicationName: 'tercet migrate',
+    migrations: MIGRATIONS,
+    migrationsTableName: 'migration',
+    migrationsTransactionMode: 'each',
+    installExtensions: false,
+    poolSize: 2,
+  });
+}
+
+/**
+ * Makes the database fit for this version, or with `migrate: 'off'` looks whether it is.
+ *
+ * @throws TercetError TERCET_NOT_READY when the server cannot be reached or is older than PostgreSQL 15, when a
+ *   right is missing, or when migrations are pending and may not run
+ */
+export async function prepareDatabase(url: string, migrate: 'auto' | 'off', logger: Logger): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'tercet migrate',
+    keepAlive: true,
+  });
+  client.on('error', (error) => logger.warn({ error: error.message }, 'the connection for migrations broke'));
+  try {
+    await client.connect();
+    await demandVersion(client);
+    if (migrate === 'auto') await migrateUnderLock(client, url, logger);
+    else await demandNothingPending(client);
+    await demandRights(client);
+  } catch (error) {
+    throw error instanceof TercetError ? error : trouble(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function demandVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ number: number; text: string }>(
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
+  );
+  const [version] = rows;
+  if (version && version.number >= OLDEST_VERSION * 10_000) return;
+  throw notReady(
+    `the database runs PostgreSQL ${version?.text ?? '?'}, and Tercet needs ${OLDEST_VERSION} or newer; ` +
+      'upgrade the server or point DATABASE_URL to another one',
+  );
+}
+
+/** One node migrates; the others wait for it and find nothing left to do. */
+async function migrateUnderLock(client: pg.Client, url: string, logger: Logger): Promise<void> {
+  await client.query(`SET lock_timeout = ${LOCK_MS}`);
+  await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+  if ((await pending(client)).length === 0) return;
+  // Asked first: CREATE SCHEMA IF NOT EXISTS wants the right to create even where there is nothing to create.
+  const { rows } = await client.query(`SELECT FROM pg_namespace WHERE nspname = 'tercet'`);
+  if (rows.length === 0) await client.query('CREATE SCHEMA tercet');
+  const source = createDataSource(url);
+  await source.initialize();
+  try {
+    const done = await source.runMigrations();
+    logger.info({ migrations: done.map(({ name }) => name) }, 'the database was migrated');
+  } finally {
+    await source.destroy();
+  }
+}
+
+async function demandNothingPending(client: pg.Client): Promise<void> {
+  const names = await pending(client);
+  if (names.length === 0) return;
+  throw notReady(
+    `the database lacks ${names.length} migration(s), the first is ${names[0] ?? ''}, and TERCET_MIGRATE is off; ` +
+      'run `tercet migrate` with a user who may change the schema',
+  );
+}
+
+async function pending(client: pg.Client): Promise<string[]> {
+  const { rows: found } = await client.query(`SELECT WHERE to_regclass('tercet.migration') IS NOT NULL`);
+  if (found.length === 0) return MIGRATIONS.map(({ name }) => name);
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM tercet.migration');
+  const done = new Set(rows.map(({ name }) => name));
+  return MIGRATIONS.map(({ name }) => name).filter((name) => !done.has(name));
+}
+
+/** Migrations may have been run by another user: then this one needs the use of every table. */
+async function demandRights(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string; lacking: string }>(
+    `SELECT c.relname AS name, string_agg(r.name, ', ') AS lacking
+       FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
+      WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind IN ('r', 'p')
+        AND NOT has_table_privilege(c.oid, r.name)
+      GROUP BY c.relname ORDER BY c.relname`,
+  );
+  const [first] = rows;
+  if (!first) return;
+  throw notReady(
+    `the database user may not ${first.lacking} on tercet.${first.name}; ` +
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tercet to it, or give it the schema',
+  );
+}
+
+function trouble(error: unknown): TercetError {
+  const { code, message } = error as { code?: string; message: string };
+  switch (code) {
+    case '42501':
+      return notReady(
+        `a right is missing in the database: ${message}. Grant the user CREATE on the database and USAGE on the schema ` +
+          'tercet, or run `tercet migrate` as another user and set TERCET_MIGRATE=off',
+        error,
+      );
+    case '55P03':
+      return notReady(`another node has been migrating for ${LOCK_MS / 1000} s; look what it waits for`, error);
+    case '28P01':
+    case '28000':
+    case '3D000':
+      return notReady(`the database refuses the user, the password or the name in DATABASE_URL: ${message}`, error);
+    default:
+      return notReady(`the database cannot be prepared: ${message || String(error)}; is DATABASE_URL right?`, error);
+  }
+}
+
+function notReady(detail: string, cause?: unknown): TercetError {
+  return new TercetError('TERCET_NOT_READY', detail, undefined, { cause });
+}

@@ -1,0 +1,62 @@
+/** The list of transactions, page by page. */
+import { TercetError } from '../protocol/errors.js';
+import type { Status } from '../protocol/words.js';
+import type { Held, ListFilter } from '../engine/ports.js';
+import type { Database } from './database.js';
+import { selectTransactions, toHeld } from './rows.js';
+import type { TransactionRow } from './rows.js';
+
+const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
+
+/** Newest first; a page continues behind the last row of the one before, whatever came in meanwhile. */
+export async function listTransactions(
+  database: Database,
+  filter: ListFilter,
+): Promise<{ items: Held[]; next: string | null }> {
+  const values: unknown[] = [];
+  const conditions: string[] = [];
+  const demand = (condition: (parameter: string) => string, value: unknown): void => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(condition(`$${values.length}`));
+  };
+  demand((p) => `status = ${p}`, filter.status);
+  // What has not ended has an index of its own, however much has ended since.
+  if (filter.parked || (filter.status && !ENDED.has(filter.status))) conditions.push('ended_at IS NULL');
+  demand((p) => `mode = ${p}`, filter.mode);
+  demand((p) => `business_key = ${p}`, filter.businessKey);
+  demand((p) => `(parked IS NOT NULL) = ${p}`, filter.parked);
+  demand((p) => `began_at >= to_timestamp(${p}::float8 / 1000.0)`, filter.from);
+  demand((p) => `began_at <= to_timestamp(${p}::float8 / 1000.0)`, filter.to);
+  demand((p) => `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${p})`, filter.component);
+  if (filter.after !== undefined) {
+    const [beganAt, gid] = cursorOf(filter.after);
+    values.push(beganAt, gid);
+    conditions.push(
+      `(began_at, gid) < (to_timestamp($${values.length - 1}::float8 / 1000.0), $${values.length} COLLATE "C")`,
+    );
+  }
+  values.push(filter.limit + 1);
+  const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+  const rows = await database.read<TransactionRow>(
+    selectTransactions('without payloads', `${where} ORDER BY t.began_at DESC, gid DESC LIMIT $${values.length}`),
+    values,
+  );
+  const page = rows.slice(0, filter.limit);
+  const last = rows.length > page.length ? page.at(-1) : undefined;
+  const next = last ? Buffer.from(JSON.stringify([last.began_at, last.gid])).toString('base64url') : null;
+  return { items: page.map(toHeld), next };
+}
+
+function cursorOf(text: string): [number, string] {
+  try {
+    const cursor: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
+    if (Array.isArray(cursor) && Number.isSafeInteger(cursor[0]) && typeof cursor[1] === 'string') {
+      return [cursor[0] as number, cursor[1]];
+    }
+  } catch {
+    // Falls through to the error that says what a cursor is.
+  }
+  const message = "is not a cursor; take 'next' of the page before";
+  throw new TercetError('TERCET_REQUEST_INVALID', `after: ${message}`, [{ path: 'after', message }]);
+}

@@ -1,0 +1,95 @@
+/** Transactions as rows: the mutable part of all branches is one short text, so that a save is one row. */
+import type { Branch, Parked, Transaction } from '../domain/transaction.js';
+import type { Held } from '../engine/ports.js';
+import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
+
+/** Milliseconds since the epoch of a timestamptz(3), exactly. */
+const ms = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8 AS ${column}`;
+
+/** A transaction with its branches, read in one statement and so as of one moment. */
+export function selectTransactions(payload: 'with payloads' | 'without payloads', rest: string): string {
+  return `
+    SELECT gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress, replies,
+           ${ms('began_at')}, ${ms('deadline_at')}, ${ms('decided_at')}, ${ms('ended_at')}, content_hash,
+           (SELECT json_agg(json_build_array(b.branch_id, b.component,
+                                             ${payload === 'with payloads' ? 'b.payload' : `'null'`})
+                            ORDER BY b.position)
+              FROM tercet.branch b WHERE b.gid = t.gid) AS branches
+      FROM tercet.transaction t ${rest}`;
+}
+
+export interface TransactionRow {
+  gid: string;
+  mode: Mode;
+  drive: Drive;
+  business_key: string | null;
+  owner: string;
+  epoch: number;
+  version: number;
+  status: Status;
+  decision: Decision | null;
+  reason: string | null;
+  parked: string | null;
+  progress: string | null;
+  replies: string | null;
+  began_at: number;
+  deadline_at: number | null;
+  decided_at: number | null;
+  ended_at: number | null;
+  content_hash: string;
+  branches: [branchId: string, component: string, payload: string][] | null;
+}
+
+/** state, attempts, retryAt, since, gaveUp; what is null at the end is left out. */
+type BranchProgress = [BranchState, number?, (number | null)?, (number | null)?, (string | null)?];
+
+/** First the decision at the time of writing. */
+type Progress = [Decision | null, ...BranchProgress[]];
+
+export function toHeld(row: TransactionRow): Held {
+  // A transaction that was never saved has no progress: all is as it was at its begin.
+  const [decision, ...progress] = row.progress === null ? [null] : (JSON.parse(row.progress) as Progress);
+  // A decision from outside writes no progress: each branch then starts its next operation from where it was.
+  const isRestarted = decision !== row.decision;
+  const replies = row.replies === null ? [] : (JSON.parse(row.replies) as (string | null)[]);
+  const since = row.decided_at ?? row.began_at;
+  const branches = (row.branches ?? []).map(([branchId, component, payload], index): Branch => {
+    const [state = 'started', attempts = 0, retryAt = null, sinceThen = null, gaveUp = null] = progress[index] ?? [];
+    const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
+    if (isRestarted) return { ...fixed, attempts: 0, since, retryAt: null, gaveUp: null };
+    return { ...fixed, attempts, since: sinceThen ?? since, retryAt, gaveUp };
+  });
+  const tx: Transaction = {
+    gid: row.gid,
+    mode: row.mode,
+    drive: row.drive,
+    businessKey: row.business_key,
+    status: row.status,
+    decision: row.decision,
+    reason: row.reason === null ? null : (JSON.parse(row.reason) as Reason),
+    parked: row.parked === null ? null : (JSON.parse(row.parked) as Parked),
+    branches,
+    beganAt: row.began_at,
+    decidedAt: row.decided_at,
+    endedAt: row.ended_at,
+    deadlineAt: row.deadline_at,
+  };
+  return { tx, owner: row.owner, epoch: row.epoch, version: row.version };
+}
+
+export function progressText(tx: Transaction): string {
+  const since = tx.decidedAt ?? tx.beganAt;
+  const parts = tx.branches.map((branch): BranchProgress => {
+    const own = branch.since === since ? null : branch.since;
+    const progress: BranchProgress = [branch.state, branch.attempts, branch.retryAt, own, branch.gaveUp];
+    while (progress.length > 2 && progress.at(-1) === null) progress.pop();
+    return progress;
+  });
+  return JSON.stringify([tx.decision, ...parts] satisfies Progress);
+}
+
+/** Null when no branch got a reply since `before`: then the column, which may be long, is not written again. */
+export function repliesText(before: Transaction, after: Transaction): string | null {
+  const isSame = after.branches.every((branch, index) => branch.reply === (before.branches[index]?.reply ?? null));
+  return isSame ? null : JSON.stringify(after.branches.map((branch) => branch.reply));
+}

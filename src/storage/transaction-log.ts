@@ -1,0 +1,212 @@
+/** The transaction log in PostgreSQL. */
+import type { Branch, Transaction } from '../domain/transaction.js';
+import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
+import type { Held, ListFilter, Logger, Member, TimelineEvent, TransactionLog } from '../engine/ports.js';
+import { TercetError } from '../protocol/errors.js';
+import { LIMITS } from '../protocol/words.js';
+import type { Decision, Reason } from '../protocol/words.js';
+import { Database, isDataError } from './database.js';
+import type { DatabaseSettings } from './database.js';
+import { beginOf, flush, saveOf } from './flush.js';
+import { listTransactions } from './list.js';
+import { LIVING, Members } from './members.js';
+import { selectTransactions, toHeld } from './rows.js';
+import type { TransactionRow } from './rows.js';
+import { Writer } from './writer.js';
+
+const ONE = selectTransactions('with payloads', 'WHERE gid = $1');
+
+const DECIDE = `
+  WITH living AS (${LIVING}), decided AS (
+    UPDATE tercet.transaction t
+       SET owner = living.id, epoch = epoch + 1, version = version + 1, status = $4, decision = $5, reason = $6,
+           decided_at = to_timestamp($7::float8 / 1000.0)
+      FROM living WHERE gid = $3 AND status = 'open'
+    RETURNING gid, version
+  )
+  INSERT INTO tercet.timeline (gid, version, events) SELECT gid, version, $8 FROM decided RETURNING gid`;
+
+const TAKE = `
+  WITH living AS (${LIVING})
+  UPDATE tercet.transaction t SET owner = living.id, epoch = epoch + 1, version = version + 1
+    FROM living WHERE gid = $3 AND ended_at IS NULL
+  RETURNING gid`;
+
+const REGISTER = `
+  WITH added AS (
+    INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
+    SELECT $1, $2, count(*), $3, $4 FROM tercet.branch WHERE gid = $1
+  )
+  UPDATE tercet.transaction SET version = version + 1 WHERE gid = $1`;
+
+type Registered = 'registered' | 'exists' | 'conflict' | 'closed' | 'full';
+
+export class PostgresLog implements TransactionLog {
+  private readonly database: Database;
+  private readonly members: Members;
+  private readonly writer: Writer;
+
+  constructor(settings: DatabaseSettings, logger: Logger) {
+    this.database = new Database(settings, logger);
+    this.members = new Members(this.database, settings.leaseMs);
+    this.writer = new Writer((batch, lane) => flush(this.database, lane, this.members.notAfter, batch));
+  }
+
+  /** What to add to this machine's clock to get the database's, as of the last renewal. */
+  get clockOffsetMs(): number {
+    return this.members.clockOffsetMs;
+  }
+
+  /** Flushes committed so far, and the begins and saves in them. */
+  get counts(): Readonly<{ flushes: number; writes: number }> {
+    return this.writer.counts;
+  }
+
+  async insert(member: Member, tx: Transaction, contentHash: string): ReturnType<TransactionLog['insert']> {
+    const written = await this.writer.write(beginOf(member, tx, contentHash)).catch((error: unknown) => {
+      throw isDataError(error) ? unstorable(tx.gid, error) : error;
+    });
+    if (written === 'dead') throw dead(member);
+    if (written === 'written') {
+      return { inserted: true, held: { tx, owner: member.id, epoch: 1, version: 1 }, sameContent: true };
+    }
+    const row = await this.row(tx.gid);
+    // Gone again: history was cleaned up in between.
+    if (!row) return this.insert(member, tx, contentHash);
+    return { inserted: false, held: toHeld(row), sameContent: row.content_hash === contentHash };
+  }
+
+  async save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'> {
+    const written = await this.writer.write(saveOf(held, tx, events));
+    return written === 'written' ? { ...held, tx, version: held.version + 1 } : 'lost';
+  }
+
+  async decide(
+    member: Member,
+    gid: string,
+    decision: Decision,
+    reason: Reason | null,
+    at: number,
+    events: readonly TimelineEvent[],
+  ) {
+    const status = decision === 'commit' ? 'committing' : 'aborting';
+    const reasonText = reason === null ? null : JSON.stringify(reason);
+    const owner = [member.id, this.members.notAfter];
+    const values = [...owner, gid, status, decision, reasonText, at, JSON.stringify(events)];
+    const decided = (await this.database.write({ text: DECIDE, values })).length > 0;
+    // Read by a new statement: it sees every branch that was registered before the decision, however late.
+    const held = await this.afterWrite(gid);
+    if (held && !decided && held.tx.status === 'open') throw dead(member);
+    return held && { decided, held };
+  }
+
+  async take(member: Member, gid: string): Promise<Held | null> {
+    const values = [member.id, this.members.notAfter, gid];
+    if ((await this.database.write({ text: TAKE, values })).length > 0) return this.afterWrite(gid);
+    const held = await this.get(gid);
+    if (held === null || held.tx.endedAt !== null) return null;
+    throw dead(member);
+  }
+
+  async register(gid: string, branch: Branch): ReturnType<TransactionLog['register']> {
+    const result = await this.database.inTransaction<Registered | null>(async (client) => {
+      const locked = await client.query<{ status: string; drive: string }>(
+        'SELECT status, drive FROM tercet.transaction WHERE gid = $1 FOR UPDATE',
+        [gid],
+      );
+      const tx = locked.rows[0];
+      if (!tx) return null;
+      const { branchId, component, payload } = branch;
+      const found = await client.query<{ count: number; same: boolean | null }>(
+        `SELECT count(*)::int, bool_or(component = $3 AND payload = $4) FILTER (WHERE branch_id = $2) AS same
+           FROM tercet.branch WHERE gid = $1`,
+        [gid, branchId, component, payload],
+      );
+      const { count = 0, same = null } = found.rows[0] ?? {};
+      if (tx.drive === 'initiator' && same !== null) return same ? 'exists' : 'conflict';
+      if (tx.drive !== 'initiator' || tx.status !== 'open') return 'closed';
+      if (count >= LIMITS.branches) return 'full';
+      await client.query(REGISTER, [gid, branchId, component, payload]);
+      return 'registered';
+    });
+    if (result === null) return null;
+    const held = await this.afterWrite(gid);
+    return held && { result, held };
+  }
+
+  async get(gid: string): Promise<Held | null> {
+    const row = await this.row(gid);
+    return row ? toHeld(row) : null;
+  }
+
+  list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }> {
+    return listTransactions(this.database, filter);
+  }
+
+  async timeline(gid: string): Promise<TimelineEvent[] | null> {
+    const rows = await this.database.read<{ events: string | null; begun_by: string; began_at: number }>(
+      `SELECT l.events, t.begun_by, (extract(epoch FROM t.began_at) * 1000)::float8 AS began_at
+         FROM tercet.transaction t LEFT JOIN tercet.timeline l USING (gid)
+        WHERE t.gid = $1 ORDER BY l.version`,
+      [gid],
+    );
+    const first = rows[0];
+    if (!first) return null;
+    const begun: TimelineEvent = { at: first.began_at, node: first.begun_by, kind: 'begun' };
+    return [begun, ...rows.flatMap(({ events }) => (events === null ? [] : (JSON.parse(events) as TimelineEvent[])))];
+  }
+
+  async contentHash(gid: string): Promise<string | null> {
+    const rows = await this.database.read<{ content_hash: string }>(
+      'SELECT content_hash FROM tercet.transaction WHERE gid = $1',
+      [gid],
+    );
+    return rows[0]?.content_hash ?? null;
+  }
+
+  join(node: string, leaseMs: number): Promise<Member> {
+    return this.members.join(node, leaseMs);
+  }
+
+  renew(member: Member, leaseMs: number): Promise<boolean> {
+    return this.members.renew(member, leaseMs);
+  }
+
+  leave(member: Member): Promise<void> {
+    return this.members.leave(member);
+  }
+
+  takeOver(member: Member, limit: number): Promise<Held[]> {
+    return this.members.takeOver(member, limit);
+  }
+
+  owned(member: Member): Promise<string[]> {
+    return this.members.owned(member);
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  private async row(gid: string): Promise<TransactionRow | undefined> {
+    return (await this.database.read<TransactionRow>(ONE, [gid]))[0];
+  }
+
+  /** The write is durable; if it cannot be read now, what it led to is not known. */
+  private async afterWrite(gid: string): Promise<Held | null> {
+    try {
+      return await this.get(gid);
+    } catch (error) {
+      throw new LogOutcomeUnknown(`written, but not read again: ${String(error)}`, { cause: error });
+    }
+  }
+}
+
+function dead(member: Member): MemberDead {
+  return new MemberDead(`member ${member.id} was declared dead, or its statement came too late`);
+}
+
+function unstorable(gid: string, error: Error): TercetError {
+  const detail = `transaction '${gid}' cannot be stored as it is: ${error.message}`;
+  return new TercetError('TERCET_REQUEST_INVALID', detail, undefined, { cause: error });
+}

@@ -1,0 +1,100 @@
+/**
+ * Group commit. Whoever writes while a flush is under way goes out with the next one: no timer, no delay when
+ * nothing else is going on, and one commit for hundreds of transactions when much is.
+ *
+ * A flush is one statement. If one row makes it fail, because of what it carries or because somebody else holds it,
+ * the flush is taken apart, so that only that row's writer hears of it (G10).
+ */
+import { isCollision, isDataError, isLockWait } from './database.js';
+import type { Lane } from './database.js';
+import type { Write, Written } from './flush.js';
+
+/** Rows and characters of one flush. */
+const MAX_ROWS = 500;
+const MAX_CHARS = 4 * 1024 * 1024;
+const MAX_COLLISIONS = 5;
+
+interface Waiting {
+  readonly write: Write;
+  readonly resolve: (result: Written) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Writer {
+  private queue: Waiting[] = [];
+  private isFlushing = false;
+  /** Flushes that were committed, and the begins and saves that went out with them. */
+  readonly counts = { flushes: 0, writes: 0 };
+
+  /** @param send sends one flush; gives the result of each write, in order */
+  constructor(private readonly send: (batch: readonly Write[], lane: Lane) => Promise<Written[]>) {}
+
+  /** Resolves after the commit. */
+  write(write: Write): Promise<Written> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ write, resolve, reject });
+      if (!this.isFlushing) void this.pump();
+    });
+  }
+
+  private async pump(): Promise<void> {
+    this.isFlushing = true;
+    while (this.queue.length > 0) await this.flush(this.next());
+    this.isFlushing = false;
+  }
+
+  private next(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    const gids = new Set<string>();
+    let chars = 0;
+    for (const waiting of this.queue) {
+      const { write } = waiting;
+      const own = write.begin.length + write.branches.length + write.save.length + write.timeline.length;
+      const isFull = batch.length >= MAX_ROWS || (batch.length > 0 && chars + own > MAX_CHARS);
+      if (isFull || gids.has(write.gid)) left.push(waiting);
+      else {
+        batch.push(waiting);
+        gids.add(write.gid);
+        chars += own;
+      }
+    }
+    this.queue = left;
+    // Rows are locked in one order by every node.
+    return batch.sort((a, b) => (a.write.gid < b.write.gid ? -1 : 1));
+  }
+
+  private async flush(batch: Waiting[]): Promise<void> {
+    try {
+      await this.settle(batch, 'flush');
+    } catch (error) {
+      if (batch.length > 1 && isDataError(error)) {
+        const middle = batch.length >> 1;
+        await this.flush(batch.slice(0, middle));
+        await this.flush(batch.slice(middle));
+      } else if (batch.length > 1 && isLockWait(error)) {
+        // Beside the next flush: whoever waits for a row that is held waits by himself.
+        for (const waiting of batch) void this.settle([waiting], 'log').catch(waiting.reject);
+      } else for (const { reject } of batch) reject(error);
+    }
+  }
+
+  private async settle(batch: readonly Waiting[], lane: Lane): Promise<void> {
+    const writes = batch.map(({ write }) => write);
+    const results = await this.sendAgain(writes, lane);
+    this.counts.flushes += 1;
+    this.counts.writes += batch.length;
+    // The results are as many as the writes.
+    batch.forEach(({ resolve }, index) => resolve(results[index] ?? 'there'));
+  }
+
+  private async sendAgain(writes: readonly Write[], lane: Lane): Promise<Written[]> {
+    for (let collisions = 1; ; collisions += 1) {
+      try {
+        return await this.send(writes, lane);
+      } catch (error) {
+        if (!isCollision(error) || collisions >= MAX_COLLISIONS) throw error;
+      }
+    }
+  }
+}

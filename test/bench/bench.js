@@ -1,0 +1,215 @@
+/**
+ * npm run bench [-- --quick]
+ *
+ * TCC per second and latency against participants that do nothing, and in the same run what bounds it: the same
+ * calls with no coordinator, the same writes with no calls, and a naive coordinator. Only the ratios carry over to
+ * another machine.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { Agent, request } from 'undici';
+import { prepareDatabase } from '../../dist/src/storage/data-source.js';
+import { startEmbedded } from '../../dist/src/storage/embedded.js';
+import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { load } from './load.js';
+import { naive, NAIVE_SCHEMA } from './naive.js';
+
+const isQuick = process.argv.includes('--quick');
+const FOR_MS = isQuick ? 1500 : 4000;
+const CONCURRENCIES = isQuick ? [1, 64] : [1, 16, 64, 256];
+const BRANCHES = isQuick ? [2] : [1, 2, 3, 5];
+const quiet = {
+  info() {},
+  warn() {},
+  error(fields, message) {
+    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
+  },
+};
+
+const agent = new Agent({ connections: 256, pipelining: 1 });
+const headers = { 'content-type': 'application/json' };
+
+async function post(url, body, expected) {
+  const answer = await request(url, { method: 'POST', body, headers, dispatcher: agent });
+  const text = await answer.body.text();
+  if (!expected.includes(answer.statusCode)) throw new Error(`${url} answered ${answer.statusCode}: ${text}`);
+}
+
+async function start(script, env) {
+  const child = spawn(process.execPath, [script], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
+    child.stdout.on('data', (chunk) => {
+      const found = /listening on (http:\S+)/.exec(chunk.toString());
+      if (found) resolve(found[1]);
+    });
+  });
+  const stop = () =>
+    new Promise((resolve) => {
+      child.once('exit', resolve);
+      child.kill('SIGTERM');
+    });
+  return { url, stop };
+}
+
+const names = (count) => Array.from({ length: count }, (_, index) => `b${index}`);
+const beginBody = (gid, count) =>
+  JSON.stringify({
+    mode: 'tcc',
+    gid,
+    branches: names(count).map((branchId) => ({ branchId, component: 'noop', payload: { amount: 1 } })),
+  });
+
+/** One try or confirm as the coordinator sends it. */
+function direct(participantUrl) {
+  return (branchId, op, gid) => {
+    const body = `{"gid":"${gid}","branchId":"${branchId}","op":"${op}","attempt":1,"mode":"tcc","component":"noop","beganAt":"2026-11-21T00:00:00.000Z","payload":{"amount":1},"reply":null}`;
+    return post(`${participantUrl}/${op}`, body, [200]);
+  };
+}
+
+/** begin, decision and end of a transaction, through the log alone. */
+async function writes(log, member, gid, count) {
+  const now = Date.now();
+  const branches = names(count).map((branchId) => ({
+    branchId,
+    component: 'noop',
+    payload: '{"amount":1}',
+    state: 'started',
+    attempts: 0,
+    since: now,
+    retryAt: null,
+    reply: null,
+    gaveUp: null,
+  }));
+  const tx = {
+    gid,
+    mode: 'tcc',
+    drive: 'coordinator',
+    businessKey: null,
+    status: 'open',
+    decision: null,
+    reason: null,
+    parked: null,
+    branches,
+    beganAt: now,
+    decidedAt: null,
+    endedAt: null,
+    deadlineAt: now + 30_000,
+  };
+  const { held } = await log.insert(member, tx, 'hash');
+  const calls = (op) =>
+    branches.map(({ branchId }) => ({
+      at: now,
+      node: 'bench',
+      kind: 'call',
+      branchId,
+      op,
+      attempt: 1,
+      outcome: 'done',
+      durationMs: 1,
+    }));
+  const step = (state) => branches.map((branch) => ({ ...branch, state, attempts: 1, reply: '{"ok":true}' }));
+  const decided = { ...tx, status: 'committing', decision: 'commit', decidedAt: now, branches: step('done') };
+  const saved = await log.save(held, decided, calls('try'));
+  await log.save(
+    saved,
+    { ...decided, status: 'committed', endedAt: now, branches: step('confirmed') },
+    calls('confirm'),
+  );
+}
+
+const cells = [];
+async function measure(what, concurrency, branches, once) {
+  const result = await load(concurrency, FOR_MS, once);
+  cells.push({ what, concurrency, branches, ...result });
+  process.stderr.write(`${what}, ${branches} branches, ${concurrency} initiators: ${result.perSecond.toFixed(0)}/s\n`);
+}
+
+function report() {
+  const find = (what, concurrency, branches) =>
+    cells.find((cell) => cell.what === what && cell.concurrency === concurrency && cell.branches === branches);
+  const lines = [
+    '| branches | initiators | TCC/s | p50 ms | p99 ms | of the bare calls | of the bare writes | times naive |',
+    '| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+  ];
+  for (const branches of BRANCHES) {
+    for (const concurrency of CONCURRENCIES) {
+      const own = find('tercet', concurrency, branches);
+      const share = (what) => {
+        const other = find(what, concurrency, branches);
+        return other ? own.perSecond / other.perSecond : NaN;
+      };
+      const percent = (value) => `${(value * 100).toFixed(0)} %`;
+      lines.push(
+        `| ${branches} | ${concurrency} | ${own.perSecond.toFixed(0)} | ${own.p50.toFixed(1)} | ${own.p99.toFixed(1)} | ` +
+          `${percent(share('calls'))} | ${percent(share('writes'))} | ${share('naive').toFixed(1)} |`,
+      );
+    }
+  }
+  return lines.join('\n');
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
+const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' });
+const admin = new pg.Client(server.url);
+await admin.connect();
+const database = async (name) => {
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  return url.href;
+};
+const participant = await start('test/bench/participant.js', {});
+const coordinator = await start('dist/src/main.js', {
+  DATABASE_URL: await database('tercet'),
+  TERCET_LISTEN: '127.0.0.1:0',
+});
+const component = await request(`${coordinator.url}/v1/components/noop`, {
+  method: 'PUT',
+  headers,
+  body: JSON.stringify({ url: participant.url, concurrency: 10_000 }),
+});
+if (component.statusCode !== 201) throw new Error(`the component was not registered: ${await component.body.text()}`);
+
+const bareUrl = await database('bare');
+await prepareDatabase(bareUrl, 'auto', quiet);
+const log = new PostgresLog({ url: bareUrl, leaseMs: 5000 }, quiet);
+const member = await log.join('bench', 600_000);
+const pool = new pg.Pool({ connectionString: await database('naive'), max: 20 });
+await pool.query(NAIVE_SCHEMA);
+const call = direct(participant.url);
+
+const version = (await admin.query('SHOW server_version')).rows[0].server_version;
+process.stdout.write(
+  `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; PostgreSQL ${version}, ` +
+    `fsync and synchronous_commit on; coordinator, participants, load and PostgreSQL share the cores; ${FOR_MS / 1000} s a cell\n\n`,
+);
+for (const branches of BRANCHES) {
+  for (const concurrency of CONCURRENCIES) {
+    const gid = (kind) => (id) => `${kind}-${branches}-${concurrency}-${id}`;
+    const of = { tercet: gid('t'), calls: gid('c'), writes: gid('w'), naive: gid('n') };
+    await measure('tercet', concurrency, branches, (id) =>
+      post(`${coordinator.url}/v1/transactions`, beginBody(of.tercet(id), branches), [201]),
+    );
+    await measure('calls', concurrency, branches, async (id) => {
+      await Promise.all(names(branches).map((branch) => call(branch, 'try', of.calls(id))));
+      await Promise.all(names(branches).map((branch) => call(branch, 'confirm', of.calls(id))));
+    });
+    await measure('writes', concurrency, branches, (id) => writes(log, member, of.writes(id), branches));
+    await measure('naive', concurrency, branches, (id) => naive(pool, call, of.naive(id), names(branches)));
+  }
+}
+process.stdout.write(`${report()}\n`);
+
+await coordinator.stop();
+await participant.stop();
+await Promise.all([pool.end(), log.close(), admin.end(), agent.close()]);
+await server.stop();
+rmSync(folder, { recursive: true, force: true });

@@ -1,0 +1,42 @@
+import pg from 'pg';
+import { prepareDatabase } from '../../src/storage/data-source.js';
+import { PostgresLog } from '../../src/storage/transaction-log.js';
+import { createDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { describeTransactionLog } from './transaction-log.suite.js';
+
+const logger = { info() {}, warn() {}, error() {} };
+let database: TestDatabase;
+let admin: pg.Pool;
+const logs: PostgresLog[] = [];
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await prepareDatabase(database.url, 'auto', logger);
+  admin = new pg.Pool({ connectionString: database.url, max: 1 });
+});
+
+afterAll(async () => {
+  await admin.end();
+  await database.drop();
+});
+
+describeTransactionLog(
+  'PostgreSQL',
+  async () => {
+    await admin.query('TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member');
+    return {
+      node: () => {
+        const log = new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);
+        logs.push(log);
+        return log;
+      },
+      expire: async ({ id }) => {
+        await admin.query(`UPDATE tercet.member SET until = now() - interval '1 second' WHERE id = $1`, [id]);
+      },
+    };
+  },
+  async () => {
+    await Promise.all(logs.splice(0).map((log) => log.close()));
+  },
+);
