@@ -1,5 +1,5 @@
 /** The whole shop on this machine: PostgreSQL, the coordinator and three services, each a process of its own. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,7 +62,8 @@ export class Shop {
     const logUrl = await database('tercet');
     const coordinator = new Service({
       name: 'coordinator',
-      script: join(dist, 'src/main.js'),
+      script: join(dist, '../bin/tercet.js'),
+      args: ['serve'],
       env: { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${port}`, ...settings },
     });
     const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl);
@@ -178,6 +179,8 @@ async function read<T>(response: Response, url: string): Promise<T> {
 
 async function temporaryServer(cleanUps: (() => Promise<unknown>)[]): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'tercet-demo-'));
+  // PostgreSQL does not run as root; the user that it runs as must be able to enter.
+  await chmod(folder, 0o711);
   cleanUps.push(() => rm(folder, { recursive: true, force: true }));
   const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });

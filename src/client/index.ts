@@ -1,11 +1,38 @@
+/** @tercet/client: begin transactions, and guard what a participant does (README.md, docs/fence.md). */
+export { TercetClient } from './client.js';
+export type {
+  AwaitOptions,
+  BeginRequest,
+  BranchRequest,
+  ComponentRequest,
+  ListFilter,
+  RegisteredBranch,
+  WaitOptions,
+} from './client.js';
+export { Refused, TercetError, TercetUnreachable } from './errors.js';
+export type { OwnCode } from './errors.js';
+export type { Executor } from './fence/executor.js';
+export { fence, Pending } from './fence/fence.js';
+export type { FenceAnswer, FencedCall, PendingCall } from './fence/fence.js';
+export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
+export type { TccDone, TccRequest, TccScope } from './tcc.js';
+export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
 export { HEADERS, IDENTIFIER } from '../protocol/words.js';
 export type {
+  BranchState,
   BranchView,
+  ComponentView,
+  Decision,
   EventView,
   Json,
+  Mode,
+  Op,
   ParticipantCall,
   Problem,
   Reason,
+  RetryPolicy,
+  Status,
   TimelineView,
   TransactionView,
+  Wait,
 } from '../protocol/words.js';

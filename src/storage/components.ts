@@ -157,7 +157,8 @@ export class PostgresComponents implements ComponentDirectory {
           },
           (error: unknown) => {
             // Said once: the database is away, and others say so too.
-            if (!this.isFailing) this.logger.warn({ error: String(error) }, 'changes of components are not seen now');
+            if (!this.isFailing && this.isRunning)
+              this.logger.warn({ error: String(error) }, 'changes of components are not seen now');
             this.isFailing = true;
           },
         )

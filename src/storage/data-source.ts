@@ -106,15 +106,20 @@ async function demandRights(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string; lacking: string }>(
     `SELECT c.relname AS name, string_agg(r.name, ', ') AS lacking
        FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
-      WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind IN ('r', 'p')
+      WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind = 'r' AND c.relname <> 'migration'
         AND NOT has_table_privilege(c.oid, r.name)
-      GROUP BY c.relname ORDER BY c.relname`,
+      GROUP BY c.relname
+      UNION ALL
+     SELECT relname, 'USAGE' FROM pg_class
+      WHERE relnamespace = 'tercet'::regnamespace AND relname <> 'migration_id_seq'
+        AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') END
+      ORDER BY name`,
   );
   const [first] = rows;
   if (!first) return;
   throw notReady(
     `the database user may not ${first.lacking} on tercet.${first.name}; ` +
-      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tercet to it, or give it the schema',
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES and USAGE ON ALL SEQUENCES IN SCHEMA tercet to it',
   );
 }
 

@@ -78,12 +78,12 @@ export class Database {
     }
   }
 
-  /** One statement that writes nothing that matters twice: every trouble is LogUnavailable. */
+  /** One statement that only reads. @throws LogUnavailable, or DatabaseError: refused for what it carried */
   async read<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
     try {
       return (await this.pools.log.query<R>(text, values)).rows;
     } catch (error) {
-      throw unavailable(error);
+      throw isDataError(error) ? error : unavailable(error);
     }
   }
 

@@ -78,6 +78,11 @@ export class EmbeddedCluster {
     return (await this.isOurs(pid)) ? { pid, port: Number(lines[3]) || 0 } : null;
   }
 
+  /** Whether the process runs the server over this folder. */
+  async isOurs(pid: number): Promise<boolean> {
+    return (await commandOf(pid)).includes(`-D ${this.data} `);
+  }
+
   /** Starts the server; resolves with its pid, or rejects when it is gone at once. It outlives this process. */
   async start(port: number, settings: Readonly<Record<string, string>>): Promise<number> {
     // The pid may have gone to another process since: PostgreSQL itself would refuse to start then.
@@ -105,16 +110,6 @@ export class EmbeddedCluster {
     }
   }
 
-  /** Whether the process exists at all. */
-  isAlive(pid: number): boolean {
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM';
-    }
-  }
-
   /** Fast shutdown: open transactions are rolled back, what was committed is flushed. Then, if need be, at once. */
   async stop(pid: number): Promise<void> {
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
@@ -122,6 +117,8 @@ export class EmbeddedCluster {
       if (!(await this.isOurs(pid))) return;
       try {
         process.kill(pid, signal);
+        // One that was frozen hears of it too.
+        process.kill(pid, 'SIGCONT');
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
         throw error;
@@ -137,11 +134,6 @@ export class EmbeddedCluster {
   async logTail(): Promise<string> {
     const text = await fs.readFile(this.logFile, 'utf8').catch(() => '');
     return text.slice(-LOG_TAIL_CHARS).trim();
-  }
-
-  private async isOurs(pid: number): Promise<boolean> {
-    if (!this.isAlive(pid)) return false;
-    return (await commandOf(pid)).includes(`-D ${this.data} `);
   }
 
   private async initdb(draft: string, identity: Identity): Promise<void> {

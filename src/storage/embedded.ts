@@ -15,12 +15,13 @@ import { EmbeddedCluster } from './embedded-cluster.js';
 /** A server that has to recover after a crash takes its time. */
 const START_MS = 60_000;
 /** A server of ours that runs and does not answer for so long is stopped. */
-const SILENT_MS = 10_000;
+const SILENT_MS = 5000;
 const CONNECT_MS = 2000;
 const POLL_MS = 50;
 const REVIVE_MS = 500;
 const PORT_ATTEMPTS = 3;
 const USERS_LOCK = 8372;
+const CANNOT_CONNECT_NOW = '57P03';
 
 /**
  * @param folder where the data is kept; made when it is missing
@@ -82,6 +83,9 @@ export class EmbeddedPostgres {
       const server = await this.cluster.running();
       // The lock is held until the server is gone: whoever comes now waits for it and then starts a new one.
       if (rows[0]?.alone && server) await this.cluster.stop(server.pid);
+    } catch (error) {
+      // It is going down without us, or somebody else starts it again.
+      this.logger.warn({ error: String(error) }, 'the embedded PostgreSQL was gone before it was stopped');
     } finally {
       await holder.end().catch(() => undefined);
     }
@@ -110,11 +114,15 @@ export class EmbeddedPostgres {
     );
   }
 
-  /** Connects and says that this process uses the server. False when the server ends first, or time runs out. */
-  private async join(pid: number, port: number, limitMs: number): Promise<boolean> {
-    const until = performance.now() + limitMs;
-    do {
-      this.port = port;
+  /**
+   * Connects and says that this process uses the server. False when the server ends first, or says nothing for
+   * `silentMs`; one that says that it is starting or stopping is waited for.
+   */
+  private async join(pid: number, port: number, silentMs: number): Promise<boolean> {
+    const until = performance.now() + START_MS;
+    let heardAt = performance.now();
+    this.port = port;
+    while (performance.now() < Math.min(until, heardAt + silentMs) && (await this.cluster.isOurs(pid))) {
       const client = new pg.Client({
         connectionString: this.urlOf('postgres'),
         connectionTimeoutMillis: CONNECT_MS,
@@ -128,11 +136,12 @@ export class EmbeddedPostgres {
         client.once('end', () => this.lost(client));
         this.holder = client;
         return true;
-      } catch {
+      } catch (error) {
         await client.end().catch(() => undefined);
+        if ((error as { code?: string }).code === CANNOT_CONNECT_NOW) heardAt = performance.now();
         await sleep(POLL_MS);
       }
-    } while (this.cluster.isAlive(pid) && performance.now() < until);
+    }
     return false;
   }
 

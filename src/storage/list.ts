@@ -1,7 +1,9 @@
 /** The list of transactions, page by page. */
 import { TercetError } from '../protocol/errors.js';
+import { IDENTIFIER } from '../protocol/words.js';
 import type { Status } from '../protocol/words.js';
 import type { Held, ListFilter } from '../engine/ports.js';
+import { isDataError } from './database.js';
 import type { Database } from './database.js';
 import { selectTransactions, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
@@ -38,22 +40,25 @@ export async function listTransactions(
   }
   values.push(filter.limit + 1);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-  const rows = await database.read<TransactionRow>(
-    selectTransactions('without payloads', `${where} ORDER BY t.began_at DESC, gid DESC LIMIT $${values.length}`),
-    values,
-  );
-  const page = rows.slice(0, filter.limit);
-  const last = rows.length > page.length ? page.at(-1) : undefined;
+  const page = `${where} ORDER BY t.began_at DESC, gid DESC LIMIT $${values.length}`;
+  const rows = await database
+    .read<TransactionRow>(selectTransactions('without payloads', page), values)
+    .catch((error: unknown) => {
+      if (!isDataError(error)) throw error;
+      const detail = `no transaction can be looked for like this: ${error.message}`;
+      throw new TercetError('TERCET_REQUEST_INVALID', detail, undefined, { cause: error });
+    });
+  const shown = rows.slice(0, filter.limit);
+  const last = rows.length > shown.length ? shown.at(-1) : undefined;
   const next = last ? Buffer.from(JSON.stringify([last.began_at, last.gid])).toString('base64url') : null;
-  return { items: page.map(toHeld), next };
+  return { items: shown.map(toHeld), next };
 }
 
 function cursorOf(text: string): [number, string] {
   try {
-    const cursor: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
-    if (Array.isArray(cursor) && Number.isSafeInteger(cursor[0]) && typeof cursor[1] === 'string') {
-      return [cursor[0] as number, cursor[1]];
-    }
+    const cursor = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown;
+    const [beganAt, gid] = Array.isArray(cursor) ? (cursor as unknown[]) : [];
+    if (Number.isSafeInteger(beganAt) && typeof gid === 'string' && IDENTIFIER.test(gid)) return [Number(beganAt), gid];
   } catch {
     // Falls through to the error that says what a cursor is.
   }

@@ -72,7 +72,7 @@ export class Writer {
         const middle = batch.length >> 1;
         await this.flush(batch.slice(0, middle));
         await this.flush(batch.slice(middle));
-      } else if (batch.length > 1 && isLockWait(error)) {
+      } else if (isLockWait(error)) {
         // Beside the next flush: whoever waits for a row that is held waits by himself.
         for (const waiting of batch) void this.settle([waiting], 'log').catch(waiting.reject);
       } else for (const { reject } of batch) reject(error);

@@ -6,7 +6,7 @@
  * another machine.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -39,7 +39,7 @@ async function post(url, body, expected) {
 }
 
 async function start(script, env) {
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, [script, 'serve'], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -156,60 +156,73 @@ function report() {
   return lines.join('\n');
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
-const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' });
-const admin = new pg.Client(server.url);
-await admin.connect();
-const database = async (name) => {
-  await admin.query(`CREATE DATABASE ${name}`);
-  const url = new URL(server.url);
-  url.pathname = `/${name}`;
-  return url.href;
-};
-const participant = await start('test/bench/participant.js', {});
-const coordinator = await start('dist/src/main.js', {
-  DATABASE_URL: await database('tercet'),
-  TERCET_LISTEN: '127.0.0.1:0',
-});
-const component = await request(`${coordinator.url}/v1/components/noop`, {
-  method: 'PUT',
-  headers,
-  body: JSON.stringify({ url: participant.url, concurrency: 10_000 }),
-});
-if (component.statusCode !== 201) throw new Error(`the component was not registered: ${await component.body.text()}`);
+const cleanUps = [() => agent.close()];
 
-const bareUrl = await database('bare');
-await prepareDatabase(bareUrl, 'auto', quiet);
-const log = new PostgresLog({ url: bareUrl, leaseMs: 5000 }, quiet);
-const member = await log.join('bench', 600_000);
-const pool = new pg.Pool({ connectionString: await database('naive'), max: 20 });
-await pool.query(NAIVE_SCHEMA);
-const call = direct(participant.url);
+async function main() {
+  const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
+  // PostgreSQL does not run as root; the user that it runs as must be able to enter.
+  chmodSync(folder, 0o711);
+  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' });
+  cleanUps.push(() => server.stop());
+  const admin = new pg.Client(server.url);
+  await admin.connect();
+  cleanUps.push(() => admin.end());
+  const database = async (name) => {
+    await admin.query(`CREATE DATABASE ${name}`);
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    return url.href;
+  };
+  const participant = await start('test/bench/participant.js', {});
+  cleanUps.push(participant.stop);
+  const coordinator = await start('bin/tercet.js', {
+    DATABASE_URL: await database('bench_log'),
+    TERCET_LISTEN: '127.0.0.1:0',
+  });
+  cleanUps.push(coordinator.stop);
+  const component = await request(`${coordinator.url}/v1/components/noop`, {
+    method: 'PUT',
+    headers,
+    body: JSON.stringify({ url: participant.url, concurrency: 10_000 }),
+  });
+  if (component.statusCode !== 201) throw new Error(`the component was not registered: ${await component.body.text()}`);
 
-const version = (await admin.query('SHOW server_version')).rows[0].server_version;
-process.stdout.write(
-  `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; PostgreSQL ${version}, ` +
-    `fsync and synchronous_commit on; coordinator, participants, load and PostgreSQL share the cores; ${FOR_MS / 1000} s a cell\n\n`,
-);
-for (const branches of BRANCHES) {
-  for (const concurrency of CONCURRENCIES) {
-    const gid = (kind) => (id) => `${kind}-${branches}-${concurrency}-${id}`;
-    const of = { tercet: gid('t'), calls: gid('c'), writes: gid('w'), naive: gid('n') };
-    await measure('tercet', concurrency, branches, (id) =>
-      post(`${coordinator.url}/v1/transactions`, beginBody(of.tercet(id), branches), [201]),
-    );
-    await measure('calls', concurrency, branches, async (id) => {
-      await Promise.all(names(branches).map((branch) => call(branch, 'try', of.calls(id))));
-      await Promise.all(names(branches).map((branch) => call(branch, 'confirm', of.calls(id))));
-    });
-    await measure('writes', concurrency, branches, (id) => writes(log, member, of.writes(id), branches));
-    await measure('naive', concurrency, branches, (id) => naive(pool, call, of.naive(id), names(branches)));
+  const bareUrl = await database('bench_bare');
+  await prepareDatabase(bareUrl, 'auto', quiet);
+  const log = new PostgresLog({ url: bareUrl, leaseMs: 5000 }, quiet);
+  cleanUps.push(() => log.close());
+  const member = await log.join('bench', 600_000);
+  const pool = new pg.Pool({ connectionString: await database('bench_naive'), max: 20 });
+  cleanUps.push(() => pool.end());
+  await pool.query(NAIVE_SCHEMA);
+  const call = direct(participant.url);
+
+  const version = (await admin.query('SHOW server_version')).rows[0].server_version;
+  process.stdout.write(
+    `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; PostgreSQL ${version}, ` +
+      `fsync and synchronous_commit on; coordinator, participants, load and PostgreSQL share the cores; ${FOR_MS / 1000} s a cell\n\n`,
+  );
+  for (const branches of BRANCHES) {
+    for (const concurrency of CONCURRENCIES) {
+      const gid = (kind) => (id) => `${kind}-${branches}-${concurrency}-${id}`;
+      const of = { tercet: gid('t'), calls: gid('c'), writes: gid('w'), naive: gid('n') };
+      await measure('tercet', concurrency, branches, (id) =>
+        post(`${coordinator.url}/v1/transactions`, beginBody(of.tercet(id), branches), [201]),
+      );
+      await measure('calls', concurrency, branches, async (id) => {
+        await Promise.all(names(branches).map((branch) => call(branch, 'try', of.calls(id))));
+        await Promise.all(names(branches).map((branch) => call(branch, 'confirm', of.calls(id))));
+      });
+      await measure('writes', concurrency, branches, (id) => writes(log, member, of.writes(id), branches));
+      await measure('naive', concurrency, branches, (id) => naive(pool, call, of.naive(id), names(branches)));
+    }
   }
+  process.stdout.write(`${report()}\n`);
 }
-process.stdout.write(`${report()}\n`);
 
-await coordinator.stop();
-await participant.stop();
-await Promise.all([pool.end(), log.close(), admin.end(), agent.close()]);
-await server.stop();
-rmSync(folder, { recursive: true, force: true });
+try {
+  await main();
+} finally {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+}

@@ -2,23 +2,15 @@
  * One PostgreSQL for the whole run: in a temporary folder, on a free port, gone at the end. A server that
  * TEST_POSTGRES_URL names is used instead, for instance another version.
  */
-import { transformSync } from '@swc/core';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { compileEmbedded } from './compile.js';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
-const SOURCES = [
-  'src/protocol/errors.ts',
-  'src/storage/embedded.ts',
-  'src/storage/embedded-binaries.ts',
-  'src/storage/embedded-cluster.ts',
-];
 /** The data is thrown away: nothing needs to outlive a power cut. */
-const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300', autovacuum_naptime: '5s' };
-const SWC = { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } };
+const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
 
 export default async function start() {
   if (process.env.TEST_POSTGRES_URL) return;
@@ -27,8 +19,7 @@ export default async function start() {
   chmodSync(folder, 0o711);
   const watchdog = watch(folder);
   const { startEmbedded } = await load();
-  const log = { info() {}, warn: report, error: report };
-  const server = await startEmbedded(join(folder, 'postgres'), log, SETTINGS);
+  const server = await startEmbedded(join(folder, 'postgres'), { info() {}, warn: report, error: report }, SETTINGS);
   process.env.TEST_POSTGRES_URL = server.url;
   globalThis.stopTestPostgres = async () => {
     await server.stop();
@@ -41,23 +32,13 @@ function report(fields, message) {
   process.stderr.write(`test PostgreSQL: ${message} ${JSON.stringify(fields)}\n`);
 }
 
-/** Jest does not compile what a global setup imports when it is an ES module: done here, as the tests are. */
+/** Jest does not compile what a global setup imports when it is an ES module. */
 async function load() {
-  // Inside node_modules, so that packages are found from there.
-  const cache = join(root, 'node_modules/.cache/tercet');
-  mkdirSync(cache, { recursive: true });
-  const out = mkdtempSync(join(cache, 'setup-'));
+  const { folder, entry } = compileEmbedded();
   try {
-    writeFileSync(join(out, 'package.json'), '{"type":"module"}');
-    for (const source of SOURCES) {
-      const target = join(out, source).replace(/\.ts$/, '.js');
-      mkdirSync(dirname(target), { recursive: true });
-      const text = readFileSync(join(root, source), 'utf8');
-      writeFileSync(target, transformSync(text, { filename: join(root, source), ...SWC }).code);
-    }
-    return await import(pathToFileURL(join(out, 'src/storage/embedded.js')).href);
+    return await import(pathToFileURL(entry).href);
   } finally {
-    rmSync(out, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,228 @@
+/** The coordinator's HTTP API for those who begin transactions; docs/wire.md has the contract. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { uuidv7 } from 'uuidv7';
+import { LIMITS } from '../protocol/words.js';
+import type {
+  BranchView,
+  ComponentView,
+  Drive,
+  Mode,
+  Op,
+  RetryPolicy,
+  Status,
+  TimelineView,
+  TransactionView,
+  Wait,
+} from '../protocol/words.js';
+import { runTcc } from './tcc.js';
+import type { TccDone, TccRequest, TccScope } from './tcc.js';
+import { Transport } from './transport.js';
+import type { CallOptions, ClientOptions } from './transport.js';
+
+export interface BranchRequest {
+  /** Unique within the transaction. */
+  branchId: string;
+  /** Name of a registered component. */
+  component: string;
+  /** Any JSON; default null. */
+  payload?: unknown;
+}
+
+export interface WaitOptions {
+  /** What the answer waits for. */
+  wait?: Wait;
+  /** How long at most, in ms; default 30000, at most 60000. Then the answer says what is known. */
+  waitMs?: number;
+}
+
+export interface BeginRequest extends WaitOptions {
+  mode?: Mode;
+  /** Default: a new UUIDv7. Give your own (an order's number) to be able to begin again after a crash of yours. */
+  gid?: string;
+  businessKey?: string;
+  /** Decided by then or aborted, in ms from the begin; default 30000. */
+  deadlineMs?: number;
+  drive?: Drive;
+  branches?: readonly BranchRequest[];
+}
+
+/** A recorded branch, and its `try` ready to be sent with POST. */
+export interface RegisteredBranch extends BranchView {
+  gid: string;
+  call: { url: string; headers: Record<string, string>; body: string };
+}
+
+export interface ComponentRequest {
+  /** The operations are at `url/{op}`. */
+  url?: string;
+  /** URLs of single operations; they win over `url`. */
+  endpoints?: Partial<Record<Op, string>>;
+  timeoutMs?: number;
+  concurrency?: number;
+  retry?: Partial<RetryPolicy>;
+  version?: string;
+}
+
+export interface ListFilter {
+  status?: Status;
+  mode?: Mode;
+  component?: string;
+  businessKey?: string;
+  parked?: boolean;
+  /** Bounds of beganAt, ISO 8601. */
+  from?: string;
+  to?: string;
+  /** Default 50, at most 500. */
+  limit?: number;
+  /** `next` of an earlier page. */
+  after?: string;
+}
+
+export interface AwaitOptions extends CallOptions {
+  /** Default `settled`: the end is durable. */
+  until?: 'decided' | 'settled';
+  /** How long to wait in all, in ms; default 30000, and no limit. */
+  waitMs?: number;
+}
+
+const DEFAULT_WAIT_MS = 30_000;
+/** Before asking again, when a coordinator answered early without what was waited for. */
+const EARLY_PAUSE_MS = 100;
+
+/**
+ * Talks to the coordinator. Every method repeats its request when no answer came, or one that allows it, and
+ * rejects with TercetError (the coordinator said no) or TercetUnreachable (nobody knows).
+ */
+export class TercetClient {
+  private readonly transport: Transport;
+
+  constructor(options: ClientOptions = {}) {
+    this.transport = new Transport(options);
+  }
+
+  /** Where the coordinator is. */
+  get url(): string {
+    return this.transport.url;
+  }
+
+  /**
+   * Begins a transaction; beginning again with the same gid and content gives the recorded one. Look at `decision`
+   * of the answer: a refusal is `abort`, with the reason; `null` means that it is not decided yet (`wait`).
+   */
+  async begin(request: BeginRequest, { signal }: CallOptions = {}): Promise<TransactionView> {
+    const { mode = 'tcc', gid = uuidv7(), ...rest } = request;
+    const wait = request.wait ?? (request.drive === 'initiator' ? 'accepted' : 'decided');
+    return this.post(gid, '/v1/transactions', { mode, gid, ...rest }, waitMsOf({ ...request, wait }), signal);
+  }
+
+  /** Records a branch of an open, initiator-driven transaction; then send `call`, or abort. */
+  async register(gid: string, branch: BranchRequest, { signal }: CallOptions = {}): Promise<RegisteredBranch> {
+    return this.post(gid, `${pathOf(gid)}/branches`, branch, 0, signal);
+  }
+
+  /** Decides commit. Rejects with TERCET_TRANSACTION_DECIDED when it was aborted before, by its deadline for instance. */
+  async submit(gid: string, options: WaitOptions & CallOptions = {}): Promise<TransactionView> {
+    const { signal, ...rest } = options;
+    return this.post(gid, `${pathOf(gid)}/submit`, rest, waitMsOf(rest), signal);
+  }
+
+  /** Decides abort while the transaction is open. */
+  async abort(
+    gid: string,
+    options: { reason?: string } & WaitOptions & CallOptions = {},
+  ): Promise<TransactionView> {
+    const { signal, ...rest } = options;
+    return this.post(gid, `${pathOf(gid)}/abort`, rest, waitMsOf(rest), signal);
+  }
+
+  async get(gid: string, { signal }: CallOptions = {}): Promise<TransactionView> {
+    return this.read(gid, pathOf(gid), 0, signal);
+  }
+
+  /** Waits until the transaction is decided or settled, or parked, or the time is over, and gives it as it is then. */
+  async wait(gid: string, options: AwaitOptions = {}): Promise<TransactionView> {
+    const { until = 'settled', waitMs = DEFAULT_WAIT_MS, signal } = options;
+    const end = performance.now() + waitMs;
+    for (;;) {
+      const chunkMs = Math.round(Math.min(LIMITS.waitMs, Math.max(0, end - performance.now())));
+      const path = `${pathOf(gid)}?wait=${until}&waitMs=${chunkMs}`;
+      const tx = await this.read<TransactionView>(gid, path, chunkMs, signal);
+      const isReached = (until === 'settled' ? tx.endedAt : tx.decision) !== null;
+      if (isReached || tx.parked !== null || performance.now() >= end) return tx;
+      await pause(Math.min(EARLY_PAUSE_MS, Math.max(0, end - performance.now())));
+      signal?.throwIfAborted();
+    }
+  }
+
+  /** Every call, attempt, outcome and decision, oldest first. */
+  async timeline(gid: string, { signal }: CallOptions = {}): Promise<TimelineView> {
+    return this.read(gid, `${pathOf(gid)}/timeline`, 0, signal);
+  }
+
+  /** Newest first; `next` is the `after` of the next page, null at the end. */
+  async list(
+    filter: ListFilter = {},
+    { signal }: CallOptions = {},
+  ): Promise<{ transactions: TransactionView[]; next: string | null }> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter)) if (value !== undefined) query.set(name, String(value));
+    return this.read(undefined, `/v1/transactions?${query.toString()}`, 0, signal);
+  }
+
+  /** Registers a component, or replaces it. */
+  async putComponent(
+    name: string,
+    component: ComponentRequest,
+    { signal }: CallOptions = {},
+  ): Promise<ComponentView> {
+    const path = `/v1/components/${encodeURIComponent(name)}`;
+    return this.transport.send({ method: 'PUT', path, body: component, ...(signal ? { signal } : {}) });
+  }
+
+  /** Where a component is registered. */
+  async getComponent(name: string, { signal }: CallOptions = {}): Promise<ComponentView> {
+    return this.read(undefined, `/v1/components/${encodeURIComponent(name)}`, 0, signal);
+  }
+
+  /**
+   * A transaction that the caller drives: `work` calls `tx.try(...)` for each branch, in any order, and may use the
+   * answer of one for the next. When it returns, the transaction is submitted; when it throws, aborted.
+   *
+   * @throws what `work` threw: Refused when a participant said no. TercetError TERCET_TRANSACTION_DECIDED when the
+   * deadline came first. TercetUnreachable when it is not known whether the submit arrived: ask for the gid.
+   */
+  async tcc<T>(
+    request: TccRequest,
+    work: (tx: TccScope) => Promise<T>,
+    { signal }: CallOptions = {},
+  ): Promise<TccDone<T>> {
+    return runTcc(this, request, work, signal);
+  }
+
+  private async post<T>(
+    gid: string,
+    path: string,
+    body: unknown,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return this.transport.send({ method: 'POST', path, body, gid, waitMs, ...(signal ? { signal } : {}) });
+  }
+
+  private async read<T>(
+    gid: string | undefined,
+    path: string,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return this.transport.send({ method: 'GET', path, waitMs, ...(gid ? { gid } : {}), ...(signal ? { signal } : {}) });
+  }
+}
+
+function pathOf(gid: string): string {
+  return `/v1/transactions/${encodeURIComponent(gid)}`;
+}
+
+function waitMsOf({ wait = 'decided', waitMs = DEFAULT_WAIT_MS }: WaitOptions): number {
+  return wait === 'accepted' ? 0 : waitMs;
+}

@@ -1,0 +1,82 @@
+/** What the SDK throws. */
+import type { ErrorCode } from '../protocol/errors.js';
+import type { Problem } from '../protocol/words.js';
+
+/** The codes that the SDK itself adds to those of the coordinator: status as an answer to a call, and title. */
+const OWN = {
+  TERCET_ANSWER_INVALID: [502, 'The answer is not one of a Tercet coordinator'],
+  TERCET_FENCE_BUSY: [425, 'Another call for the branch is under way'],
+  TERCET_FENCE_CANCELLED: [409, 'The branch was cancelled'],
+  TERCET_FENCE_ENDED: [500, 'The branch has ended the other way'],
+  TERCET_FENCE_MISUSED: [500, 'The fence is used in a way that cannot protect the work'],
+  TERCET_FENCE_NOT_PENDING: [409, 'No pending work is recorded for the branch'],
+  TERCET_FENCE_PURGED: [500, 'The branch is older than what the fence remembers'],
+  TERCET_FENCE_TRY_MISSING: [500, 'The branch was never tried here'],
+  TERCET_OPERATION_FAILED: [500, 'The operation failed'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type OwnCode = keyof typeof OWN;
+
+/**
+ * An error with a code: what the coordinator answered, or what the fence found. `detail` says what happened, why,
+ * and what to do next; `errors` names the fields of a request that are wrong.
+ */
+export class TercetError extends Error {
+  override readonly name = 'TercetError';
+  /** Of docs/errors.md; a newer coordinator may send one that this version does not know. */
+  readonly code: ErrorCode | OwnCode | (string & {});
+  readonly status: number;
+  readonly detail: string;
+  readonly errors: readonly { path: string; message: string }[];
+
+  constructor(
+    readonly problem: Problem,
+    options?: ErrorOptions,
+  ) {
+    super(`${problem.code}: ${problem.detail}`, options);
+    this.code = problem.code;
+    this.status = problem.status;
+    this.detail = problem.detail;
+    this.errors = problem.errors ?? [];
+  }
+
+  static of(code: OwnCode, detail: string, options?: ErrorOptions): TercetError {
+    const [status, title] = OWN[code];
+    return new TercetError({ code, status, title, detail, type: `urn:tercet:${code}` }, options);
+  }
+}
+
+/** No answer came, or one that says that the outcome is unknown: what was asked for may have happened or not. */
+export class TercetUnreachable extends Error {
+  override readonly name = 'TercetUnreachable';
+
+  constructor(
+    /** The transaction that the request was about; null: it was about none. */
+    readonly gid: string | null,
+    /** Where the coordinator was looked for. */
+    readonly url: string,
+    attempts: number,
+    cause: unknown,
+  ) {
+    const next =
+      gid === null ? 'ask again' : `ask for the transaction '${gid}', or repeat the request with this same gid`;
+    const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`;
+    super(`no certain answer from ${url} after ${tries} (${described(cause)}): ${next}`, { cause });
+  }
+}
+
+/** Thrown by a try or action that says no, with the reason why: its transaction rolls back, the answer is 409. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+
+  constructor(readonly reason: string) {
+    super(`refused: ${reason}`);
+  }
+}
+
+function described(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const inner = error.cause instanceof Error ? error.cause : error;
+  const code = 'code' in inner && typeof inner.code === 'string' ? inner.code : '';
+  return inner.message === '' || inner.message.includes(code) ? inner.message || code : `${code}: ${inner.message}`;
+}

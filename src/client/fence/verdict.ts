@@ -1,0 +1,83 @@
+/** What a call means in the light of the fence's table: the decision table of docs/fence.md. */
+import type { Op } from '../../protocol/words.js';
+
+/** The operation that each of the others ends; the fence guards these. */
+export const ORIGIN = { confirm: 'try', cancel: 'try', compensate: 'action' } as const;
+export type EndOp = keyof typeof ORIGIN;
+export type FirstOp = (typeof ORIGIN)[EndOp];
+
+/** The branch's row after the statement of the call. */
+export interface Found {
+  readonly op: Op;
+  readonly state: 'done' | 'pending' | 'refused';
+  readonly tried: boolean;
+  /** JSON texts. */
+  readonly reply: string | null;
+  readonly end_reply: string | null;
+}
+
+export interface Facts {
+  readonly op: FirstOp | EndOp;
+  /** The call's statement inserted the row: nothing of the branch was here before. */
+  readonly inserted: boolean;
+  /** The call's statement changed the row from its origin to this operation. */
+  readonly changed: boolean;
+  readonly found: Found | null;
+  /** The transaction began before the horizon: what was here may have been purged. */
+  readonly isOld: boolean;
+}
+
+export type Verdict =
+  /** The work has its turn. */
+  | { readonly kind: 'run' }
+  /** Nothing to do; `reply`, a JSON text, is the answer. */
+  | { readonly kind: 'answer'; readonly reply: string | null }
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'purged' | 'try missing' | 'ended' | 'vanished' };
+
+export function verdictOn(facts: Facts): Verdict {
+  switch (facts.op) {
+    case 'try':
+    case 'action':
+      return onFirst(facts);
+    case 'confirm':
+      return onConfirm(facts);
+    case 'cancel':
+    case 'compensate':
+      return onCancel(facts);
+  }
+}
+
+function onFirst({ op, inserted, found, isOld }: Facts): Verdict {
+  if (isOld && (inserted || !found)) return { kind: 'refused', reason: 'the transaction is too old to begin work for' };
+  if (inserted) return { kind: 'run' };
+  if (!found) return { kind: 'vanished' };
+  if (found.op === 'cancel' || found.op === 'compensate') {
+    return { kind: 'refused', reason: `the branch was cancelled before this ${op} came` };
+  }
+  if (found.op !== op) return { kind: 'answer', reply: found.reply };
+  if (found.state === 'pending') return { kind: 'pending' };
+  if (found.state === 'refused') return { kind: 'refused', reason: JSON.parse(found.reply ?? '""') as string };
+  return { kind: 'answer', reply: found.reply };
+}
+
+function onConfirm({ op, changed, found, isOld }: Facts): Verdict {
+  if (changed) return { kind: 'run' };
+  if (!found) return { kind: isOld ? 'purged' : 'try missing' };
+  if (found.op === op) return repeated(found);
+  if (found.op !== ORIGIN.confirm) return { kind: 'ended' };
+  return { kind: found.state === 'pending' ? 'pending' : 'try missing' };
+}
+
+function onCancel({ op, inserted, changed, found, isOld }: Facts): Verdict {
+  if (isOld && (inserted || !found)) return { kind: 'purged' };
+  if (inserted) return { kind: 'answer', reply: null };
+  if (!found) return { kind: 'vanished' };
+  if (changed) return found.state === 'refused' ? { kind: 'answer', reply: null } : { kind: 'run' };
+  return found.op === op ? repeated(found) : { kind: 'ended' };
+}
+
+function repeated(found: Found): Verdict {
+  return found.state === 'pending' ? { kind: 'pending' } : { kind: 'answer', reply: found.end_reply };
+}

@@ -1,0 +1,120 @@
+/** A TCC that its initiator drives: it calls `try` itself, the coordinator confirms or cancels. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { uuidv7 } from 'uuidv7';
+import { HEADERS } from '../protocol/words.js';
+import type { Json, TransactionView } from '../protocol/words.js';
+import type { RegisteredBranch, TercetClient, WaitOptions } from './client.js';
+import { Refused, TercetError } from './errors.js';
+
+export interface TccRequest extends WaitOptions {
+  gid?: string;
+  businessKey?: string;
+  /** Submitted by then or aborted, in ms from the begin; default 30000. */
+  deadlineMs?: number;
+}
+
+export interface TccScope {
+  readonly gid: string;
+  /**
+   * Records a branch, calls its `try` and gives its reply.
+   *
+   * @throws Refused when the participant said no; TercetError TERCET_OPERATION_FAILED when it did not say
+   */
+  try(branchId: string, component: string, payload?: unknown): Promise<Json>;
+}
+
+export interface TccDone<T> {
+  transaction: TransactionView;
+  /** What the work returned. */
+  result: T;
+}
+
+/** How often a try is sent that is not answered; a repeated try is harmless (the fence). */
+const TRY_ATTEMPTS = 3;
+const PAUSE_MS = 200;
+/** What the coordinator takes when no deadline is given. */
+const DEFAULT_DEADLINE_MS = 30_000;
+
+export async function runTcc<T>(
+  client: TercetClient,
+  { gid = uuidv7(), businessKey, deadlineMs, ...waiting }: TccRequest,
+  work: (tx: TccScope) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<TccDone<T>> {
+  const options = signal ? { signal } : {};
+  const deadline = performance.now() + (deadlineMs ?? DEFAULT_DEADLINE_MS);
+  await client.begin(
+    {
+      gid,
+      drive: 'initiator',
+      ...(businessKey === undefined ? {} : { businessKey }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    },
+    options,
+  );
+  let result: T;
+  try {
+    result = await work({
+      gid,
+      try: async (branchId, component, payload = null) =>
+        callTry(await client.register(gid, { branchId, component, payload }, options), deadline, signal),
+    });
+    signal?.throwIfAborted();
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, 1000) || 'the work failed';
+    // Without the signal: it may be the reason for the abort. If this fails too, the deadline aborts.
+    await client.abort(gid, { reason, ...waiting }).catch(() => undefined);
+    throw error;
+  }
+  // From here on nothing aborts: the submit may have arrived, whatever is heard of it.
+  return { transaction: await client.submit(gid, { ...waiting, ...options }), result };
+}
+
+/** @param deadline when asking for pending work ends, on the clock of `performance.now` */
+async function callTry(
+  { branchId, call }: RegisteredBranch,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Json> {
+  let last = '';
+  for (let failures = 0; failures < TRY_ATTEMPTS && performance.now() < deadline;) {
+    const timeoutMs = Number(call.headers[HEADERS.timeoutMs]) || 3000;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    let pauseMs = PAUSE_MS;
+    try {
+      const response = await fetch(call.url, {
+        method: 'POST',
+        headers: call.headers,
+        body: call.body,
+        redirect: 'manual',
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      const text = await response.text();
+      if (response.ok) return text === '' ? null : (JSON.parse(text) as Json);
+      const reason = response.status === 409 ? reasonIn(text) : null;
+      if (reason !== null) throw new Refused(reason);
+      last = `answered ${response.status}`;
+      // Pending uses up no attempt.
+      if (response.status === 425) pauseMs = 1000 * Number(response.headers.get('retry-after')) || PAUSE_MS;
+      else failures += 1;
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+      signal?.throwIfAborted();
+      last = error instanceof Error ? error.message : String(error);
+      failures += 1;
+    }
+    if (failures < TRY_ATTEMPTS) await pause(pauseMs);
+    signal?.throwIfAborted();
+  }
+  const detail = `the try of branch '${branchId}' at ${call.url} was not done in time; the last time: ${last}`;
+  throw TercetError.of('TERCET_OPERATION_FAILED', detail);
+}
+
+function reasonIn(text: string): string | null {
+  try {
+    const body = JSON.parse(text) as { reason?: unknown } | null;
+    return typeof body?.reason === 'string' ? body.reason : null;
+  } catch {
+    return null;
+  }
+}

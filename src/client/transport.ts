@@ -1,0 +1,141 @@
+/** One request to the coordinator, repeated while that is safe and makes sense. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Problem } from '../protocol/words.js';
+import { TercetError, TercetUnreachable } from './errors.js';
+
+export interface RetryOptions {
+  /** How often a request is sent at most; default 6. */
+  attempts: number;
+  /** Pause before the second attempt in ms, doubled for each further one; default 100. */
+  baseMs: number;
+  /** Longest pause in ms, where the coordinator asks for none; default 2000. */
+  capMs: number;
+}
+
+export interface ClientOptions {
+  /** Where the coordinator is; default: TERCET_URL, or http://127.0.0.1:8372. */
+  url?: string;
+  /** API key; default: TERCET_KEY, or none. */
+  key?: string;
+  /** How long one attempt may take, in ms, beyond what it waits for at the coordinator; default 10000. */
+  timeoutMs?: number;
+  retry?: Partial<RetryOptions>;
+}
+
+export interface CallOptions {
+  /** Ends the request and its retries; the promise rejects with the reason of the signal. */
+  signal?: AbortSignal;
+}
+
+interface Request extends CallOptions {
+  method: 'GET' | 'POST' | 'PUT';
+  path: string;
+  body?: unknown;
+  /** How long the coordinator may hold the answer back, in ms. */
+  waitMs?: number;
+  /** Which transaction it is about, for error messages. */
+  gid?: string;
+}
+
+/** Nothing was accepted (429, 503), or it is not known (504; 502 and 504 of a proxy in between). */
+const REPEATABLE = new Set([429, 502, 503, 504]);
+const ACCEPTED_NOTHING = new Set([429, 503]);
+/** The coordinator may ask for a longer pause than capMs, up to this. */
+const MAX_RETRY_AFTER_MS = 30_000;
+
+export class Transport {
+  readonly url: string;
+  private readonly key: string | undefined;
+  private readonly timeoutMs: number;
+  private readonly retry: RetryOptions;
+
+  constructor({ url, key, timeoutMs = 10_000, retry }: ClientOptions) {
+    this.url = (url ?? process.env['TERCET_URL'] ?? 'http://127.0.0.1:8372').replace(/\/+$/, '');
+    this.key = key ?? process.env['TERCET_KEY'];
+    this.timeoutMs = timeoutMs;
+    this.retry = { attempts: 6, baseMs: 100, capMs: 2000, ...retry };
+  }
+
+  /**
+   * Every request of the coordinator's API may be repeated: a transaction is named by its gid, everything else
+   * by its place.
+   *
+   * @throws TercetError the coordinator's answer; TercetUnreachable: it is not known what became of the request
+   */
+  async send<T>(request: Request): Promise<T> {
+    const { signal } = request;
+    let isUnknown = false;
+    for (let attempt = 1; ; attempt += 1) {
+      let failure: unknown;
+      let retryAfterMs = 0;
+      try {
+        const response = await this.exchange(request);
+        const text = await response.text();
+        if (response.ok) return parsed<T>(text, response.status, this.url);
+        failure = refusal(text, response.status, this.url);
+        if (!REPEATABLE.has(response.status)) throw failure;
+        isUnknown ||= !ACCEPTED_NOTHING.has(response.status);
+        retryAfterMs = Math.min(MAX_RETRY_AFTER_MS, 1000 * (Number(response.headers.get('retry-after')) || 0));
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof TercetError) throw error;
+        failure = error;
+        isUnknown = true;
+      }
+      if (attempt >= this.retry.attempts) {
+        // "Nothing was accepted" speaks of the last attempt only: an earlier one may have got through.
+        if (!isUnknown) throw failure;
+        throw new TercetUnreachable(request.gid ?? null, this.url, attempt, failure);
+      }
+      await this.pauseAfter(attempt, retryAfterMs, signal);
+    }
+  }
+
+  private exchange({ method, path, body, waitMs = 0, signal }: Request): Promise<Response> {
+    const timeout = AbortSignal.timeout(this.timeoutMs + waitMs);
+    return fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      redirect: 'manual',
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+  }
+
+  private async pauseAfter(attempt: number, retryAfterMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { baseMs, capMs } = this.retry;
+    const grownMs = Math.min(capMs, baseMs * 2 ** (attempt - 1));
+    // Half of it at random, so that those who failed together do not come back together.
+    const spreadMs = grownMs * (0.5 + Math.random() / 2);
+    const pauseMs = retryAfterMs > 0 ? retryAfterMs + grownMs * Math.random() : spreadMs;
+    await pause(pauseMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      throw error;
+    });
+  }
+}
+
+function parsed<T>(text: string, status: number, url: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    const detail = `${url} answered ${status} with something that is not JSON; is a coordinator there?`;
+    throw TercetError.of('TERCET_ANSWER_INVALID', detail, { cause });
+  }
+}
+
+function refusal(text: string, status: number, url: string): TercetError {
+  try {
+    const problem = JSON.parse(text) as Partial<Problem> | null;
+    if (typeof problem?.code === 'string' && typeof problem.detail === 'string') {
+      const { code, detail, type = `urn:tercet:${code}`, title = code, errors } = problem;
+      return new TercetError({ type, title, status, detail, code, ...(errors ? { errors } : {}) });
+    }
+  } catch {
+    // Not JSON: a proxy's page, for instance.
+  }
+  return TercetError.of('TERCET_ANSWER_INVALID', `${url} answered ${status}, which says nothing; is a coordinator there?`);
+}

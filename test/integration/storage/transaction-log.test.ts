@@ -1,0 +1,114 @@
+import pg from 'pg';
+import { prepareDatabase } from '../../../src/storage/data-source.js';
+import { PostgresLog } from '../../../src/storage/transaction-log.js';
+import { ended, transaction } from '../../contract/sample.js';
+import { createDatabase } from '../../support/postgres.js';
+import type { TestDatabase } from '../../support/postgres.js';
+
+const logger = { info() {}, warn() {}, error() {} };
+
+let database: TestDatabase;
+let admin: pg.Client;
+let log: PostgresLog;
+
+const open = (): PostgresLog => new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await prepareDatabase(database.url, 'auto', logger);
+  admin = new pg.Client({ connectionString: database.url });
+  await admin.connect();
+  log = open();
+});
+
+afterAll(async () => {
+  await log.close();
+  await admin.end();
+  await database.drop();
+});
+
+/** Counted when the sessions that did it have ended. */
+async function statistics(): Promise<{ updates: number; hot: number; scanned: number }> {
+  const { rows } = await admin.query<{ updates: number; hot: number; scanned: number }>(
+    `SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot, (seq_tup_read + idx_tup_fetch)::int AS scanned
+       FROM pg_stat_user_tables WHERE schemaname = 'tercet' AND relname = 'transaction'`,
+  );
+  return rows[0]!;
+}
+
+test('what is no cursor of a page before is refused, naming the parameter', async () => {
+  const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  for (const after of [
+    '',
+    'x',
+    '%',
+    encoded({}),
+    encoded([1]),
+    encoded(['1', 'g']),
+    encoded([1.5, 'g']),
+    encoded([1, 2]),
+  ]) {
+    await expect(log.list({ limit: 1, after })).rejects.toMatchObject({
+      code: 'TERCET_REQUEST_INVALID',
+      errors: [{ path: 'after', message: expect.any(String) as string }],
+    });
+  }
+});
+
+test('a filter that no row could meet is an empty page, and one that cannot be asked for is refused', async () => {
+  expect(await log.list({ limit: 1, businessKey: 'nobody', from: 5, to: 4 })).toEqual({ items: [], next: null });
+  for (const filter of [{ businessKey: 'a\u0000' }, { component: '\u0000' }, { from: -8.64e15 }]) {
+    await expect(log.list({ limit: 1, ...filter })).rejects.toMatchObject({ code: 'TERCET_REQUEST_INVALID' });
+  }
+});
+
+test('the clock of the database is known after joining', async () => {
+  expect(log.clockOffsetMs).toBe(0);
+  await log.join('north', 60_000);
+  const { rows } = await admin.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  // Both run on one machine.
+  expect(Math.abs(Date.now() + log.clockOffsetMs - rows[0]!.now.getTime())).toBeLessThan(1000);
+  expect(log.clockOffsetMs).not.toBe(0);
+});
+
+test('a decision writes no index while there is room on the page of its transaction', async () => {
+  const counted = open();
+  const member = await counted.join('north', 60_000);
+  const begun = await Promise.all(Array.from({ length: 200 }, () => counted.insert(member, transaction(), 'x')));
+  await Promise.all(
+    begun.map(({ held }) => {
+      const branches = held.tx.branches.map((branch) => ({ ...branch, state: 'done' as const, reply: '{"held":300}' }));
+      return counted.save(held, { ...held.tx, status: 'committing', decision: 'commit', decidedAt: 1, branches }, []);
+    }),
+  );
+  await counted.close();
+  let now = await statistics();
+  while (now.updates < 200) now = await statistics();
+  // Some of so many at once find their page full; an index on what a decision changes would make it none.
+  expect(now.hot).toBeGreaterThan(100);
+});
+
+test('what a node owns, and what a dead one left, is found without reading what has ended', async () => {
+  const member = await log.join('north', 60_000);
+  await admin.query(
+    `INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner, status, ended_at)
+     SELECT 'old-' || n, 'tcc', 'coordinator', 'x', 'n', now() - n * interval '1 s', $1, 'committed', now()
+       FROM generate_series(1, 20000) n`,
+    [member.id],
+  );
+  const { held } = await log.insert(member, transaction(), 'x');
+  const done = await log.insert(member, transaction(), 'x');
+  await log.save(done.held, ended(done.held.tx), []);
+  await admin.query('VACUUM ANALYZE tercet.transaction');
+  await admin.query(`SELECT pg_stat_reset_single_table_counters('tercet.transaction'::regclass)`);
+  const counted = open();
+  const heir = await counted.join('south', 60_000);
+  expect(await counted.owned(member)).toEqual([held.tx.gid]);
+  await counted.leave(member);
+  expect((await counted.takeOver(heir, 10)).map(({ tx }) => tx.gid)).toEqual([held.tx.gid]);
+  expect(await counted.takeOver(heir, 10)).toEqual([]);
+  await counted.close();
+  let now = await statistics();
+  while (now.updates < 1) now = await statistics();
+  expect(now.scanned).toBeLessThan(1000);
+});

@@ -1,0 +1,1 @@
+export function compileEmbedded(): { folder: string; entry: string };

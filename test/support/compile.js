@@ -1,0 +1,32 @@
+/** Compiles files of the tree into a folder of their own, for plain Node: what Jest does for the tests. */
+import { transformSync } from '@swc/core';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const SWC = { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } };
+
+/** What src/storage/embedded.ts needs. */
+const EMBEDDED = [
+  'src/protocol/errors.ts',
+  'src/storage/embedded.ts',
+  'src/storage/embedded-binaries.ts',
+  'src/storage/embedded-cluster.ts',
+];
+
+/** @returns the folder, to be removed after use, and the path of embedded.js in it */
+export function compileEmbedded() {
+  // Inside node_modules, so that packages are found from there.
+  const cache = join(root, 'node_modules/.cache/tercet');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'embedded-'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  for (const source of EMBEDDED) {
+    const target = join(folder, source).replace(/\.ts$/, '.js');
+    mkdirSync(dirname(target), { recursive: true });
+    const text = readFileSync(join(root, source), 'utf8');
+    writeFileSync(target, transformSync(text, { filename: join(root, source), ...SWC }).code);
+  }
+  return { folder, entry: join(folder, 'src/storage/embedded.js') };
+}

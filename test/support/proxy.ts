@@ -1,0 +1,79 @@
+/** A network between a client and PostgreSQL that can be made to fail. */
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+
+export class Proxy {
+  private readonly server = createServer((client) => this.accept(client));
+  private readonly pairs = new Set<{ client: Socket; server: Socket }>();
+  private isSilent = false;
+  private isLosingAnswers = false;
+  private held: (() => void)[] = [];
+
+  private constructor(private readonly target: URL) {}
+
+  static async start(url: string): Promise<Proxy> {
+    const proxy = new Proxy(new URL(url));
+    await new Promise<void>((ready) => proxy.server.listen(0, '127.0.0.1', ready));
+    return proxy;
+  }
+
+  /** The target's URL by way of this proxy. */
+  get url(): string {
+    const address = this.server.address();
+    const url = new URL(this.target);
+    url.port = String(typeof address === 'object' ? address?.port : '');
+    return url.href;
+  }
+
+  /** What clients send from now on gets through; the answer to it does not, and the connection is cut instead. */
+  loseAnswers(): void {
+    this.isLosingAnswers = true;
+  }
+
+  /** Nothing gets through in either direction, and nobody is told, until `heal`. */
+  silence(): void {
+    this.isSilent = true;
+  }
+
+  /** All is well again; what clients sent meanwhile arrives now, even if they are gone. */
+  heal(): void {
+    this.isSilent = false;
+    this.isLosingAnswers = false;
+    for (const deliver of this.held.splice(0)) deliver();
+  }
+
+  /** Cuts every connection. */
+  cut(): void {
+    for (const { client, server } of this.pairs) {
+      client.destroy();
+      server.destroy();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    await new Promise((done) => this.server.close(done));
+  }
+
+  private accept(client: Socket): void {
+    const server = connect(Number(this.target.port), this.target.hostname);
+    const pair = { client, server };
+    this.pairs.add(pair);
+    const over = (): void => {
+      this.pairs.delete(pair);
+      client.destroy();
+      this.whenHealed(() => server.end());
+    };
+    for (const socket of [client, server]) socket.on('error', over).on('close', over).setNoDelay();
+    client.on('data', (chunk) => this.whenHealed(() => server.write(chunk)));
+    server.on('data', (chunk) => {
+      if (this.isLosingAnswers) over();
+      else this.whenHealed(() => client.write(chunk));
+    });
+  }
+
+  private whenHealed(deliver: () => void): void {
+    if (this.isSilent) this.held.push(deliver);
+    else deliver();
+  }
+}
