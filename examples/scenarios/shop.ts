@@ -69,15 +69,17 @@ export class Shop {
     const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl);
     shop.cleanUps.push(...cleanUps);
     await shop.gate.open();
+    // Each keeps its port after a restart, as behind a name in a cluster.
+    const ports = { order: await freePort(), account: await freePort(), inventory: await freePort() };
     for (const name of SERVICES) {
       const publicUrl = shop.gate.urlFor(name, () => shop.services[name].url);
       const script = join(dist, `examples/${name}/main.js`);
       const env = {
-        // The same port after a restart, as behind a name in a cluster.
-        PORT: String(await freePort()),
+        PORT: String(ports[name]),
         DATABASE_URL: await database(name),
         TERCET_URL: coordinatorUrl,
         PUBLIC_URL: publicUrl,
+        INVENTORY_URL: `http://127.0.0.1:${ports.inventory}`,
       };
       shop.services[name] = new Service({ name, script, env });
     }

@@ -5,6 +5,7 @@ import type { Problem } from '../protocol/words.js';
 /** The codes that the SDK itself adds to those of the coordinator: status as an answer to a call, and title. */
 const OWN = {
   TERCET_ANSWER_INVALID: [502, 'The answer is not one of a Tercet coordinator'],
+  TERCET_CALL_INVALID: [400, 'The call is not one of a coordinator'],
   TERCET_FENCE_BUSY: [425, 'Another call for the branch is under way'],
   TERCET_FENCE_CANCELLED: [409, 'The branch was cancelled'],
   TERCET_FENCE_ENDED: [500, 'The branch has ended the other way'],
@@ -13,6 +14,7 @@ const OWN = {
   TERCET_FENCE_PURGED: [500, 'The branch is older than what the fence remembers'],
   TERCET_FENCE_TRY_MISSING: [500, 'The branch was never tried here'],
   TERCET_OPERATION_FAILED: [500, 'The operation failed'],
+  TERCET_OPERATION_UNKNOWN: [404, 'There is no such operation'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type OwnCode = keyof typeof OWN;

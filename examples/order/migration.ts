@@ -1,0 +1,19 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class CreateOrder1763683200001 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE purchase (
+        order_id varchar PRIMARY KEY,
+        customer varchar NOT NULL,
+        sku      varchar NOT NULL,
+        quantity integer NOT NULL CHECK (quantity > 0),
+        total    integer NOT NULL CHECK (total > 0),
+        state    varchar NOT NULL CHECK (state IN ('pending', 'placed', 'refused'))
+      )`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE purchase');
+  }
+}

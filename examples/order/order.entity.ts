@@ -1,0 +1,25 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+export type OrderState = 'pending' | 'placed' | 'refused';
+
+@Entity('purchase')
+export class Order {
+  @PrimaryColumn({ name: 'order_id', type: 'varchar' })
+  orderId!: string;
+
+  @Column({ type: 'varchar' })
+  customer!: string;
+
+  @Column({ type: 'varchar' })
+  sku!: string;
+
+  @Column({ type: 'integer' })
+  quantity!: number;
+
+  /** In cents. */
+  @Column({ type: 'integer' })
+  total!: number;
+
+  @Column({ type: 'varchar' })
+  state!: OrderState;
+}

@@ -1,0 +1,96 @@
+/** Places orders: everything that must happen together is one begin. */
+import { BadRequestException, ConflictException, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import { TercetClient, TercetError, TercetUnreachable } from '@tercet/client';
+import type { TransactionView } from '@tercet/client';
+import { DataSource } from 'typeorm';
+import type { Purchase } from './order.component.js';
+import { Order } from './order.entity.js';
+
+export interface OrderRequest {
+  /** Chosen by the customer's side: asking again with the same one never orders twice. */
+  orderId: string;
+  customer: string;
+  sku: string;
+  quantity: number;
+}
+
+export interface OrderAnswer {
+  orderId: string;
+  state: 'placed' | 'refused';
+  /** Why it was refused; null if it was not. */
+  reason: string | null;
+}
+
+const INVENTORY_URL = process.env['INVENTORY_URL'] ?? 'http://127.0.0.1:3003';
+/** An order that is not decided by then is refused. */
+const DEADLINE_MS = 10_000;
+const PRICE_TIMEOUT_MS = 3000;
+
+@Injectable()
+export class Orders {
+  constructor(
+    private readonly tercet: TercetClient,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  async place(request: OrderRequest): Promise<OrderAnswer> {
+    const { orderId, customer, sku, quantity } = request;
+    const total = await this.totalOf(request);
+    const purchase: Purchase = { customer, sku, quantity, total };
+    const transaction = await this.begin(orderId, purchase);
+    if (transaction.decision === null) throw undecided(orderId);
+    return {
+      orderId,
+      state: transaction.decision === 'commit' ? 'placed' : 'refused',
+      reason: transaction.reason?.detail ?? transaction.reason?.kind ?? null,
+    };
+  }
+
+  list(): Promise<Order[]> {
+    return this.dataSource.getRepository(Order).find({ order: { orderId: 'ASC' } });
+  }
+
+  find(orderId: string): Promise<Order | null> {
+    return this.dataSource.getRepository(Order).findOneBy({ orderId });
+  }
+
+  private async begin(orderId: string, purchase: Purchase): Promise<TransactionView> {
+    const { customer, sku, quantity, total } = purchase;
+    try {
+      return await this.tercet.begin({
+        gid: orderId,
+        businessKey: customer,
+        deadlineMs: DEADLINE_MS,
+        branches: [
+          { branchId: 'order', component: 'order', payload: purchase },
+          { branchId: 'account', component: 'account', payload: { customer, amount: total } },
+          { branchId: 'inventory', component: 'inventory', payload: { sku, quantity } },
+        ],
+      });
+    } catch (error) {
+      if (error instanceof TercetUnreachable) throw undecided(orderId);
+      if (!(error instanceof TercetError)) throw error;
+      if (error.code === 'TERCET_GID_CONFLICT') throw new ConflictException(`order '${orderId}' was another order`);
+      throw undecided(orderId, error.detail);
+    }
+  }
+
+  /** In cents. An order that is known keeps its price. */
+  private async totalOf({ orderId, sku, quantity }: OrderRequest): Promise<number> {
+    const known = await this.find(orderId);
+    if (known) return known.total;
+    const url = `${INVENTORY_URL}/items/${encodeURIComponent(sku)}`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(PRICE_TIMEOUT_MS) }).catch((cause: unknown) => {
+      throw new ServiceUnavailableException('the inventory cannot be asked for the price', { cause });
+    });
+    if (response.status === 404) throw new BadRequestException(`no item '${sku}'`);
+    if (!response.ok) throw new ServiceUnavailableException('the inventory does not tell the price');
+    const { price } = (await response.json()) as { price: number };
+    return price * quantity;
+  }
+}
+
+/** It may yet be placed or refused: nobody may guess. */
+function undecided(orderId: string, detail = 'it is not known yet what becomes of it'): ServiceUnavailableException {
+  return new ServiceUnavailableException(`order '${orderId}': ${detail}; ask again with the same orderId`);
+}

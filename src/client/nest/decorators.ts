@@ -1,0 +1,59 @@
+/** Marks a provider as a component, and its methods as the component's operations. */
+import { Injectable, SetMetadata, applyDecorators } from '@nestjs/common';
+import type { InjectionToken } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import type { EntityManager } from 'typeorm';
+import type { Json, ParticipantCall } from '../../protocol/words.js';
+import type { ComponentRequest } from '../client.js';
+import type { EndOp, FirstOp } from '../fence/verdict.js';
+
+export type GuardedOp = FirstOp | EndOp;
+
+/** What a `@Try()`, `@Confirm()` or `@Cancel()` method gets. */
+export interface TccCall<Payload = Json, Reply = Json> extends Pick<ParticipantCall, 'gid' | 'branchId' | 'beganAt'> {
+  /** Which attempt of the coordinator this is, from 1. */
+  readonly attempt: number;
+  readonly payload: Payload;
+  /** What the `@Try()` method answered; null in the try itself, and where none is known. */
+  readonly reply: Reply | null;
+  /** The open transaction that the fence row stands in: what is written with it takes effect once or not at all. */
+  readonly manager: EntityManager;
+}
+
+export interface TccComponentOptions extends Pick<ComponentRequest, 'timeoutMs' | 'concurrency' | 'retry' | 'version'> {
+  /** Token of the TypeORM DataSource to open transactions on; default: that of TercetModule. */
+  dataSource?: InjectionToken;
+}
+
+export interface DeclaredComponent {
+  readonly name: string;
+  readonly options: TccComponentOptions;
+}
+
+/** Found again by the module's discovery. */
+export const ComponentKey = DiscoveryService.createDecorator<DeclaredComponent>();
+const OPERATION = 'tercet:operation';
+
+/**
+ * A provider whose methods are the operations of a TCC component. It is registered under `name` when the
+ * application listens; `options` are the component's settings at the coordinator.
+ */
+export function TccComponent(name: string, options: TccComponentOptions = {}): ClassDecorator {
+  return applyDecorators(Injectable(), ComponentKey({ name, options }));
+}
+
+/** Checks and reserves. Throw Refused to say no: everything written is rolled back, and the transaction aborts. */
+export const Try = (): MethodDecorator => SetMetadata(OPERATION, 'try' satisfies GuardedOp);
+
+/** Makes what was reserved final. Runs only after the try, and must not refuse. */
+export const Confirm = (): MethodDecorator => SetMetadata(OPERATION, 'confirm' satisfies GuardedOp);
+
+/** Gives back what was reserved. Runs only after the try took effect, and must not refuse. */
+export const Cancel = (): MethodDecorator => SetMetadata(OPERATION, 'cancel' satisfies GuardedOp);
+
+/** The operation that a method is marked as. */
+export function operationOf(method: unknown): GuardedOp | undefined {
+  return typeof method === 'function'
+    ? (Reflect.getMetadata(OPERATION, method) as GuardedOp | undefined)
+    : undefined;
+}

@@ -1,0 +1,6 @@
+/** @tercet/client/nest: a module, and decorators for providers that take part in transactions. */
+export { Cancel, Confirm, TccComponent, Try } from './decorators.js';
+export type { TccCall, TccComponentOptions } from './decorators.js';
+export { TercetModule } from './module.js';
+export type { TercetOptions } from './options.js';
+export { Registration } from './registration.js';
