@@ -9,11 +9,21 @@ const packages = (...names) => names.map((name) => `node_modules/${name}/`);
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src' }, to: {} },
     only('protocol-is-a-leaf', '^src/protocol/', packages('zod')),
+    only('client-sees-no-zod', '^src/protocol/(words|errors|json)', []),
     only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors)']),
-    only('engine-knows-only-the-domain', '^src/engine/', ['^src/domain/', '^src/protocol/(words|errors)', ...packages('uuidv7')]),
+    only('engine-knows-only-the-domain', '^src/engine/', [
+      '^src/domain/',
+      '^src/protocol/(words|errors)',
+      ...packages('uuidv7'),
+    ]),
     only('storage-never-calls-upward', '^src/storage/', [
       '^src/engine/ports',
       '^src/domain/',
@@ -35,7 +45,11 @@ module.exports = {
       from: { path: '^src/', pathNot: ['^src/(http/|main|app\\.module|cli)', '^src/client/nest/'] },
       to: { path: 'node_modules/@nestjs/' },
     },
-    only('client-is-small', '^src/client/(?!nest/)', ['^src/protocol/(words|errors)', ...packages('uuidv7', 'typeorm', 'pg', '@types/pg')]),
+    only('client-is-small', '^src/client/(?!nest/)', [
+      '^src/protocol/(words|errors|json)',
+      ...packages('uuidv7', 'typeorm', 'pg', '@types/pg'),
+      '^(node:)?[a-z/_]+$',
+    ]),
     only('client-nest-needs-only-nest', '^src/client/nest/', [
       '^src/client/',
       '^src/protocol/(words|errors)',
@@ -48,7 +62,12 @@ module.exports = {
       from: { path: '^examples/(order|account|inventory)/' },
       to: { path: '^src/', pathNot: '^src/client/' },
     },
-    { name: 'nobody-imports-tests', severity: 'error', from: { path: '^(src|migrations|examples)/' }, to: { path: '^test/' } },
+    {
+      name: 'nobody-imports-tests',
+      severity: 'error',
+      from: { path: '^(src|migrations|examples)/' },
+      to: { path: '^test/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

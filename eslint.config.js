@@ -13,6 +13,8 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'error',
       // Ports are asynchronous by nature; an implementation in memory has nothing to wait for.
       '@typescript-eslint/require-await': 'off',
+      // A name with an underscore is taken out of an object so that the rest is without it.
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', ignoreRestSiblings: true }],
       'max-lines': ['error', { max: 300 }],
       'no-console': 'error',
       eqeqeq: 'error',
@@ -22,5 +24,6 @@ export default tseslint.config(
     files: ['test/**'],
     rules: { 'max-lines': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
   },
+  { files: ['examples/*/main.ts'], rules: { 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
 );

@@ -21,25 +21,27 @@ export interface Sums {
 export async function placeMany(shop: Shop, narrator: Narrator, count: number): Promise<Sums> {
   const sums: Sums = { balances: new Map(), stocks: new Map() };
   for (let index = 0; index < CUSTOMERS; index += 1) {
-    sums.balances.set(`customer-${index}`, BALANCE);
-    await shop.addAccount(`customer-${index}`, BALANCE);
+    sums.balances.set(numbered('customer', index), BALANCE);
+    await shop.addAccount(numbered('customer', index), BALANCE);
   }
   for (let index = 0; index < SKUS; index += 1) {
     // Two thirds of what will be asked for on average: the rest is refused.
     const stock = Math.ceil((count * 2 * 0.67) / SKUS);
-    sums.stocks.set(`item-${index}`, stock);
-    await shop.addItem(`item-${index}`, stock, PRICE);
+    sums.stocks.set(numbered('item', index), stock);
+    await shop.addItem(numbered('item', index), stock, PRICE);
   }
   let next = 0;
   let answered = 0;
   let kills = 0;
   let isOver = false;
+  const reasons = new Map<string, number>();
   const customer = async (): Promise<void> => {
     while (next < count) {
       const index = next++;
       const quantity = 1 + Math.floor(Math.random() * 3);
-      await shop.order(`order-${index}`, pick('customer', CUSTOMERS), pick('item', SKUS), quantity);
+      const { reason } = await shop.order(`order-${index}`, pick('customer', CUSTOMERS), pick('item', SKUS), quantity);
       answered += 1;
+      if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     }
   };
   const reaper = async (): Promise<void> => {
@@ -58,12 +60,17 @@ export async function placeMany(shop: Shop, narrator: Narrator, count: number): 
   const state = (): string => `${answered}/${count} answered, ${kills} processes killed`;
   await narrator.during(`placing ${count} orders`, Promise.all([orders, reaper()]), state);
   narrator.say(`${answered} orders answered while ${kills} processes were killed with SIGKILL and started again.`);
+  for (const [reason, times] of reasons) narrator.say(`  ${times} refused: ${reason}`);
   await narrator.during('every transaction comes to its end', shop.settled(120_000));
   return sums;
 }
 
 function pick(kind: string, count: number): string {
-  return `${kind}-${Math.floor(Math.random() * count)}`;
+  return numbered(kind, Math.floor(Math.random() * count));
+}
+
+function numbered(kind: string, index: number): string {
+  return `${kind}-${String(index + 1).padStart(2, '0')}`;
 }
 
 function pause(fromMs: number, toMs: number): Promise<void> {

@@ -24,7 +24,14 @@ async function addsUp(shop: Shop, narrator: Narrator, before: Sums): Promise<boo
   const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
   const rows: string[][] = [];
   let wrong = 0;
-  const compare = (name: string, was: number, expected: number, is: number, held: number, format: (value: number) => string = String): void => {
+  const compare = (
+    name: string,
+    was: number,
+    expected: number,
+    is: number,
+    held: number,
+    format: (value: number) => string = String,
+  ): void => {
     if (is !== expected || held !== 0) wrong += 1;
     rows.push([name, format(was), format(expected), format(is), format(held)]);
   };
@@ -42,7 +49,7 @@ async function addsUp(shop: Shop, narrator: Narrator, before: Sums): Promise<boo
   narrator.table(['', 'before', 'expected', 'after', 'still held'], rows);
   narrator.line();
   const open = orders.filter((order) => order.state !== 'placed' && order.state !== 'refused').length;
-  narrator.say(`${sold.length} orders placed, ${orders.length - sold.length - open} refused, ${open} undecided.`);
+  narrator.say(`${sold.length} orders placed, ${open} left undecided, all others refused.`);
   if (wrong + open === 0) narrator.good('Everything adds up: every order took effect everywhere or nowhere.');
   else narrator.bad(`${wrong} lines do not add up, ${open} orders are undecided.`);
   return wrong + open === 0;

@@ -73,7 +73,13 @@ export class Narrator {
     const decision = tx.decision === 'commit' ? this.style(tx.status, 'green') : this.style(tx.status, 'yellow');
     const why = tx.reason ? this.style(` · ${tx.reason.kind}: ${tx.reason.detail ?? ''}`, 'dim') : '';
     this.line(`  ${this.style(tx.gid, 'bold')} ${decision}${why}`);
-    for (const event of events) this.event(event, start, spanMs);
+    let [node] = events.map((event) => event.node);
+    for (const event of events) {
+      if (event.node !== node)
+        this.line(`  ${' '.repeat(8)} ${this.style(`⇄ from here on by node ${event.node}`, 'cyan')}`);
+      node = event.node;
+      this.event(event, start, spanMs);
+    }
   }
 
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
@@ -98,7 +104,7 @@ export class Narrator {
   }
 }
 
-const BAR = 24;
+const BAR = 20;
 
 /** A call ends at `atMs` and took `durationMs`; everything else is a point. */
 function place(atMs: number, durationMs: number, spanMs: number): string {
@@ -109,6 +115,7 @@ function place(atMs: number, durationMs: number, spanMs: number): string {
 
 function describe(event: EventView): { mark: string; text: string; style: Style } {
   const detail = event.detail ? ` ${event.detail}` : '';
+  const why = event.detail ? `: ${event.detail}` : '';
   switch (event.kind) {
     case 'begun':
       return { mark: '●', text: 'begun, every branch recorded', style: 'blue' };
@@ -124,7 +131,7 @@ function describe(event: EventView): { mark: string; text: string; style: Style 
       const attempt = event.attempt && event.attempt > 1 ? ` #${event.attempt}` : '';
       const name = `${event.op ?? ''}${attempt}`.padEnd(11);
       const count = event.count && event.count > 1 ? ` ×${event.count}` : '';
-      const text = `${(event.branchId ?? '').padEnd(10)}${name}${event.outcome}${count}${detail}`;
+      const text = `${(event.branchId ?? '').padEnd(10)}${name}${event.outcome}${count}${why}`;
       const styles = { done: 'green', refused: 'yellow', pending: 'cyan', unknown: 'red' } as const;
       return { mark: event.outcome === 'done' ? '✔' : '✘', text, style: styles[event.outcome ?? 'unknown'] };
     }

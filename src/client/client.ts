@@ -1,5 +1,4 @@
 /** The coordinator's HTTP API for those who begin transactions; docs/wire.md has the contract. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
 import { LIMITS } from '../protocol/words.js';
 import type {
@@ -16,7 +15,7 @@ import type {
 } from '../protocol/words.js';
 import { runTcc } from './tcc.js';
 import type { TccDone, TccRequest, TccScope } from './tcc.js';
-import { Transport } from './transport.js';
+import { pause, Transport } from './transport.js';
 import type { CallOptions, ClientOptions } from './transport.js';
 
 export interface BranchRequest {
@@ -127,10 +126,7 @@ export class TercetClient {
   }
 
   /** Decides abort while the transaction is open. */
-  async abort(
-    gid: string,
-    options: { reason?: string } & WaitOptions & CallOptions = {},
-  ): Promise<TransactionView> {
+  async abort(gid: string, options: { reason?: string } & WaitOptions & CallOptions = {}): Promise<TransactionView> {
     const { signal, ...rest } = options;
     return this.post(gid, `${pathOf(gid)}/abort`, rest, waitMsOf(rest), signal);
   }
@@ -149,8 +145,7 @@ export class TercetClient {
       const tx = await this.read<TransactionView>(gid, path, chunkMs, signal);
       const isReached = (until === 'settled' ? tx.endedAt : tx.decision) !== null;
       if (isReached || tx.parked !== null || performance.now() >= end) return tx;
-      await pause(Math.min(EARLY_PAUSE_MS, Math.max(0, end - performance.now())));
-      signal?.throwIfAborted();
+      await pause(Math.min(EARLY_PAUSE_MS, Math.max(0, end - performance.now())), signal);
     }
   }
 
@@ -170,11 +165,7 @@ export class TercetClient {
   }
 
   /** Registers a component, or replaces it. */
-  async putComponent(
-    name: string,
-    component: ComponentRequest,
-    { signal }: CallOptions = {},
-  ): Promise<ComponentView> {
+  async putComponent(name: string, component: ComponentRequest, { signal }: CallOptions = {}): Promise<ComponentView> {
     const path = `/v1/components/${encodeURIComponent(name)}`;
     return this.transport.send({ method: 'PUT', path, body: component, ...(signal ? { signal } : {}) });
   }

@@ -1,10 +1,10 @@
 /** A TCC that its initiator drives: it calls `try` itself, the coordinator confirms or cancels. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
 import type { RegisteredBranch, TercetClient, WaitOptions } from './client.js';
 import { Refused, TercetError } from './errors.js';
+import { pause } from './transport.js';
 
 export interface TccRequest extends WaitOptions {
   gid?: string;
@@ -103,8 +103,7 @@ async function callTry(
       last = error instanceof Error ? error.message : String(error);
       failures += 1;
     }
-    if (failures < TRY_ATTEMPTS) await pause(pauseMs);
-    signal?.throwIfAborted();
+    if (failures < TRY_ATTEMPTS) await pause(pauseMs, signal);
   }
   const detail = `the try of branch '${branchId}' at ${call.url} was not done in time; the last time: ${last}`;
   throw TercetError.of('TERCET_OPERATION_FAILED', detail);

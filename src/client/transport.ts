@@ -1,5 +1,5 @@
 /** One request to the coordinator, repeated while that is safe and makes sense. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as timer } from 'node:timers/promises';
 import type { Problem } from '../protocol/words.js';
 import { TercetError, TercetUnreachable } from './errors.js';
 
@@ -111,11 +111,16 @@ export class Transport {
     // Half of it at random, so that those who failed together do not come back together.
     const spreadMs = grownMs * (0.5 + Math.random() / 2);
     const pauseMs = retryAfterMs > 0 ? retryAfterMs + grownMs * Math.random() : spreadMs;
-    await pause(pauseMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
-      signal?.throwIfAborted();
-      throw error;
-    });
+    await pause(pauseMs, signal);
   }
+}
+
+/** Ends early when the signal says so, and rejects with its reason. */
+export async function pause(pauseMs: number, signal: AbortSignal | undefined): Promise<void> {
+  await timer(pauseMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw error;
+  });
 }
 
 function parsed<T>(text: string, status: number, url: string): T {
@@ -137,5 +142,8 @@ function refusal(text: string, status: number, url: string): TercetError {
   } catch {
     // Not JSON: a proxy's page, for instance.
   }
-  return TercetError.of('TERCET_ANSWER_INVALID', `${url} answered ${status}, which says nothing; is a coordinator there?`);
+  return TercetError.of(
+    'TERCET_ANSWER_INVALID',
+    `${url} answered ${status}, which says nothing; is a coordinator there?`,
+  );
 }

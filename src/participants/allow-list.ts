@@ -47,12 +47,17 @@ export class AllowList {
       if (!this.permits(host, host)) refuse(`${host} is on no network of the allow-list; ${permitted}`);
       return;
     }
-    // A listed name need not resolve today; where it leads is checked with each connection.
-    if (this.isListed(host)) return;
+    const isListed = this.isListed(host);
     const addresses = await resolve(host, { all: true }).catch(() => []);
-    if (addresses.length === 0) refuse(`${host} is not on the allow-list, and does not resolve; ${permitted}`);
-    const stranger = addresses.find(({ address }) => !this.permits(host, address));
-    if (stranger) refuse(`${host} is not on the allow-list, nor is its address ${stranger.address}; ${permitted}`);
+    if (addresses.length === 0) {
+      // A listed name need not resolve today; where it leads is checked with each connection.
+      if (isListed) return;
+      refuse(`${host} is not on the allow-list, and does not resolve; ${permitted}`);
+    }
+    const stranger = addresses.find(({ address }) => !this.permits(host, address))?.address;
+    if (stranger === undefined) return;
+    if (isListed) refuse(`${host} resolves to the link-local address ${stranger}, on no network of the allow-list`);
+    refuse(`${host} is not on the allow-list, nor is its address ${stranger}; ${permitted}`);
   }
 
   /** Whether a call to `host` may connect to `address`, which it resolved to, or which it is. */
@@ -78,13 +83,19 @@ export class AllowList {
   };
 
   private isListed(host: string): boolean {
-    return this.names.has(host) || this.suffixes.some((suffix) => host.endsWith(suffix));
+    const name = withoutRoot(host);
+    return this.names.has(name) || this.suffixes.some((suffix) => name.endsWith(suffix));
   }
 }
 
 /** The host as it is connected to: odd spellings of addresses are read by URL itself; brackets are taken off. */
 export function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
+  return withoutRoot(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+}
+
+/** A name may end in the dot of the root, and means the same. */
+function withoutRoot(host: string): string {
+  return host.replace(/\.$/, '');
 }
 
 export function isAddress(host: string): boolean {

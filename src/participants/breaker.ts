@@ -8,6 +8,9 @@ const OPEN_CAP_MS = 15_000;
 /** How soon to ask again while a probe is under way. */
 const PROBE_MS = 250;
 
+/** Leave to make one call. */
+export type Pass = 'call' | 'probe';
+
 export class Breaker {
   private failures = 0;
   private openMs = OPEN_MS;
@@ -17,32 +20,30 @@ export class Breaker {
   /** @param now monotonic, ms */
   constructor(private readonly now: () => number) {}
 
-  /** Null: call; else how long not to. A call that was let through must be followed by `note` or `forgo`. */
-  closedIn(): number | null {
-    if (this.openUntil === null) return null;
+  /** A pass, to be handed back to `leave`, or for how many ms not to call. */
+  enter(): Pass | number {
+    if (this.openUntil === null) return 'call';
     const leftMs = this.openUntil - this.now();
     if (leftMs > 0) return Math.ceil(leftMs);
     if (this.isProbing) return PROBE_MS;
     this.isProbing = true;
-    return null;
+    return 'probe';
   }
 
-  /** The call that was let through was not made after all. */
-  forgo(): void {
-    this.isProbing = false;
-  }
-
-  note(isAnswered: boolean): void {
-    if (isAnswered) {
+  /** @param isAlive whether the service answered; null: the call was not made, or was cut short from this side */
+  leave(pass: Pass, isAlive: boolean | null): void {
+    if (pass === 'probe') this.isProbing = false;
+    if (isAlive === null) return;
+    if (isAlive) {
       this.failures = 0;
       this.openUntil = null;
       this.openMs = OPEN_MS;
-    } else if (this.isProbing) this.open(Math.min(this.openMs * 2, OPEN_CAP_MS));
+    } else if (pass === 'probe') this.open(Math.min(this.openMs * 2, OPEN_CAP_MS));
     else {
       this.failures += 1;
+      // Calls that left before it opened end later, and say nothing new.
       if (this.failures >= FAILURES && this.openUntil === null) this.open(this.openMs);
     }
-    this.isProbing = false;
   }
 
   private open(ms: number): void {

@@ -1,4 +1,5 @@
 /** Calls to participants over HTTP; docs/wire.md, section 7. */
+import { createHash, randomBytes } from 'node:crypto';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Participants, PreparedCall } from '../engine/ports.js';
@@ -12,6 +13,14 @@ import { Turnstile } from './turnstile.js';
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
 const NOT_LEFT_MS = 100;
 const KEEP_ALIVE_MS = 30_000;
+/** Said by a service, or by a proxy before it, that cannot work now. Any other answer comes from one that can. */
+const OVERLOADED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+interface Exchange {
+  readonly outcome: Outcome;
+  /** What the circuit breaker counts: one bad payload, answered with 500, says nothing about the others. */
+  readonly isAlive: boolean;
+}
 
 interface Neighbour {
   readonly breaker: Breaker;
@@ -32,15 +41,16 @@ export class HttpParticipants implements Participants {
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
-      const closedInMs = breaker.closedIn();
-      if (closedInMs !== null) return { kind: 'postponed', retryAfterMs: closedInMs };
+      if (signal.aborted) return { kind: 'unknown', detail: described(signal.reason) };
+      const pass = breaker.enter();
+      if (typeof pass === 'number') return { kind: 'postponed', retryAfterMs: pass };
       // Asked after the wait, as close to the call as can be: a lease may have ended meanwhile.
       if (!request.mayLeave()) {
-        breaker.forgo();
+        breaker.leave(pass, null);
         return { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
       }
-      const outcome = await this.exchange(request, signal);
-      breaker.note(outcome.kind !== 'unknown');
+      const { outcome, isAlive } = await this.exchange(request, signal);
+      breaker.leave(pass, signal.aborted ? null : isAlive);
       return outcome;
     } finally {
       turnstile.leave();
@@ -61,6 +71,7 @@ export class HttpParticipants implements Participants {
       [HEADERS.op]: op,
       [HEADERS.attempt]: String(attempt),
       [HEADERS.timeoutMs]: String(component.timeoutMs),
+      traceparent: traceparent(tx.gid),
     };
     return { url: component.targets[op] ?? '', headers, body };
   }
@@ -70,7 +81,7 @@ export class HttpParticipants implements Participants {
     this.pools.clear();
   }
 
-  private async exchange(request: CallRequest, signal: AbortSignal): Promise<Outcome> {
+  private async exchange(request: CallRequest, signal: AbortSignal): Promise<Exchange> {
     const { timeoutMs } = request.component;
     const cut = new AbortController();
     const end = (): void => cut.abort(signal.reason);
@@ -80,30 +91,32 @@ export class HttpParticipants implements Participants {
       return await this.send(this.prepare(request), cut.signal);
     } catch (error) {
       const cause: unknown = cut.signal.aborted ? cut.signal.reason : error;
-      return { kind: 'unknown', detail: described(cause) };
+      return { outcome: { kind: 'unknown', detail: described(cause) }, isAlive: false };
     } finally {
       cancelTimer();
       signal.removeEventListener('abort', end);
     }
   }
 
-  private async send({ url, headers, body }: PreparedCall, signal: AbortSignal): Promise<Outcome> {
+  private async send({ url, headers, body }: PreparedCall, signal: AbortSignal): Promise<Exchange> {
     const target = new URL(url);
     const path = target.pathname + target.search;
     const answer = await this.pool(target).request({ path, method: 'POST', headers, body, signal });
+    const isAlive = !OVERLOADED.has(answer.statusCode);
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       // Leaving the loop destroys the body, and the connection with it.
       if (bytes > LIMITS.replyBytes)
-        return { kind: 'unknown', detail: `answered more than ${LIMITS.replyBytes} bytes` };
+        return { outcome: { kind: 'unknown', detail: `answered more than ${LIMITS.replyBytes} bytes` }, isAlive };
       chunks.push(chunk);
     }
-    const retryAfter = answer.headers['retry-after'];
+    const header = answer.headers['retry-after'];
+    const retryAfter = typeof header === 'string' ? header : null;
     const [only] = chunks;
     const whole = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-    return outcomeOf(answer.statusCode, typeof retryAfter === 'string' ? retryAfter : null, whole, this.clock.now());
+    return { outcome: outcomeOf(answer.statusCode, retryAfter, whole, this.clock.now()), isAlive };
   }
 
   private pool(target: URL): Pool {
@@ -126,7 +139,7 @@ export class HttpParticipants implements Participants {
   private neighbour(component: Component): Neighbour {
     const there = this.neighbours.get(component.name);
     if (there) {
-      there.turnstile.limit = component.concurrency;
+      there.turnstile.resize(component.concurrency);
       return there;
     }
     const breaker = new Breaker(() => this.clock.monotonic());
@@ -134,6 +147,12 @@ export class HttpParticipants implements Participants {
     this.neighbours.set(component.name, neighbour);
     return neighbour;
   }
+}
+
+/** All calls of a transaction share one trace: its id comes from the gid, so every node finds the same one. */
+function traceparent(gid: string): string {
+  const traceId = createHash('sha256').update(gid).digest('hex').slice(0, 32);
+  return `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
 }
 
 function described(error: unknown): string {

@@ -3,8 +3,8 @@ export class Turnstile {
   private inside = 0;
   private readonly line: (() => void)[] = [];
 
-  /** @param limit calls at a time; it may change while calls wait */
-  constructor(public limit: number) {}
+  /** @param limit calls at a time */
+  constructor(private limit: number) {}
 
   /** Resolves when it is this caller's turn: `leave` must follow. */
   enter(): Promise<void> | undefined {
@@ -17,6 +17,16 @@ export class Turnstile {
 
   leave(): void {
     this.inside -= 1;
+    this.admit();
+  }
+
+  /** From now on so many at a time; who is inside stays. */
+  resize(limit: number): void {
+    this.limit = limit;
+    this.admit();
+  }
+
+  private admit(): void {
     while (this.inside < this.limit && this.line.length > 0) {
       this.inside += 1;
       this.line.shift()?.();

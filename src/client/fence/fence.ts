@@ -7,7 +7,7 @@ import { Refused, TercetError } from '../errors.js';
 import { rowsOf, sqlState } from './executor.js';
 import type { Executor } from './executor.js';
 import { replyOf, replyText } from './reply.js';
-import { BOUND, CANCEL, CANCEL_FIRST, CONFIRM, HOLD_HORIZON, LOOK, PURGE, RECORD, TRY } from './statements.js';
+import { BOUND, CANCEL, CANCEL_FIRST, CONFIRM, HOLD_HORIZON, LOOK, PROBE, PURGE, RECORD, TRY } from './statements.js';
 import { ORIGIN, verdictOn } from './verdict.js';
 import type { EndOp, Facts, FirstOp, Found, Verdict } from './verdict.js';
 
@@ -29,14 +29,13 @@ export class Pending {
 }
 
 /** What to answer: 2xx with the reply, or 425. */
-export type FenceAnswer =
-  { kind: 'done'; reply: Json } | { kind: 'pending'; retryAfterMs: number | null };
+export type FenceAnswer = { kind: 'done'; reply: Json } | { kind: 'pending'; retryAfterMs: number | null };
 
 interface Looked extends Omit<Found, 'op'> {
   op: Found['op'] | null;
   is_old: boolean;
   isolation: string;
-  bound: string;
+  fenced: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 3000;
@@ -54,11 +53,7 @@ export const fence = {
    * @throws Refused: answer 409 with its reason; TercetError: answer its status (425 for TERCET_FENCE_BUSY); what
    * `work` threw: answer 500
    */
-  async run(
-    executor: Executor,
-    call: FencedCall,
-    work: () => Promise<unknown> | unknown,
-  ): Promise<FenceAnswer> {
+  async run(executor: Executor, call: FencedCall, work: () => Promise<unknown> | unknown): Promise<FenceAnswer> {
     const verdict = await enter(executor, call, guarded(call));
     switch (verdict.kind) {
       case 'run':
@@ -113,7 +108,8 @@ export const fence = {
   },
 };
 
-const PURGED = 'it began before the horizon of the fence and has no row, so what happened is not known; a person must look';
+const PURGED =
+  'it began before the horizon of the fence and has no row, so what happened is not known; a person must look';
 const TRY_MISSING = 'nothing was tried here that could be confirmed, so nothing is; a person must look';
 const ENDED = 'it was already ended by the opposite operation, and stays so; a person must look';
 
@@ -121,16 +117,10 @@ const ENDED = 'it was already ended by the opposite operation, and stays so; a p
 async function enter(executor: Executor, call: FencedCall, op: Facts['op']): Promise<Verdict> {
   const { gid, branchId, beganAt, timeoutMs = DEFAULT_TIMEOUT_MS } = call;
   const lockMs = Math.round(Math.min(MAX_LOCK_WAIT_MS, Math.max(1, timeoutMs / 2)));
-  const [bounds] = await rowsOf<{ before: string; bound: string }>(executor, BOUND, [String(lockMs)]);
+  const before = await bound(executor, String(lockMs));
   try {
     const { inserted, changed } = await record(executor, call, op);
-    const [looked] = await rowsOf<Looked>(executor, LOOK, [gid, branchId, beganAt, bounds?.before ?? '0']);
-    if (!looked || looked.bound !== bounds?.bound) {
-      throw TercetError.of(
-        'TERCET_FENCE_MISUSED',
-        'the fence must run on one connection with an open transaction: with the manager of dataSource.transaction(), or after BEGIN',
-      );
-    }
+    const looked = await look(executor, call, beganAt, before);
     if (inserted && looked.isolation !== 'read committed') await executor.query(HOLD_HORIZON);
     const found = looked.op === null ? null : { ...looked, op: looked.op };
     return verdictOn({ op, inserted, changed, found, isOld: looked.is_old });
@@ -139,6 +129,26 @@ async function enter(executor: Executor, call: FencedCall, op: Facts['op']): Pro
     const detail = `another call of ${nameOf(call)} did not end within ${lockMs} ms; call again`;
     throw TercetError.of('TERCET_FENCE_BUSY', detail, { cause: error });
   }
+}
+
+/** @returns the lock_timeout to go back to */
+async function bound(executor: Executor, lockMs: string | null): Promise<string> {
+  const [row] = await rowsOf<{ before: string }>(executor, BOUND, [lockMs]);
+  return row?.before ?? '0';
+}
+
+async function look(
+  executor: Executor,
+  { gid, branchId }: PendingCall,
+  beganAt: string,
+  lockTimeout: string,
+): Promise<Looked> {
+  const [looked] = await rowsOf<Looked>(executor, LOOK, [gid, branchId, beganAt, lockTimeout]);
+  if (looked?.fenced) return looked;
+  throw TercetError.of(
+    'TERCET_FENCE_MISUSED',
+    'the fence must run on one connection with an open transaction: with the manager of dataSource.transaction(), or after BEGIN',
+  );
 }
 
 async function record(
@@ -167,6 +177,8 @@ async function leave(executor: Executor, call: FencedCall, result: unknown): Pro
   const text = isPending ? null : replyText(result);
   if (isPending || text !== null) {
     await recordState(executor, call, 'done', isPending ? 'pending' : 'done', text);
+  } else {
+    await executor.query(PROBE);
   }
   return isPending ? { kind: 'pending', retryAfterMs: result.retryAfterMs } : { kind: 'done', reply: replyOf(text) };
 }
@@ -177,12 +189,16 @@ async function endPending(
   state: 'done' | 'refused',
   text: string | null,
 ): Promise<void> {
+  const before = await bound(executor, null);
   if (await recordState(executor, call, 'pending', state, text)) return;
-  const [row] = await rowsOf<{ op: string | null }>(executor, LOOK, [call.gid, call.branchId, 'infinity', '0']);
-  const isCancelled = row?.op === 'cancel' || row?.op === 'compensate';
-  throw isCancelled && row.op !== call.op
+  const { op } = await look(executor, call, 'infinity', before);
+  const isCancelled = op === 'cancel' || op === 'compensate';
+  throw isCancelled && op !== call.op
     ? TercetError.of('TERCET_FENCE_CANCELLED', `${nameOf(call)} was cancelled before it was done; roll back`)
-    : TercetError.of('TERCET_FENCE_NOT_PENDING', `${nameOf(call)} is not pending: it never was, or has ended; roll back`);
+    : TercetError.of(
+        'TERCET_FENCE_NOT_PENDING',
+        `${nameOf(call)} is not pending: it never was, or has ended; roll back`,
+      );
 }
 
 async function recordState(

@@ -1,4 +1,5 @@
 /** Replies as JSON text, checked before the work commits: later the coordinator could only call them unknown. */
+import { jsonProblem } from '../../protocol/json.js';
 import { LIMITS } from '../../protocol/words.js';
 import type { Json } from '../../protocol/words.js';
 
@@ -9,16 +10,17 @@ import type { Json } from '../../protocol/words.js';
 export function replyText(reply: unknown): string | null {
   if (reply === undefined || reply === null) return null;
   const text = JSON.stringify(reply, (_key, value: unknown) => {
-    if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
-      throw new RangeError(`the reply holds the number ${value}, beyond ±(2^53−1): send it as a string`);
-    }
-    if (typeof value === 'string' && value.includes('\0')) throw new RangeError('the reply holds the character U+0000');
+    // JSON would make null of them.
+    if (typeof value === 'number' && !Number.isFinite(value)) throw new RangeError(`the reply holds ${value}`);
     return value;
-  });
+  }) as string | undefined;
+  if (text === undefined) throw new RangeError(`the reply is a ${typeof reply}: answer with data`);
   const bytes = Buffer.byteLength(text);
   if (bytes > LIMITS.replyBytes) {
     throw new RangeError(`the reply has ${bytes} bytes, ${LIMITS.replyBytes} are allowed: answer with less`);
   }
+  const problem = jsonProblem(text);
+  if (problem !== null) throw new RangeError(`the reply ${problem}`);
   return text;
 }
 

@@ -10,7 +10,6 @@ export type FirstOp = (typeof ORIGIN)[EndOp];
 export interface Found {
   readonly op: Op;
   readonly state: 'done' | 'pending' | 'refused';
-  readonly tried: boolean;
   /** JSON texts. */
   readonly reply: string | null;
   readonly end_reply: string | null;

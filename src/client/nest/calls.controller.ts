@@ -39,7 +39,9 @@ export class CallsController {
     @Res() response: unknown,
   ): Promise<void> {
     const { httpAdapter } = this.host;
-    const answer = await this.answerTo(name, op, headers, body).catch((error: unknown) => this.failure(error, name, op));
+    const answer = await this.answerTo(name, op, headers, body).catch((error: unknown) =>
+      this.failure(error, name, op),
+    );
     httpAdapter.setHeader(response, 'content-type', 'application/json');
     for (const [header, value] of Object.entries(answer.headers ?? {})) httpAdapter.setHeader(response, header, value);
     // Written here, not returned: the application's interceptors and filters must not dress it up.

@@ -39,7 +39,9 @@ export class Components implements OnModuleInit {
       const className = wrapper.metatype?.name ?? String(wrapper.name);
       if (!declared) continue;
       if (!wrapper.isDependencyTreeStatic() || !instance) {
-        throw new Error(`@TccComponent('${declared.name}') on ${className}: it must be a singleton, not one per request`);
+        throw new Error(
+          `@TccComponent('${declared.name}') on ${className}: it must be a singleton, not one per request`,
+        );
       }
       this.add(declared, this.operationsOf(instance, className), className);
     }

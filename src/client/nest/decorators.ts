@@ -53,7 +53,5 @@ export const Cancel = (): MethodDecorator => SetMetadata(OPERATION, 'cancel' sat
 
 /** The operation that a method is marked as. */
 export function operationOf(method: unknown): GuardedOp | undefined {
-  return typeof method === 'function'
-    ? (Reflect.getMetadata(OPERATION, method) as GuardedOp | undefined)
-    : undefined;
+  return typeof method === 'function' ? (Reflect.getMetadata(OPERATION, method) as GuardedOp | undefined) : undefined;
 }

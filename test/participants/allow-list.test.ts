@@ -1,0 +1,180 @@
+/** Which targets components may point to, and where calls may connect: TERCET_ALLOWED_TARGETS. */
+import { jest } from '@jest/globals';
+import type { LookupAddress } from 'node:dns';
+import * as dns from 'node:dns';
+import type { TercetError } from '../../src/protocol/errors.js';
+import { ManualClock } from './manual-clock.js';
+import { never, request } from './request.js';
+import { json, Service } from './service.js';
+
+/** What the names of this test resolve to; nobody can say so to a real name server. */
+const zone = new Map<string, string[]>();
+
+jest.unstable_mockModule('node:dns', () => ({
+  ...dns,
+  lookup(host: string, _options: object, done: (error: Error | null, found: LookupAddress[]) => void) {
+    const addresses = zone.get(host.replace(/\.$/, '')) ?? [];
+    const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    process.nextTick(() => done(found.length > 0 ? null : new Error(`ENOTFOUND ${host}`), found));
+  },
+}));
+const { AllowList } = await import('../../src/participants/allow-list.js');
+const { HttpParticipants } = await import('../../src/participants/http.js');
+
+beforeEach(() => zone.clear());
+
+/** 'yes', or what the refusal says. */
+async function registered(list: string, url: string): Promise<string> {
+  const allowList = new AllowList(list);
+  return allowList.check(url, 'endpoints.try').then(
+    () => 'yes',
+    (error: unknown) => {
+      const { code, errors } = error as TercetError;
+      expect(code).toBe('TERCET_TARGET_FORBIDDEN');
+      expect(errors).toEqual([{ path: 'endpoints.try', message: expect.any(String) }]);
+      return errors?.[0]?.message ?? '';
+    },
+  );
+}
+
+describe('at registration', () => {
+  const DEFAULT = '127.0.0.0/8,[::1]';
+
+  test.each([
+    [DEFAULT, 'http://127.0.0.1:3001/tercet'],
+    [DEFAULT, 'https://127.200.3.4/'],
+    [DEFAULT, 'http://[::1]:3001/'],
+    [DEFAULT, 'http://2130706433/'],
+    [DEFAULT, 'http://0x7f.1/'],
+    [DEFAULT, 'http://[::ffff:127.0.0.1]/'],
+    ['10.1.0.0/16', 'http://10.1.255.255/'],
+    ['10.1.2.3', 'http://10.1.2.3/'],
+    ['fd00::/8', 'http://[fd12:3456::1]/'],
+    ['[fd00::]/8', 'http://[fd12:3456::1]/'],
+    ['fd12::1', 'http://[FD12:0:0::1]/'],
+    ['169.254.0.0/16', 'http://169.254.1.1/'],
+    ['account', 'http://account:3001/'],
+    ['Account.Shop.Example', 'http://ACCOUNT.shop.example/'],
+    ['account.shop', 'http://account.shop./'],
+    ['.svc.local', 'http://account.shop.svc.local/'],
+    [' a.example , .svc.local,, ', 'http://b.svc.local/'],
+    ['my_service', 'http://my_service/'],
+  ])('%s allows %s', async (list, url) => {
+    expect(await registered(list, url)).toBe('yes');
+  });
+
+  test.each([
+    [DEFAULT, 'http://10.0.0.1/', /^10\.0\.0\.1 is on no network of the allow-list/],
+    [DEFAULT, 'http://128.0.0.1/', /on no network/],
+    [DEFAULT, 'http://[::2]/', /on no network/],
+    [DEFAULT, 'http://[::ffff:10.0.0.1]/', /on no network/],
+    [DEFAULT, 'http://[::]/', /on no network/],
+    [DEFAULT, 'http://0.0.0.0/', /on no network/],
+    [DEFAULT, 'http://169.254.169.254/latest/meta-data', /on no network/],
+    ['10.1.0.0/16', 'http://10.2.0.0/', /on no network/],
+    ['.svc.local', 'http://svc.local/', /^svc\.local is not on the allow-list/],
+    ['.svc.local', 'http://svc.local.example/', /is not on the allow-list/],
+    ['.svc.local', 'http://evilsvc.local/', /is not on the allow-list/],
+    ['account', 'http://account.example/', /is not on the allow-list/],
+    ['', 'http://127.0.0.1/', /on no network/],
+  ])('%s refuses %s', async (list, url, message) => {
+    expect(await registered(list, url)).toMatch(message);
+    expect(await registered(list, url)).toContain('TERCET_ALLOWED_TARGETS');
+  });
+
+  test('a name that is not listed is allowed where all its addresses are', async () => {
+    zone.set('account.example', ['10.1.0.1', '10.1.0.2']);
+    zone.set('mixed.example', ['10.1.0.1', '8.8.8.8']);
+    expect(await registered('10.1.0.0/16', 'http://account.example/')).toBe('yes');
+    expect(await registered('10.1.0.0/16', 'http://mixed.example/')).toMatch(/nor is its address 8\.8\.8\.8/);
+  });
+
+  test('a listed name need not resolve yet', async () => {
+    expect(await registered('account.example', 'http://account.example/')).toBe('yes');
+  });
+
+  test.each(['169.254.169.254', 'fe80::1', '::ffff:169.254.169.254'])(
+    'a listed name that resolves to the link-local address %s is refused, unless that network is listed',
+    async (address) => {
+      zone.set('account.example', [address]);
+      const url = 'http://account.example/';
+      expect(await registered('account.example', url)).toContain('link-local');
+      expect(await registered('.example', url)).toContain('link-local');
+      expect(await registered('account.example,169.254.0.0/16,fe80::/10', url)).toBe('yes');
+    },
+  );
+
+  test.each(['http://x', '10.0.0.0/33', 'a b', '*.example', '10.0.0', 'fd00::/129', '[::1', '-'])(
+    'the entry %s is none, and is named',
+    (entry) => {
+      expect(() => new AllowList(`127.0.0.1,${entry}`)).toThrow(`'${entry}'`);
+    },
+  );
+});
+
+describe('at the connection', () => {
+  let service: Service;
+
+  beforeEach(async () => {
+    service = await Service.start(json({ reached: true }));
+  });
+
+  afterEach(() => service.stop());
+
+  async function called(list: string, host: string): Promise<string> {
+    const participants = new HttpParticipants(new AllowList(list), new ManualClock());
+    const outcome = await participants.call(request(`http://${host}:${service.port}`), never);
+    await participants.close();
+    return outcome.kind === 'unknown' ? outcome.detail : outcome.kind;
+  }
+
+  test.each(['account.example', 'account.example.'])('%s, which is listed, is reached', async (host) => {
+    zone.set('account.example', ['127.0.0.1']);
+    expect(await called('account.example', host)).toBe('done');
+  });
+
+  test('a name that resolved to an allowed address when it was registered, and to another one now', async () => {
+    zone.set('account.example', ['10.1.0.1']);
+    expect(await registered('10.1.0.0/16', 'http://account.example/')).toBe('yes');
+    zone.set('account.example', ['127.0.0.1']);
+    expect(await called('10.1.0.0/16', 'account.example')).toMatch(
+      /account\.example resolves to 127\.0\.0\.1, which the allow-list does not permit/,
+    );
+    expect(service.asked).toEqual([]);
+  });
+
+  test('only those addresses of a name are tried that are allowed', async () => {
+    zone.set('account.example', ['8.8.8.8', '127.0.0.1']);
+    expect(await called('127.0.0.0/8', 'account.example')).toBe('done');
+  });
+
+  test.each(['169.254.1.1', 'fe80::1'])('a listed name that leads to %s', async (address) => {
+    zone.set('account.example', [address]);
+    expect(await called('account.example', 'account.example')).toContain('which the allow-list does not permit');
+  });
+
+  test('an address that is not allowed, although it was when the component was registered', async () => {
+    expect(await called('10.1.0.0/16', '127.0.0.1')).toBe('127.0.0.1 is not on the allow-list');
+    expect(service.asked).toEqual([]);
+  });
+
+  test('an IPv4 address in the spelling of IPv6', async () => {
+    expect(await called('10.1.0.0/16', '[::ffff:127.0.0.1]')).toContain('is not on the allow-list');
+    zone.set('account.example', ['::ffff:127.0.0.1']);
+    expect(await called('10.1.0.0/16', 'account.example')).toContain('does not permit');
+    expect(service.asked).toEqual([]);
+  });
+
+  test('a name that does not resolve', async () => {
+    expect(await called('account.example', 'account.example')).toContain('ENOTFOUND');
+  });
+
+  test('IPv6 loopback is reached where it is listed', async () => {
+    const six = await Service.start(json({}), '::1');
+    const participants = new HttpParticipants(new AllowList('[::1]'), new ManualClock());
+    const outcome = await participants.call(request(`http://[::1]:${six.port}`), never);
+    await participants.close();
+    await six.stop();
+    expect(outcome).toMatchObject({ kind: 'done' });
+  });
+});

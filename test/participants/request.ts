@@ -1,0 +1,43 @@
+/** Calls for tests of the participants. */
+import type { Branch } from '../../src/domain/transaction.js';
+import type { CallRequest, Component } from '../../src/engine/ports.js';
+import { branch, transaction } from '../contract/sample.js';
+
+export const never = new AbortController().signal;
+
+export function component(url: string, over: Partial<Component> = {}): Component {
+  return {
+    name: 'account',
+    timeoutMs: 3000,
+    concurrency: 256,
+    retry: {
+      baseMs: 200,
+      factor: 2,
+      capMs: 30_000,
+      jitter: 0.2,
+      maxAttempts: 25,
+      maxAgeMs: 86_400_000,
+      tryAttempts: 3,
+    },
+    targets: { try: `${url}/try`, confirm: `${url}/confirm`, cancel: `${url}/cancel` },
+    ...over,
+  };
+}
+
+/** A first try of the branch `a`. */
+export function request(
+  to: string | Component,
+  over: Partial<CallRequest> & { branchOver?: Partial<Branch> } = {},
+): CallRequest {
+  const { branchOver, ...rest } = over;
+  const called = branch('a', branchOver);
+  return {
+    tx: transaction({ gid: 'order-17', branches: [called] }),
+    branch: called,
+    op: 'try',
+    attempt: 1,
+    component: typeof to === 'string' ? component(to) : to,
+    mayLeave: () => true,
+    ...rest,
+  };
+}
