@@ -1,6 +1,5 @@
 /** The four orders of the demo, one after another, each with what the coordinator recorded of it. */
 import type { Narrator } from './narrator.js';
-import type { SeenCall } from './gate.js';
 import type { Shop } from './shop.js';
 
 const CUSTOMER = 'alice';
@@ -40,20 +39,23 @@ async function coordinatorKilled(shop: Shop, narrator: Narrator): Promise<number
   narrator.heading('3. The coordinator is killed between the decision and the confirms');
   narrator.say(
     'When the first confirm leaves, the decision is durable. At that moment the coordinator gets SIGKILL and the ' +
-      'confirm is lost. A new one starts and finds in the log what is left to do.',
+      'confirms are lost. A new one starts and finds in the log what is left to do.',
   );
-  const killed = firstCall(
-    shop,
-    (call) => call.op === 'confirm' && call.gid === 'order-3',
-    async () => {
-      await shop.coordinator.signal('SIGKILL');
-      throw new Error('the confirm is lost with its sender');
-    },
-  );
+  const killed = new Promise<void>((resolve) => {
+    shop.gate.watcher = {
+      before: async ({ op, gid }) => {
+        if (op !== 'confirm' || gid !== 'order-3') return;
+        await shop.coordinator.signal('SIGKILL');
+        resolve();
+        throw new Error('the confirms are lost with their sender');
+      },
+    };
+  });
   const order = shop.order('order-3', CUSTOMER, SKU, 1);
   await narrator.during('ordering 1 lamp, waiting for the moment', killed);
   narrator.bad(`coordinator killed, ${await heldNow(shop)}`);
   await pauseFor(narrator, 'nobody is in charge');
+  shop.gate.watcher = {};
   await narrator.during('starting a coordinator', shop.coordinator.start());
   await narrator.during('it takes over and finishes', shop.settled());
   const { state } = await narrator.during('the order service asks again and is told', order);
@@ -63,11 +65,16 @@ async function coordinatorKilled(shop: Shop, narrator: Narrator): Promise<number
 async function participantAway(shop: Shop, narrator: Narrator): Promise<number> {
   narrator.heading('4. A service dies and comes back');
   narrator.say('The account service is killed when it is asked to confirm. The order is decided, so it waits.');
-  const killed = firstCall(
-    shop,
-    (call) => call.op === 'confirm' && call.component === 'account' && call.gid === 'order-4',
-    async () => void (await shop.services.account.signal('SIGKILL')),
-  );
+  const killed = new Promise<void>((resolve) => {
+    shop.gate.watcher = {
+      before: async ({ op, component, gid }) => {
+        if (op !== 'confirm' || component !== 'account' || gid !== 'order-4') return;
+        shop.gate.watcher = {};
+        await shop.services.account.signal('SIGKILL');
+        resolve();
+      },
+    };
+  });
   const order = shop.order('order-4', CUSTOMER, SKU, 1);
   await narrator.during('ordering 1 lamp, waiting for the moment', killed);
   narrator.bad('account service killed');
@@ -75,19 +82,6 @@ async function participantAway(shop: Shop, narrator: Narrator): Promise<number> 
   await narrator.during('starting the account service', shop.services.account.start());
   await narrator.during('the order comes to its end', shop.settled());
   return draw(shop, narrator, 'order-4', (await order).state === 'placed', 1);
-}
-
-/** Acts on the first call that fits, before it is passed on; resolves when that is done. */
-function firstCall(shop: Shop, fits: (call: SeenCall) => boolean, act: () => Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    shop.gate.watcher = {
-      before: async (call) => {
-        if (!fits(call)) return;
-        shop.gate.watcher = {};
-        await act().finally(resolve);
-      },
-    };
-  });
 }
 
 async function heldNow(shop: Shop): Promise<string> {

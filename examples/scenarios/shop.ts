@@ -9,8 +9,10 @@ import { startEmbedded } from '../../src/storage/embedded.js';
 import { Gate } from './gate.js';
 import { freePort, Service } from './processes.js';
 
-/** This file runs as dist/examples/scenarios/shop.js. */
-const dist = join(dirname(fileURLToPath(import.meta.url)), '../..');
+/** This file runs as dist/examples/scenarios/shop.js, and from the tests as examples/scenarios/shop.ts. */
+const isCompiled = import.meta.url.endsWith('.js');
+const root = join(dirname(fileURLToPath(import.meta.url)), isCompiled ? '../../..' : '../..');
+const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'] };
 
 export const SERVICES = ['order', 'account', 'inventory'] as const;
 export type ServiceName = (typeof SERVICES)[number];
@@ -34,46 +36,65 @@ export interface Order {
   readonly reason?: string | null;
 }
 
-interface Server {
-  readonly url: string;
-  stop(): Promise<void>;
+export interface ShopOptions {
+  /** A server to make the databases on; without it an embedded one is started and thrown away. */
+  readonly databaseUrl?: string;
+  /** Of the coordinator. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Given the URL of the log, the one by which the coordinator reaches it. */
+  readonly roadTo?: (logUrl: string) => Promise<string>;
 }
+
+type CleanUp = () => Promise<unknown>;
 
 export class Shop {
   readonly gate = new Gate();
   readonly services = {} as Record<ServiceName, Service>;
-  private readonly cleanUps: (() => Promise<unknown>)[] = [];
+  private readonly others: Service[] = [];
 
   private constructor(
     readonly coordinator: Service,
     readonly client: TercetClient,
     /** URL of the coordinator's own database. */
     readonly logUrl: string,
+    private readonly cleanUps: CleanUp[],
   ) {}
 
-  /** @param databaseUrl a server to make the databases on; without it an embedded one is started and thrown away */
-  static async open(databaseUrl?: string, settings: Record<string, string> = {}): Promise<Shop> {
-    const cleanUps: (() => Promise<unknown>)[] = [];
-    const server = databaseUrl ? { url: databaseUrl, stop: async () => undefined } : await temporaryServer(cleanUps);
+  static async open(options: ShopOptions = {}): Promise<Shop> {
+    const cleanUps: CleanUp[] = [];
+    try {
+      return await Shop.build(options, cleanUps);
+    } catch (error) {
+      await runAll(cleanUps);
+      throw error;
+    }
+  }
+
+  private static async build({ databaseUrl, settings, roadTo }: ShopOptions, cleanUps: CleanUp[]): Promise<Shop> {
+    const serverUrl = databaseUrl ?? (await temporaryServer(cleanUps));
     const suffix = Math.random().toString(36).slice(2, 8);
-    const database = (name: string): Promise<string> => createDatabase(server.url, `shop_${name}_${suffix}`);
+    const database = async (name: string): Promise<string> => {
+      const url = await createDatabase(serverUrl, `shop_${name}_${suffix}`);
+      // The temporary server goes as a whole.
+      if (databaseUrl) cleanUps.push(() => onServer(serverUrl, `DROP DATABASE shop_${name}_${suffix} WITH (FORCE)`));
+      return url;
+    };
     const port = await freePort();
     const coordinatorUrl = `http://127.0.0.1:${port}`;
     const logUrl = await database('tercet');
-    const coordinator = new Service({
-      name: 'coordinator',
-      script: join(dist, '../bin/tercet.js'),
-      args: ['serve'],
-      env: { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${port}`, ...settings },
-    });
-    const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl);
-    shop.cleanUps.push(...cleanUps);
+    const env = {
+      DATABASE_URL: roadTo ? await roadTo(logUrl) : logUrl,
+      TERCET_LISTEN: `127.0.0.1:${port}`,
+      ...settings,
+    };
+    const coordinator = new Service({ name: 'coordinator', ...COORDINATOR, env });
+    const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl, cleanUps);
     await shop.gate.open();
     // Each keeps its port after a restart, as behind a name in a cluster.
     const ports = { order: await freePort(), account: await freePort(), inventory: await freePort() };
     for (const name of SERVICES) {
       const publicUrl = shop.gate.urlFor(name, () => shop.services[name].url);
-      const script = join(dist, `examples/${name}/main.js`);
+      const script = join(root, `dist/examples/${name}/main.js`);
       const env = {
         PORT: String(ports[name]),
         DATABASE_URL: await database(name),
@@ -95,13 +116,21 @@ export class Shop {
     });
   }
 
+  /** A further coordinator on the same database, not started yet; it listens on a port of its own. */
+  addCoordinator(name: string, settings: Readonly<Record<string, string>> = {}): Service {
+    const env = { DATABASE_URL: this.logUrl, TERCET_LISTEN: '127.0.0.1:0', TERCET_NODE: name, ...settings };
+    const coordinator = new Service({ name, ...COORDINATOR, env });
+    this.others.push(coordinator);
+    return coordinator;
+  }
+
   /** Ends every process and removes what it left. */
   async close(): Promise<void> {
-    const all = [...SERVICES.map((name) => this.services[name]), this.coordinator];
+    const all = [...SERVICES.map((name) => this.services[name]), this.coordinator, ...this.others];
     await Promise.all(all.map((service) => service.signal('SIGCONT')));
     await Promise.all(all.map((service) => service.signal('SIGTERM')));
     await this.gate.close();
-    for (const cleanUp of this.cleanUps.reverse()) await cleanUp();
+    await runAll(this.cleanUps);
   }
 
   async addAccount(id: string, balance: number): Promise<void> {
@@ -179,26 +208,37 @@ async function read<T>(response: Response, url: string): Promise<T> {
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
-async function temporaryServer(cleanUps: (() => Promise<unknown>)[]): Promise<Server> {
+/** The last first, each whatever became of the others. */
+async function runAll(cleanUps: CleanUp[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw new AggregateError(failures, 'not everything was cleaned up');
+}
+
+async function temporaryServer(cleanUps: CleanUp[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tercet-demo-'));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
   // PostgreSQL does not run as root; the user that it runs as must be able to enter.
   await chmod(folder, 0o711);
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
   const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });
   cleanUps.push(() => server.stop());
-  return server;
+  return server.url;
 }
 
 async function createDatabase(serverUrl: string, name: string): Promise<string> {
-  const client = new pg.Client(serverUrl);
-  await client.connect();
-  try {
-    await client.query(`CREATE DATABASE ${name}`);
-  } finally {
-    await client.end();
-  }
+  await onServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return url.href;
+}
+
+async function onServer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
 }

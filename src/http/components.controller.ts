@@ -43,7 +43,7 @@ export class ComponentsController {
   @Get(':name')
   async get(@Param('name') name: string, @Query() query: unknown): Promise<ComponentView> {
     validated(nothing, query);
-    const found = await this.components.view(name);
+    const found = identifier.safeParse(name).success ? await this.components.view(name) : null;
     if (!found) throw unknownComponent(name);
     return found;
   }
@@ -52,7 +52,7 @@ export class ComponentsController {
   @HttpCode(204)
   async remove(@Param('name') name: string, @Query() query: unknown): Promise<void> {
     validated(nothing, query);
-    const result = await this.components.remove(name);
+    const result = identifier.safeParse(name).success ? await this.components.remove(name) : 'unknown';
     if (result === 'unknown') throw unknownComponent(name);
     if (result === 'in use') {
       throw new TercetError(

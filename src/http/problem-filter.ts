@@ -15,7 +15,10 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    this.answer(error, host.switchToHttp().getResponse<FastifyReply>());
+  }
+
+  answer(error: unknown, reply: FastifyReply): void {
     if (reply.sent) return;
     const problem = this.asTercetError(error).toProblem();
     if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', RETRY_AFTER_S);

@@ -2,6 +2,7 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from '../app.module.js';
 import type { Parts } from '../app.module.js';
 import type { Logger } from '../engine/ports.js';
@@ -14,12 +15,16 @@ const MAX_PARAM_CHARS = 1000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export async function createServer(parts: Parts, logger: Logger): Promise<NestFastifyApplication> {
+  const problems = new ProblemFilter(logger);
   const adapter = new FastifyAdapter({
     bodyLimit: LIMITS.bodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // What the router itself refuses, such as a path that is no percent-encoding.
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
+      problems.answer(error, reply),
   });
   const fastify = adapter.getInstance();
   fastify.removeAllContentTypeParsers();
@@ -35,6 +40,6 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
     logger: false,
     abortOnError: false,
   });
-  app.useGlobalFilters(new ProblemFilter(logger));
+  app.useGlobalFilters(problems);
   return app;
 }

@@ -21,13 +21,9 @@ export class TransactionsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TransactionView> {
     validated(nothing, query);
+    refuseOtherModes(body);
     const asked = validated(begin, body);
     const gid = gidOf(asked, key);
-    if (asked.mode !== 'tcc') {
-      throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: '${asked.mode}' is not run by this version; 'tcc' is`, [
-        { path: 'mode', message: `'${asked.mode}' is not run by this version` },
-      ]);
-    }
     const { drive, businessKey = null, deadlineMs, branches = [] } = asked;
     const request = {
       gid,
@@ -128,6 +124,14 @@ function known(gid: string): string {
     'TERCET_TRANSACTION_UNKNOWN',
     `'${gid.slice(0, 200)}' cannot be a gid, so there is no such transaction`,
   );
+}
+
+/** Said before the fields are looked at: other modes have others. */
+function refuseOtherModes(body: unknown): void {
+  const mode: unknown = typeof body === 'object' && body !== null && 'mode' in body ? body.mode : null;
+  if (mode !== 'saga' && mode !== 'message') return;
+  const message = `'${mode}' is not run by this version`;
+  throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: ${message}; 'tcc' is`, [{ path: 'mode', message }]);
 }
 
 function gidOf({ gid }: BeginBody, key: string | undefined): string | null {

@@ -7,12 +7,18 @@ const DAY_MS = 86_400_000;
 export const identifier = z
   .string()
   .regex(IDENTIFIER, 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, and not . or ..');
-const text = (max: number) => z.string().min(1).max(max);
+const text = (max: number) =>
+  z.string().min(1).max(max).refine(isStorable, 'must be Unicode text without U+0000 and half surrogate pairs');
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 const url = z.string().max(2000).refine(isCallable, 'must be an http or https URL without user, password and fragment');
 const payload = z.unknown().optional();
 /** Optional, and absent where it was not given: never `undefined`. */
 const maybe = <S extends z.ZodType>(schema: S) => z.exactOptional(schema);
+
+/** PostgreSQL keeps any text but these. */
+function isStorable(value: string): boolean {
+  return !/\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value);
+}
 
 function isCallable(value: string): boolean {
   if (!URL.canParse(value)) return false;

@@ -3,7 +3,7 @@ import type { Branch } from '../../src/domain/transaction.js';
 import type { CallRequest, Component } from '../../src/engine/ports.js';
 import { branch, transaction } from '../contract/sample.js';
 
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;
 
 export function component(url: string, over: Partial<Component> = {}): Component {
   return {

@@ -14,7 +14,12 @@ for (const version of VERSIONS) {
   const node = install(version);
   const shown = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
   process.stdout.write(`\nNode ${shown}\n`);
-  const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...SUITES.filter(existsSync)];
+  const args = [
+    '--experimental-vm-modules',
+    '--no-warnings',
+    'node_modules/jest/bin/jest.js',
+    ...SUITES.filter(existsSync),
+  ];
   const { status } = spawnSync(node, args, { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -115,7 +115,7 @@ const ENDED = 'it was already ended by the opposite operation, and stays so; a p
 
 /** Lets one call of the branch in, says what it means, and leaves lock_timeout as it was. */
 async function enter(executor: Executor, call: FencedCall, op: Facts['op']): Promise<Verdict> {
-  const { gid, branchId, beganAt, timeoutMs = DEFAULT_TIMEOUT_MS } = call;
+  const { beganAt, timeoutMs = DEFAULT_TIMEOUT_MS } = call;
   const lockMs = Math.round(Math.min(MAX_LOCK_WAIT_MS, Math.max(1, timeoutMs / 2)));
   const before = await bound(executor, String(lockMs));
   try {

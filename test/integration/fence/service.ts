@@ -21,7 +21,7 @@ export const KINDS = ['TypeORM', 'pg'] as const;
 
 export async function startService(kind: (typeof KINDS)[number]): Promise<Service> {
   const { url, drop } = await createDatabase();
-  const pool = new pg.Pool({ connectionString: url });
+  const pool = poolOf(url);
   await pool.query('CREATE TABLE effect (id serial PRIMARY KEY, gid text NOT NULL, what text NOT NULL)');
   const { transaction, stop } = kind === 'TypeORM' ? await typeorm(url) : await plain(url);
   return {
@@ -48,8 +48,13 @@ async function typeorm(url: string): Promise<Inner> {
   };
 }
 
+/** Dropping the database may end a connection before the pool has. */
+function poolOf(url: string): pg.Pool {
+  return new pg.Pool({ connectionString: url }).on('error', () => undefined);
+}
+
 async function plain(url: string): Promise<Inner> {
-  const pool = new pg.Pool({ connectionString: url });
+  const pool = poolOf(url);
   const installer = await pool.connect();
   await installFence(installer);
   installer.release();
@@ -116,29 +121,36 @@ export async function waiting({ pool }: Service, count = 1): Promise<void> {
   }
 }
 
-/** A call that stays in its work until it is told to go on. */
-export function held(service: Service, call: Call, work: Work = trace, isolation?: Isolation): Held {
-  let enter = (): void => undefined;
-  let leave = (): void => undefined;
-  const entered = new Promise<void>((resolve) => (enter = resolve));
-  const left = new Promise<void>((resolve) => (leave = resolve));
-  const answer = receive(
-    service,
-    call,
-    async (...args) => {
-      const result = await work(...args);
-      enter();
-      await left;
-      return result;
-    },
-    isolation,
-  );
-  return { entered, leave, answer };
+export interface Held {
+  /** The call has its answer, but its transaction is still open. */
+  readonly entered: Promise<void>;
+  /** Lets it commit; with an error, roll back. */
+  leave(error?: Error): void;
+  readonly answer: Promise<FenceAnswer>;
 }
 
-export interface Held {
-  /** Its work is done, its transaction still open. */
-  readonly entered: Promise<void>;
-  leave(): void;
-  readonly answer: Promise<FenceAnswer>;
+/** A call whose transaction stays open until it is told to end. */
+export function held(service: Service, call: Call, work: Work = trace, isolation?: Isolation): Held {
+  return hold(service, (executor) => fence.run(executor, call, () => work(executor, call)), isolation);
+}
+
+/** Something done in a transaction that stays open until it is told to end. */
+export function hold<T>(
+  service: Service,
+  work: (executor: Executor) => Promise<T>,
+  isolation?: Isolation,
+): Omit<Held, 'answer'> & { answer: Promise<T> } {
+  let enter = (): void => undefined;
+  let leave: Held['leave'] = () => undefined;
+  const entered = new Promise<void>((resolve) => (enter = resolve));
+  const left = new Promise<void>((resolve, reject) => {
+    leave = (error) => (error ? reject(error) : resolve());
+  });
+  const answer = service.transaction(async (executor) => {
+    const result = await work(executor);
+    enter();
+    await left;
+    return result;
+  }, isolation);
+  return { entered, leave, answer };
 }

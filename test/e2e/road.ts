@@ -1,0 +1,194 @@
+/**
+ * The road between a coordinator and its PostgreSQL. It understands just enough of the protocol to know where a
+ * statement of the group commit begins and ends, and can hold one back, or the answer to one.
+ */
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { Moment } from './moment.js';
+
+/** On its way there: it is not committed. On its way back: it is committed, and nobody was told. */
+export type Way = 'there' | 'back';
+
+/** What a statement of the group commit carries, by the text of its parameters. */
+export const STATEMENTS = {
+  begin: (gid: string) => (text: string) => text.includes(`"gid":"${gid}","owner"`) && text.includes('"content_hash"'),
+  decision: (gid: string) => (text: string) => isSaved(text, gid, 'committing|aborting'),
+  end: (gid: string) => (text: string) => isSaved(text, gid, 'committed|aborted'),
+};
+
+function isSaved(text: string, gid: string, status: string): boolean {
+  return new RegExp(`"gid":"${gid}","owner":"[^"]*","epoch":\\d+,"version":\\d+,"status":"(${status})"`).test(text);
+}
+
+interface Order {
+  readonly fits: (text: string) => boolean;
+  readonly way: Way;
+  readonly moment: Moment;
+}
+
+export class Road {
+  private readonly server = createServer((client) => new Lane(client, this.target, this));
+  private readonly lanes = new Set<Lane>();
+  private orders: Order[] = [];
+
+  private constructor(private readonly target: URL) {}
+
+  static async open(url: string): Promise<Road> {
+    const road = new Road(new URL(url));
+    await new Promise<void>((ready) => road.server.listen(0, '127.0.0.1', ready));
+    return road;
+  }
+
+  /** The target's URL by way of this road. */
+  get url(): string {
+    const address = this.server.address();
+    const url = new URL(this.target);
+    url.port = String(typeof address === 'object' ? address?.port : '');
+    return url.href;
+  }
+
+  /** Holds the next statement of the group commit that fits, or the answer to it. */
+  hold(fits: (text: string) => boolean, way: Way): Moment {
+    const moment = new Moment();
+    this.orders.push({ fits, way, moment });
+    return moment;
+  }
+
+  async close(): Promise<void> {
+    for (const lane of this.lanes) lane.cut();
+    await new Promise((done) => this.server.close(done));
+  }
+
+  /** Of a lane: what to do with this statement. */
+  orderFor(text: string): Order | undefined {
+    const order = this.orders.find(({ fits }) => fits(text));
+    if (order) this.orders = this.orders.filter((other) => other !== order);
+    return order;
+  }
+
+  enter(lane: Lane): void {
+    this.lanes.add(lane);
+  }
+
+  leave(lane: Lane): void {
+    this.lanes.delete(lane);
+  }
+}
+
+const SYNC = 'S'.charCodeAt(0);
+const PARTS_OF_A_STATEMENT = new Set([...'PBDEC'].map((letter) => letter.charCodeAt(0)));
+/** The end of what the server says to a statement: ready for the next one. */
+const READY = Buffer.from([...'Z'].map((letter) => letter.charCodeAt(0)).concat(0, 0, 0, 5));
+
+/** One connection. */
+class Lane {
+  private readonly upstream: Socket;
+  private unread = Buffer.alloc(0);
+  private statement: Buffer[] = [];
+  private hasStarted = false;
+  private isFlushLane = false;
+  /** Holds whatever the server says until it is settled. */
+  private answerHeld: Moment | null = null;
+  private answer: Buffer[] = [];
+  /** Something is held: the connection to the server outlives the client, as if it were still on its way. */
+  private isHeld = false;
+
+  constructor(
+    private readonly client: Socket,
+    target: URL,
+    private readonly road: Road,
+  ) {
+    road.enter(this);
+    this.upstream = connect(Number(target.port), target.hostname);
+    for (const socket of [client, this.upstream]) socket.setNoDelay().on('error', () => undefined);
+    client.on('data', (chunk: Buffer) => this.fromClient(chunk));
+    client.on('close', () => {
+      if (!this.isHeld) this.cut();
+    });
+    this.upstream.on('data', (chunk: Buffer) => this.fromServer(chunk));
+    this.upstream.on('close', () => this.cut());
+  }
+
+  cut(): void {
+    this.road.leave(this);
+    this.client.destroy();
+    this.upstream.destroy();
+  }
+
+  private fromClient(chunk: Buffer): void {
+    this.unread = Buffer.concat([this.unread, chunk]);
+    for (;;) {
+      // The first message has no letter.
+      const lengthAt = this.hasStarted ? 1 : 0;
+      if (this.unread.length < lengthAt + 4) return;
+      const end = lengthAt + this.unread.readInt32BE(lengthAt);
+      if (this.unread.length < end) return;
+      const message = this.unread.subarray(0, end);
+      this.unread = this.unread.subarray(end);
+      this.take(message);
+    }
+  }
+
+  private take(message: Buffer): void {
+    if (!this.hasStarted) {
+      this.hasStarted = true;
+      this.isFlushLane = message.includes('tercet flush');
+    }
+    if (!this.isFlushLane || !(PARTS_OF_A_STATEMENT.has(message[0] ?? 0) || message[0] === SYNC)) {
+      this.upstream.write(message);
+      return;
+    }
+    this.statement.push(message);
+    if (message[0] === SYNC) this.send(Buffer.concat(this.statement.splice(0)));
+  }
+
+  private send(statement: Buffer): void {
+    const order = this.road.orderFor(statement.toString('utf8'));
+    if (order?.way === 'back') this.answerHeld = order.moment;
+    if (order?.way !== 'there') {
+      this.upstream.write(statement);
+      return;
+    }
+    const { moment } = order;
+    this.isHeld = true;
+    moment.arrive(
+      () => {
+        const isOver = new Promise<void>((resolve) => {
+          this.upstream.on('data', (chunk: Buffer) => isReady(chunk) && resolve());
+          this.upstream.once('close', resolve);
+        });
+        this.upstream.write(statement);
+        return isOver.then(() => this.release());
+      },
+      () => this.cut(),
+    );
+  }
+
+  private fromServer(chunk: Buffer): void {
+    const moment = this.answerHeld;
+    if (!moment) {
+      this.client.write(chunk);
+      return;
+    }
+    this.answer.push(chunk);
+    if (!isReady(chunk)) return;
+    this.answerHeld = null;
+    this.isHeld = true;
+    moment.arrive(
+      async () => {
+        this.client.write(Buffer.concat(this.answer.splice(0)));
+        this.release();
+      },
+      () => this.cut(),
+    );
+  }
+
+  private release(): void {
+    this.isHeld = false;
+    if (this.client.destroyed) this.cut();
+  }
+}
+
+function isReady(chunk: Buffer): boolean {
+  return chunk.subarray(-READY.length - 1, -1).equals(READY);
+}

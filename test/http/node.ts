@@ -1,0 +1,100 @@
+/** A coordinator in this process, on a database of its own, with a participant: for tests of the HTTP contract. */
+import pg from 'pg';
+import { startNode } from '../../src/main.js';
+import type { RunningNode } from '../../src/main.js';
+import type { Problem, TransactionView } from '../../src/protocol/words.js';
+import { readSettings } from '../../src/settings.js';
+import { Service } from '../participants/service.js';
+import { createDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+
+const logger = { info() {}, warn() {}, error() {} };
+
+export interface Reply<T> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: T;
+}
+
+export class TestNode {
+  private constructor(
+    private readonly node: RunningNode,
+    private readonly database: TestDatabase,
+    private readonly admin: pg.Client,
+    readonly participant: Service,
+  ) {}
+
+  static async start(env: Record<string, string> = {}): Promise<TestNode> {
+    const database = await createDatabase();
+    const settings = readSettings({ DATABASE_URL: database.url, TERCET_LISTEN: '127.0.0.1:0', ...env });
+    const node = await startNode(settings, logger);
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    return new TestNode(node, database, admin, await Service.start());
+  }
+
+  get url(): string {
+    return this.node.url;
+  }
+
+  /** Drains it, as SIGTERM does. */
+  drain(): Promise<void> {
+    return this.node.stop();
+  }
+
+  /** Ends everything; a node that was drained already is gone. */
+  async stop({ drained = false } = {}): Promise<void> {
+    if (!drained) await this.drain();
+    await this.participant.stop();
+    await this.admin.end();
+    await this.database.drop();
+  }
+
+  /** @param body JSON text or bytes go out as they are, other values as JSON */
+  async send<T = Problem>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Reply<T>> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: bytesOf(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: (text ? JSON.parse(text) : null) as T };
+  }
+
+  get = <T = TransactionView>(path: string): Promise<Reply<T>> => this.send<T>('GET', path);
+  post = <T = TransactionView>(path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply<T>> =>
+    this.send<T>('POST', path, body, headers);
+  put = <T = unknown>(path: string, body?: unknown): Promise<Reply<T>> => this.send<T>('PUT', path, body);
+
+  /** Registers a component whose operations are all those of the participant. */
+  async component(name: string, over: object = {}): Promise<void> {
+    const { status } = await this.put(`/v1/components/${name}`, { url: `${this.participant.url}/${name}`, ...over });
+    if (status !== 201 && status !== 200) throw new Error(`component ${name} was not registered: ${status}`);
+  }
+
+  /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */
+  async recorded(): Promise<Record<string, unknown>> {
+    const tables: Record<string, unknown> = {};
+    for (const table of ['transaction', 'branch', 'timeline', 'component']) {
+      const { rows } = await this.admin.query<{ row: string }>(
+        `SELECT row_to_json(t)::text AS row FROM tercet.${table} t ORDER BY 1`,
+      );
+      tables[table] = rows.map(({ row }) => row);
+    }
+    return tables;
+  }
+}
+
+export function begin(over: object = {}): object {
+  return { mode: 'tcc', branches: [{ branchId: 'a', component: 'account', payload: { amount: 300 } }], ...over };
+}
+
+function bytesOf(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}
