@@ -28,11 +28,13 @@ const LEAVE = `
   WITH leaving AS (SELECT id FROM tercet.member WHERE id = $1 FOR UPDATE)
   UPDATE tercet.member m SET dead = true FROM leaving WHERE m.id = leaving.id`;
 
+/** One dead member after the other: an order over all of them would make the planner read what has ended. */
 const TAKE_OVER = `
   WITH living AS (${LIVING}), orphaned AS (
-    SELECT gid FROM tercet.transaction
-     WHERE ended_at IS NULL AND owner IN (SELECT id FROM tercet.member WHERE dead)
-     ORDER BY began_at, gid LIMIT $3 FOR UPDATE SKIP LOCKED
+    SELECT o.gid FROM tercet.member m CROSS JOIN LATERAL (
+      SELECT gid FROM tercet.transaction WHERE owner = m.id AND ended_at IS NULL
+       ORDER BY began_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    ) o WHERE m.dead LIMIT $3
   )
   UPDATE tercet.transaction t SET owner = living.id, epoch = epoch + 1, version = version + 1
     FROM orphaned, living WHERE t.gid = orphaned.gid
