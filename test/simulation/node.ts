@@ -82,7 +82,7 @@ export class Node {
 
   private defect(fields: object): void {
     this.around.watch.violations.push(
-      `defect: ${JSON.stringify(fields, (_key, value) => (value instanceof Error ? value.stack : value))}`,
+      `defect: ${JSON.stringify(fields, (_key, value: unknown) => (value instanceof Error ? value.stack : value))}`,
     );
   }
 
@@ -132,7 +132,7 @@ export class Node {
         const backMs = chance.between(0, 3);
         apply().then(
           (value) => this.process.deliver(backMs, () => (isAnswerLost ? unknown() : resolve(value))),
-          (error: unknown) => this.process.deliver(backMs, () => reject(error)),
+          (error: Error) => this.process.deliver(backMs, () => reject(error)),
         );
       });
     });

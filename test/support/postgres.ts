@@ -5,7 +5,7 @@ import pg from 'pg';
 export interface TestDatabase {
   readonly url: string;
   /** Ends whatever is still connected to it. */
-  drop(): Promise<void>;
+  drop: () => Promise<void>;
 }
 
 /** An empty database: no schema, no tables. */

@@ -53,7 +53,7 @@ export const fence = {
    * @throws Refused: answer 409 with its reason; TercetError: answer its status (425 for TERCET_FENCE_BUSY); what
    * `work` threw: answer 500
    */
-  async run(executor: Executor, call: FencedCall, work: () => Promise<unknown> | unknown): Promise<FenceAnswer> {
+  async run(executor: Executor, call: FencedCall, work: () => unknown): Promise<FenceAnswer> {
     const verdict = await enter(executor, call, guarded(call));
     switch (verdict.kind) {
       case 'run':

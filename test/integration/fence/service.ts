@@ -11,10 +11,10 @@ export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 export interface Service {
   readonly url: string;
   /** Commits what `work` did, or rolls back and throws what it threw. */
-  transaction<T>(work: (executor: Executor) => Promise<T>, isolation?: Isolation): Promise<T>;
+  transaction: <T>(work: (executor: Executor) => Promise<T>, isolation?: Isolation) => Promise<T>;
   /** For looking on from outside. */
   readonly pool: pg.Pool;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export const KINDS = ['TypeORM', 'pg'] as const;
