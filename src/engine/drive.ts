@@ -38,7 +38,11 @@ export class Drive {
   private watchers: (() => void)[] = [];
   private isStopped = false;
   private isReleasing = false;
-  private readonly abort = new AbortController();
+  private cut!: () => void;
+  /** A promise and not a signal: one for each transaction, cheap to make and to listen to. */
+  private readonly stopped = new Promise<void>((resolve) => {
+    this.cut = resolve;
+  });
 
   constructor(
     /** The transaction as it was last made durable by this drive or read by it. */
@@ -74,7 +78,7 @@ export class Drive {
   /** Others own the transaction: no further call leaves, answers under way are ignored. */
   stop(): void {
     this.isStopped = true;
-    this.abort.abort();
+    this.cut();
     this.nudge();
     this.tell();
   }
@@ -129,7 +133,7 @@ export class Drive {
     const sentAt = clock.monotonic();
     this.inFlight.add(branchId);
     const mayLeave = (): boolean => !this.isStopped && membership.isValid();
-    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave }, this.abort.signal).then(
+    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped: this.stopped }).then(
       (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),
     );

@@ -116,7 +116,7 @@ export interface TransactionLog {
   leave(member: Member): Promise<void>;
   /**
    * Declares members dead whose lease ran out, and takes up to `limit` unfinished transactions of dead
-   * members, oldest first, skipping rows that another node is taking. Empty: nothing is left to take.
+   * members, the oldest of each first, skipping rows that another node is taking. Empty: nothing is left to take.
    */
   takeOver(member: Member, limit: number): Promise<Held[]>;
   /** Gids of all unfinished transactions of this member, parked ones too: what it should know of. */
@@ -148,6 +148,8 @@ export interface CallRequest {
   readonly component: Component;
   /** Asked at the last moment before the call leaves; false: this node may no longer drive, the call is postponed. */
   mayLeave(): boolean;
+  /** Resolves when nobody wants the answer any more: the call is cut, and ends as unknown. */
+  readonly stopped: Promise<void>;
 }
 
 /** A call as whoever drives the transaction may send it: an HTTP POST. */
@@ -160,10 +162,10 @@ export interface PreparedCall {
 
 /** How a branch is called. */
 export interface Participants {
-  /** Never rejects: whatever happens is an outcome. An aborted signal ends the call as unknown. */
-  call(request: CallRequest, signal: AbortSignal): Promise<Outcome>;
+  /** Never rejects: whatever happens is an outcome. */
+  call(request: CallRequest): Promise<Outcome>;
   /** The same call, not sent. */
-  prepare(request: Omit<CallRequest, 'mayLeave'>): PreparedCall;
+  prepare(request: Omit<CallRequest, 'mayLeave' | 'stopped'>): PreparedCall;
 }
 
 /** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */

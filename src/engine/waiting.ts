@@ -11,8 +11,8 @@ const POLL_MS = 200;
 export interface Waiting {
   readonly until: Wait;
   readonly ms: number;
-  /** Aborted when whoever asked has gone away. */
-  readonly signal?: AbortSignal;
+  /** Resolves when whoever asked has gone away. */
+  readonly left?: Promise<void>;
 }
 
 export interface Answered {
@@ -24,36 +24,37 @@ export interface Answered {
 /** Shows only what is durable, so that no later look shows less. A parked transaction ends the wait (G7). */
 export async function waitFor(
   from: Held,
-  { until, ms, signal }: Waiting,
+  { until, ms, left }: Waiting,
   { log, clock, driver }: { log: TransactionLog; clock: Clock; driver: Driver },
 ): Promise<Answered> {
   const end = clock.monotonic() + ms;
   let held = from;
+  let isAlone = false;
+  void left?.then(() => {
+    isAlone = true;
+  });
   for (;;) {
     if (isReached(held.tx, until)) return { tx: held.tx, reached: true };
     const leftMs = end - clock.monotonic();
-    if (until === 'accepted' || held.tx.parked || leftMs <= 0 || signal?.aborted)
-      return { tx: held.tx, reached: false };
+    if (until === 'accepted' || held.tx.parked || leftMs <= 0 || isAlone) return { tx: held.tx, reached: false };
     const drive = driver.get(held.tx.gid);
     if (drive && drive.saved.version > held.version) held = drive.saved;
     else {
-      await pause(clock, drive ? leftMs : Math.min(POLL_MS, leftMs), drive?.changed(), signal);
+      await pause(clock, drive ? leftMs : Math.min(POLL_MS, leftMs), drive?.changed(), left);
       held = drive?.isCurrent ? drive.saved : ((await log.get(held.tx.gid)) ?? held);
     }
   }
 }
 
-/** For `ms`, or until `event` or `signal` comes first. */
-export function pause(clock: Clock, ms: number, event?: Promise<void>, signal?: AbortSignal): Promise<void> {
+/** For `ms`, or until one of the events comes first. */
+export function pause(clock: Clock, ms: number, ...events: (Promise<void> | undefined)[]): Promise<void> {
   return new Promise((resolve) => {
     const finish = (): void => {
       cancel();
-      signal?.removeEventListener('abort', finish);
       resolve();
     };
     const cancel = clock.after(ms, finish);
-    signal?.addEventListener('abort', finish);
-    void event?.then(finish);
+    for (const event of events) void event?.then(finish);
   });
 }
 

@@ -1,5 +1,5 @@
 /** Request bodies: from bytes to a value of which nothing was lost, or an error that says what is wrong. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import { TercetError } from '../protocol/errors.js';
 import type { FieldError } from '../protocol/errors.js';
@@ -70,7 +70,7 @@ export function payloadText(payload: unknown, path: string): string {
 /** Says whether two requests are the same: SHA-256 of the request as sent, keys sorted, without what only asks how to answer. */
 export function contentHash(body: unknown): string {
   const { gid: _gid, wait: _wait, waitMs: _waitMs, ...content } = body as Record<string, unknown>;
-  return createHash('sha256').update(canonical(content)).digest('hex');
+  return hash('sha256', canonical(content));
 }
 
 function canonical(value: unknown): string {

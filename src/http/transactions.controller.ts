@@ -148,9 +148,7 @@ function gidOf({ gid }: BeginBody, key: string | undefined): string | null {
 
 /** Waits as long as the asker listens. */
 function waiting(until: Wait, ms: number, reply: FastifyReply): Waiting {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return { until, ms, signal: gone.signal };
+  return { until, ms, left: new Promise((resolve) => reply.raw.once('close', resolve)) };
 }
 
 function answered({ tx, reached }: Answered, status: number, reply: FastifyReply): TransactionView {

@@ -1,25 +1,22 @@
 /** Calls to participants over HTTP; docs/wire.md, section 7. */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Participants, PreparedCall } from '../engine/ports.js';
-import { HEADERS, LIMITS } from '../protocol/words.js';
+import { HEADERS } from '../protocol/words.js';
 import { hostOf, isAddress } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
-import { outcomeOf } from './answer.js';
 import { Breaker } from './breaker.js';
+import { described, Exchange } from './exchange.js';
+import type { Result } from './exchange.js';
 import { Turnstile } from './turnstile.js';
 
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
 const NOT_LEFT_MS = 100;
 const KEEP_ALIVE_MS = 30_000;
-/** Said by a service, or by a proxy before it, that cannot work now. Any other answer comes from one that can. */
-const OVERLOADED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
-
-interface Exchange {
-  readonly outcome: Outcome;
-  /** What the circuit breaker counts: one bad payload, answered with 500, says nothing about the others. */
-  readonly isAlive: boolean;
+interface Target {
+  readonly pool: Pool;
+  readonly path: string;
 }
 
 interface Neighbour {
@@ -28,6 +25,7 @@ interface Neighbour {
 }
 
 export class HttpParticipants implements Participants {
+  private readonly targets = new Map<string, Target>();
   private readonly pools = new Map<string, Pool>();
   private readonly neighbours = new Map<string, Neighbour>();
 
@@ -36,12 +34,11 @@ export class HttpParticipants implements Participants {
     private readonly clock: Clock,
   ) {}
 
-  async call(request: CallRequest, signal: AbortSignal): Promise<Outcome> {
+  async call(request: CallRequest): Promise<Outcome> {
     const { breaker, turnstile } = this.neighbour(request.component);
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
-      if (signal.aborted) return { kind: 'unknown', detail: described(signal.reason) };
       const pass = breaker.enter();
       if (typeof pass === 'number') return { kind: 'postponed', retryAfterMs: pass };
       // Asked after the wait, as close to the call as can be: a lease may have ended meanwhile.
@@ -49,15 +46,15 @@ export class HttpParticipants implements Participants {
         breaker.leave(pass, null);
         return { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
       }
-      const { outcome, isAlive } = await this.exchange(request, signal);
-      breaker.leave(pass, signal.aborted ? null : isAlive);
+      const { outcome, isAlive } = await this.exchange(request);
+      breaker.leave(pass, isAlive);
       return outcome;
     } finally {
       turnstile.leave();
     }
   }
 
-  prepare({ tx, branch, op, attempt, component }: Omit<CallRequest, 'mayLeave'>): PreparedCall {
+  prepare({ tx, branch, op, attempt, component }: Omit<CallRequest, 'mayLeave' | 'stopped'>): PreparedCall {
     const quoted = (text: string): string => JSON.stringify(text);
     // Payload and reply are JSON texts already, and go out as they came in.
     const body =
@@ -81,42 +78,35 @@ export class HttpParticipants implements Participants {
     this.pools.clear();
   }
 
-  private async exchange(request: CallRequest, signal: AbortSignal): Promise<Exchange> {
-    const { timeoutMs } = request.component;
-    const cut = new AbortController();
-    const end = (): void => cut.abort(signal.reason);
-    signal.addEventListener('abort', end);
-    const cancelTimer = this.clock.after(timeoutMs, () => cut.abort(new Error(`no answer within ${timeoutMs} ms`)));
-    try {
-      return await this.send(this.prepare(request), cut.signal);
-    } catch (error) {
-      const cause: unknown = cut.signal.aborted ? cut.signal.reason : error;
-      return { outcome: { kind: 'unknown', detail: described(cause) }, isAlive: false };
-    } finally {
-      cancelTimer();
-      signal.removeEventListener('abort', end);
-    }
+  private exchange(request: CallRequest): Promise<Result> {
+    return new Promise((resolve) => {
+      const exchange = new Exchange(
+        () => this.clock.now(),
+        (result) => {
+          cancelTimer();
+          resolve(result);
+        },
+      );
+      const { timeoutMs } = request.component;
+      const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, false));
+      void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
+      try {
+        const { url, headers, body } = this.prepare(request);
+        const { pool, path } = this.target(url);
+        pool.dispatch({ path, method: 'POST', headers, body }, exchange);
+      } catch (error) {
+        exchange.cut(described(error), false);
+      }
+    });
   }
 
-  private async send({ url, headers, body }: PreparedCall, signal: AbortSignal): Promise<Exchange> {
-    const target = new URL(url);
-    const path = target.pathname + target.search;
-    const answer = await this.pool(target).request({ path, method: 'POST', headers, body, signal });
-    const isAlive = !OVERLOADED.has(answer.statusCode);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      // Leaving the loop destroys the body, and the connection with it.
-      if (bytes > LIMITS.replyBytes)
-        return { outcome: { kind: 'unknown', detail: `answered more than ${LIMITS.replyBytes} bytes` }, isAlive };
-      chunks.push(chunk);
-    }
-    const header = answer.headers['retry-after'];
-    const retryAfter = typeof header === 'string' ? header : null;
-    const [only] = chunks;
-    const whole = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-    return { outcome: outcomeOf(answer.statusCode, retryAfter, whole, this.clock.now()), isAlive };
+  private target(url: string): Target {
+    const there = this.targets.get(url);
+    if (there) return there;
+    const parsed = new URL(url);
+    const target = { pool: this.pool(parsed), path: parsed.pathname + parsed.search };
+    this.targets.set(url, target);
+    return target;
   }
 
   private pool(target: URL): Pool {
@@ -149,14 +139,12 @@ export class HttpParticipants implements Participants {
   }
 }
 
+/** The calls of this process, told apart from those of any other by its own half of the span id. */
+const PROCESS_HALF = randomBytes(4).toString('hex');
+let spans = 0;
+
 /** All calls of a transaction share one trace: its id comes from the gid, so every node finds the same one. */
 function traceparent(gid: string): string {
-  const traceId = createHash('sha256').update(gid).digest('hex').slice(0, 32);
-  return `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
-}
-
-function described(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
-  return `${code}${error.message || (error.cause instanceof Error ? error.cause.message : 'no connection')}`;
+  spans = (spans + 1) % 2 ** 32;
+  return `00-${hash('sha256', gid).slice(0, 32)}-${PROCESS_HALF}${spans.toString(16).padStart(8, '0')}-01`;
 }

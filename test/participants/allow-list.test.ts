@@ -4,7 +4,7 @@ import type { LookupAddress } from 'node:dns';
 import * as dns from 'node:dns';
 import type { TercetError } from '../../src/protocol/errors.js';
 import { ManualClock } from './manual-clock.js';
-import { never, request } from './request.js';
+import { request } from './request.js';
 import { json, Service } from './service.js';
 
 /** What the names of this test resolve to; nobody can say so to a real name server. */
@@ -123,7 +123,7 @@ describe('at the connection', () => {
 
   async function called(list: string, host: string): Promise<string> {
     const participants = new HttpParticipants(new AllowList(list), new ManualClock());
-    const outcome = await participants.call(request(`http://${host}:${service.port}`), never);
+    const outcome = await participants.call(request(`http://${host}:${service.port}`));
     await participants.close();
     return outcome.kind === 'unknown' ? outcome.detail : outcome.kind;
   }
@@ -172,7 +172,7 @@ describe('at the connection', () => {
   test('IPv6 loopback is reached where it is listed', async () => {
     const six = await Service.start(json({}), '::1');
     const participants = new HttpParticipants(new AllowList('[::1]'), new ManualClock());
-    const outcome = await participants.call(request(`http://[::1]:${six.port}`), never);
+    const outcome = await participants.call(request(`http://[::1]:${six.port}`));
     await participants.close();
     await six.stop();
     expect(outcome).toMatchObject({ kind: 'done' });

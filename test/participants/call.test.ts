@@ -3,7 +3,7 @@ import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
 import { transaction } from '../contract/sample.js';
 import { ManualClock } from './manual-clock.js';
-import { component, never, request } from './request.js';
+import { component, request } from './request.js';
 import { json, Service } from './service.js';
 
 let participants: HttpParticipants;
@@ -25,7 +25,7 @@ test('the body and the headers are those of the contract', async () => {
     attempt: 2,
     branchOver: { payload: '{"amount":300}', reply: '{"held":300}' },
   });
-  await participants.call(asked, never);
+  await participants.call(asked);
   const [call] = service.asked;
   expect(call).toMatchObject({ method: 'POST', path: '/confirm' });
   expect(call?.call).toEqual({
@@ -51,15 +51,15 @@ test('the body and the headers are those of the contract', async () => {
 
 test('payload and reply go out as they came in, to the letter; no reply is null', async () => {
   const payload = '{ "b": 1.50, "a": "\\u00e4", "__proto__": [9007199254740991] }';
-  await participants.call(request(service.url, { branchOver: { payload } }), never);
+  await participants.call(request(service.url, { branchOver: { payload } }));
   expect(service.asked[0]?.text).toContain(`"payload":${payload},"reply":null}`);
 });
 
 test('the calls of one transaction share a trace, each with an id of its own; another transaction has another', async () => {
   const tx = transaction({ gid: 'order-18' });
-  await participants.call(request(service.url), never);
-  await participants.call(request(service.url, { op: 'confirm' }), never);
-  await participants.call(request(service.url, { tx }), never);
+  await participants.call(request(service.url));
+  await participants.call(request(service.url, { op: 'confirm' }));
+  await participants.call(request(service.url, { tx }));
   const [first, second, other] = service.asked.map(({ headers }) => String(headers['traceparent']).split('-'));
   expect(first?.join('-')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   expect(second?.[1]).toBe(first?.[1]);
@@ -70,7 +70,7 @@ test('the calls of one transaction share a trace, each with an id of its own; an
 test('each operation goes to its own URL, with its query', async () => {
   const targets = { try: `${service.url}/reserve?shop=1&x=%20`, confirm: `${service.url}/`, cancel: service.url };
   for (const op of ['try', 'confirm', 'cancel'] as const) {
-    await participants.call(request(component(service.url, { targets }), { op }), never);
+    await participants.call(request(component(service.url, { targets }), { op }));
   }
   expect(service.asked.map(({ path }) => path)).toEqual(['/reserve?shop=1&x=%20', '/', '/']);
 });
@@ -78,7 +78,7 @@ test('each operation goes to its own URL, with its query', async () => {
 test('a prepared call, sent by somebody else, is the same call', async () => {
   const asked = request(component(service.url));
   const { url, headers, body } = participants.prepare(asked);
-  await participants.call(asked, never);
+  await participants.call(asked);
   const answer = await fetch(url, { method: 'POST', headers, body });
   expect(answer.status).toBe(200);
   const [coordinators, initiators] = service.asked;
@@ -94,12 +94,12 @@ test('calls one after the other do not open a connection each', async () => {
     ports.add(response.socket?.remotePort);
     json({})(response, asked);
   };
-  for (let count = 0; count < 10; count += 1) await participants.call(request(service.url), never);
+  for (let count = 0; count < 10; count += 1) await participants.call(request(service.url));
   expect(ports.size).toBeLessThanOrEqual(2);
 });
 
 test('a call that may not leave is not sent, and is postponed', async () => {
-  const outcome = await participants.call(request(service.url, { mayLeave: () => false }), never);
+  const outcome = await participants.call(request(service.url, { mayLeave: () => false }));
   expect(outcome).toMatchObject({ kind: 'postponed' });
   expect(service.asked).toEqual([]);
 });

@@ -4,7 +4,7 @@ import type { CallRequest, Component } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
 import { ManualClock } from './manual-clock.js';
-import { component, never, request } from './request.js';
+import { component, request } from './request.js';
 import { json, raw, Service } from './service.js';
 
 let clock: ManualClock;
@@ -28,8 +28,7 @@ afterEach(async () => {
   await service.stop();
 });
 
-const call = (to: Component, over: Partial<CallRequest> = {}, signal = never): Promise<Outcome> =>
-  participants.call(request(to, over), signal);
+const call = (to: Component, over: Partial<CallRequest> = {}): Promise<Outcome> => participants.call(request(to, over));
 
 function hold(): void {
   const held: (() => void)[] = [];
@@ -49,7 +48,7 @@ describe('concurrency', () => {
     hold();
     const narrow = component(service.url, { concurrency: 2 });
     const calls = ['1', '2', '3', '4'].map((branchId) =>
-      participants.call(request(narrow, { branchOver: { branchId } }), never),
+      participants.call(request(narrow, { branchOver: { branchId } })),
     );
     await service.wasAsked(2);
     await allIsQuiet();
@@ -104,18 +103,18 @@ describe('concurrency', () => {
     expect(service.asked).toHaveLength(1);
   });
 
-  test('a call that is aborted while it is in line is not sent, and gives its place to the next', async () => {
+  test('a call that is stopped while it is in line is not sent, and gives its place to the next', async () => {
     hold();
     const narrow = component(service.url, { concurrency: 1 });
-    const stopping = new AbortController();
+    let isStopped = false;
     const first = call(narrow);
-    const second = call(narrow, {}, stopping.signal);
+    const second = call(narrow, { mayLeave: () => !isStopped });
     const third = call(narrow);
     await service.wasAsked(1);
-    stopping.abort(new Error('stopped'));
+    isStopped = true;
     answerOne();
     expect(await first).toMatchObject({ kind: 'done' });
-    expect(await second).toEqual({ kind: 'unknown', detail: 'stopped' });
+    expect(await second).toMatchObject({ kind: 'postponed' });
     await service.wasAsked(2);
     answerOne();
     expect(await third).toMatchObject({ kind: 'done' });
@@ -221,11 +220,14 @@ describe('circuit breaker', () => {
 
   test('calls that this node cuts short say nothing about the service', async () => {
     const account = component(service.url);
-    const stopping = new AbortController();
+    let stop = (): void => undefined;
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
     service.answer = () => {};
-    const calls = Array.from({ length: 20 }, () => call(account, {}, stopping.signal));
+    const calls = Array.from({ length: 20 }, () => call(account, { stopped }));
     await service.wasAsked(20);
-    stopping.abort(new Error('stopped'));
+    stop();
     await Promise.all(calls);
     service.answer = json({});
     expect((await call(account)).kind).toBe('done');

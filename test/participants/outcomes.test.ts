@@ -4,7 +4,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
 import { ManualClock, NOON } from './manual-clock.js';
-import { never, request } from './request.js';
+import { request } from './request.js';
 import { json, raw, Service } from './service.js';
 import type { Answer } from './service.js';
 
@@ -25,7 +25,7 @@ afterEach(async () => {
 
 const asked = (answer: Answer) => {
   service.answer = answer;
-  return participants.call(request(service.url), never);
+  return participants.call(request(service.url));
 };
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 const KIB_64 = 64 * 1024;
@@ -125,11 +125,11 @@ describe('unknown', () => {
 
   test('no answer within timeoutMs', async () => {
     service.answer = () => {};
-    const outcome = participants.call(request(service.url), never);
+    const outcome = participants.call(request(service.url));
     await service.wasAsked(1);
     clock.pass(2999);
     service.answer = json({ second: true });
-    const other = participants.call(request(service.url), never);
+    const other = participants.call(request(service.url));
     expect(await other).toMatchObject({ kind: 'done' });
     clock.pass(1);
     expect(await outcome).toEqual({ kind: 'unknown', detail: 'no answer within 3000 ms' });
@@ -142,7 +142,7 @@ describe('unknown', () => {
         response.write('{"held":', () => resolve());
       };
     });
-    const outcome = participants.call(request(service.url), never);
+    const outcome = participants.call(request(service.url));
     await begun;
     clock.pass(3000);
     expect(await outcome).toEqual({ kind: 'unknown', detail: 'no answer within 3000 ms' });
@@ -163,34 +163,31 @@ describe('unknown', () => {
   test('nobody listens', async () => {
     const gone = await Service.start();
     await gone.stop();
-    const outcome = await participants.call(request(gone.url), never);
+    const outcome = await participants.call(request(gone.url));
     expect(outcome).toMatchObject({ kind: 'unknown', detail: expect.stringContaining('ECONNREFUSED') as string });
   });
 
   test('an answer that is no HTTP', async () => {
     const server = await lineServer('hello, who is there?\r\n');
     const { port } = server.address() as AddressInfo;
-    const outcome = await participants.call(request(`http://127.0.0.1:${port}`), never);
+    const outcome = await participants.call(request(`http://127.0.0.1:${port}`));
     await new Promise((resolve) => server.close(resolve));
     expect(outcome).toMatchObject({ kind: 'unknown' });
   });
 
-  test('an aborted signal ends the call, and the service sees the connection close', async () => {
-    const stopping = new AbortController();
+  test('a call that is stopped ends at once, and the service sees the connection close', async () => {
+    let stop = (): void => undefined;
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
     const closed = new Promise<void>((resolve) => {
       service.answer = (response) => void response.once('close', resolve);
     });
-    const outcome = participants.call(request(service.url), stopping.signal);
+    const outcome = participants.call(request(service.url, { stopped }));
     await service.wasAsked(1);
-    stopping.abort(new Error('this node stops'));
-    expect(await outcome).toEqual({ kind: 'unknown', detail: 'this node stops' });
+    stop();
+    expect(await outcome).toEqual({ kind: 'unknown', detail: 'this node stopped waiting' });
     await closed;
-  });
-
-  test('a signal that was aborted before: nothing leaves', async () => {
-    const outcome = await participants.call(request(service.url), AbortSignal.abort(new Error('this node stops')));
-    expect(outcome).toEqual({ kind: 'unknown', detail: 'this node stops' });
-    expect(service.asked).toEqual([]);
   });
 });
 
@@ -198,7 +195,7 @@ test('an answer comes before the timer: the timer does nothing to the next call 
   expect(await asked(json({ first: true }))).toMatchObject({ kind: 'done' });
   clock.pass(2000);
   service.answer = () => {};
-  const outcome = participants.call(request(service.url), never);
+  const outcome = participants.call(request(service.url));
   await service.wasAsked(2);
   clock.pass(2000);
   const settled = await Promise.race([outcome, Promise.resolve('still waiting')]);

@@ -3,8 +3,6 @@ import type { Branch } from '../../src/domain/transaction.js';
 import type { CallRequest, Component } from '../../src/engine/ports.js';
 import { branch, transaction } from '../contract/sample.js';
 
-export const never: AbortSignal = new AbortController().signal;
-
 export function component(url: string, over: Partial<Component> = {}): Component {
   return {
     name: 'account',
@@ -38,6 +36,7 @@ export function request(
     attempt: 1,
     component: typeof to === 'string' ? component(to) : to,
     mayLeave: () => true,
+    stopped: new Promise(() => {}),
     ...rest,
   };
 }
