@@ -8,6 +8,12 @@ import { TercetError } from '../protocol/errors.js';
 
 const NOBODY = 65534;
 
+/**
+ * The server is told of its folder as its working directory. So it need not be able to enter the folders above, which
+ * the user that it runs as often cannot where everything else runs as root: /root itself is closed to others.
+ */
+export const WORKING_DIRECTORY = process.platform === 'linux' ? '/proc/self/cwd' : null;
+
 /** Who the server runs as; empty: as whoever runs this process. */
 export type RunAs = { uid: number; gid: number } | Record<string, never>;
 
@@ -30,7 +36,11 @@ async function closedFolderAbove(path: string, uid: number): Promise<string | nu
   }
 }
 
-/** Gives the folder to the user that the server runs as. @throws TercetError when that user cannot use it */
+/**
+ * Gives the folder to the user that the server runs as.
+ *
+ * @throws TercetError when that user cannot use it
+ */
 export async function assertUsable(folder: string, runAs: RunAs): Promise<void> {
   if (runAs.uid === undefined) {
     await fs.access(folder, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
@@ -40,7 +50,7 @@ export async function assertUsable(folder: string, runAs: RunAs): Promise<void> 
   }
   await fs.chown(folder, runAs.uid, runAs.gid);
   const closed = await closedFolderAbove(folder, runAs.uid);
-  if (closed === null) return;
+  if (WORKING_DIRECTORY !== null || closed === null) return;
   throw unusable(
     `PostgreSQL may not run as root, and user ${runAs.uid}, which it would run as, cannot enter ${closed}. ` +
       'Set TERCET_DATA_DIR to a folder that every user can reach, or DATABASE_URL, or start Tercet as an ordinary user',

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertUsable, unprivilegedUser, unusable, usableBinaries } from './embedded-binaries.js';
+import { assertUsable, unprivilegedUser, unusable, usableBinaries, WORKING_DIRECTORY } from './embedded-binaries.js';
 import type { RunAs } from './embedded-binaries.js';
 
 const STOP_MS = 30_000;
@@ -37,7 +37,10 @@ export class EmbeddedCluster {
   /** Makes the folder if need be and finds binaries and a user that may use both. */
   static async open(path: string): Promise<EmbeddedCluster> {
     const folder = resolve(path);
-    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    await fs.mkdir(dirname(folder), { recursive: true });
+    await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
     const real = await fs.realpath(folder);
     const runAs = await unprivilegedUser(real);
     await assertUsable(real, runAs);
@@ -80,7 +83,10 @@ export class EmbeddedCluster {
 
   /** Whether the process runs the server over this folder. */
   async isOurs(pid: number): Promise<boolean> {
-    return (await commandOf(pid)).includes(`-D ${this.data} `);
+    const command = await commandOf(pid);
+    if (WORKING_DIRECTORY === null) return command.includes(`-D ${this.data} `);
+    const directory = await fs.readlink(`/proc/${pid}/cwd`).catch(() => null);
+    return directory === this.data && command.includes(`-D ${WORKING_DIRECTORY} `);
   }
 
   /** Starts the server; resolves with its pid, or rejects when it is gone at once. It outlives this process. */
@@ -93,9 +99,9 @@ export class EmbeddedCluster {
     const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     try {
       // In a process group of its own, so that Ctrl-C in a terminal reaches the coordinator alone, which then stops it.
-      const server = spawn(join(this.binaries, 'postgres'), ['-D', this.data, ...args], {
+      const server = spawn(join(this.binaries, 'postgres'), ['-D', WORKING_DIRECTORY ?? this.data, ...args], {
         ...this.runAs,
-        cwd: this.folder,
+        cwd: this.data,
         detached: true,
         env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? '' },
         stdio: ['ignore', log.fd, log.fd],
@@ -137,22 +143,29 @@ export class EmbeddedCluster {
   }
 
   private async initdb(draft: string, identity: Identity): Promise<void> {
-    if (this.runAs.uid !== undefined) await fs.chown(draft, this.runAs.uid, this.runAs.gid);
-    const passwordFile = join(draft, 'password');
-    await this.writeOwned(passwordFile, identity.password);
     const data = join(draft, 'data');
-    const args = ['-D', data, '-U', 'tercet', '--auth=scram-sha-256', `--pwfile=${passwordFile}`];
-    const { code, output } = await this.run('initdb', [...args, '--encoding=UTF8', '--locale=C', '--no-instructions']);
+    await fs.mkdir(data, { mode: 0o700 });
+    if (this.runAs.uid !== undefined) {
+      for (const folder of [draft, data]) await fs.chown(folder, this.runAs.uid, this.runAs.gid);
+    }
+    await this.writeOwned(join(draft, 'password'), identity.password);
+    const args = ['-D', WORKING_DIRECTORY ?? data, '-U', 'tercet', '--auth=scram-sha-256', '--pwfile=../password'];
+    const { code, output } = await this.initdbProgram(data, [
+      ...args,
+      '--encoding=UTF8',
+      '--locale=C',
+      '--no-instructions',
+    ]);
     if (code !== 0) {
       throw unusable(`initdb failed in ${this.folder}: ${output.slice(-LOG_TAIL_CHARS)}`);
     }
     await this.writeOwned(join(data, 'tercet.json'), JSON.stringify(identity));
   }
 
-  private run(name: string, args: string[]): Promise<{ code: number | null; output: string }> {
+  private initdbProgram(cwd: string, args: string[]): Promise<{ code: number | null; output: string }> {
     return new Promise((done, failed) => {
       const env = { LC_ALL: 'C', TZ: 'UTC', PATH: process.env['PATH'] ?? '' };
-      const child = spawn(join(this.binaries, name), args, { ...this.runAs, cwd: this.folder, env });
+      const child = spawn(join(this.binaries, 'initdb'), args, { ...this.runAs, cwd, env });
       let output = '';
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
       child.once('error', failed);

@@ -6,7 +6,7 @@
  * another machine.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -163,8 +163,6 @@ const cleanUps = [() => agent.close()];
 
 async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
-  // PostgreSQL does not run as root; the user that it runs as must be able to enter.
-  chmodSync(folder, 0o711);
   cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
   const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' });
   cleanUps.push(() => server.stop());

@@ -3,7 +3,7 @@
  * TEST_POSTGRES_URL names is used instead, for instance another version.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,8 +15,6 @@ const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300'
 export default async function start() {
   if (process.env.TEST_POSTGRES_URL) return;
   const folder = mkdtempSync(join(tmpdir(), 'tercet-test-'));
-  // PostgreSQL does not run as root; the user that it runs as must be able to enter.
-  chmodSync(folder, 0o711);
   const watchdog = watch(folder);
   const { startEmbedded } = await load();
   const server = await startEmbedded(join(folder, 'postgres'), { info() {}, warn: report, error: report }, SETTINGS);
