@@ -18,6 +18,7 @@ const OWN = {
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type OwnCode = keyof typeof OWN;
+export const OWN_CODES = Object.keys(OWN) as OwnCode[];
 
 /**
  * An error with a code: what the coordinator answered, or what the fence found. `detail` says what happened, why,
