@@ -3,6 +3,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { Coordinator } from './engine/coordinator.js';
 import { ComponentsController } from './http/components.controller.js';
 import { HealthController } from './http/health.controller.js';
+import { OpenApiController } from './http/openapi.controller.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { AllowList } from './participants/allow-list.js';
 import { PostgresComponents } from './storage/components.js';
@@ -19,7 +20,7 @@ export class AppModule {
   static over({ coordinator, components, allowList }: Parts): DynamicModule {
     return {
       module: AppModule,
-      controllers: [ComponentsController, TransactionsController, HealthController],
+      controllers: [ComponentsController, TransactionsController, HealthController, OpenApiController],
       providers: [
         { provide: Coordinator, useValue: coordinator },
         { provide: PostgresComponents, useValue: components },

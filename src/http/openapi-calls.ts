@@ -1,0 +1,142 @@
+/** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
+import type { z } from 'zod';
+import type { ErrorCode } from '../protocol/errors.js';
+import { abort, begin, component, list, look, registerBranch, resume, submit } from '../protocol/schema.js';
+import type { ViewName } from './openapi-views.js';
+
+export interface Call {
+  readonly id: string;
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  /** Whether `Idempotency-Key` may be given. */
+  readonly hasKey?: true;
+  readonly body?: z.ZodType;
+  /** By status: when it comes, and what it holds. */
+  readonly answers: Readonly<Record<number, readonly [string, ViewName | null]>>;
+  /** Beside those that any call may have. */
+  readonly problems: readonly ErrorCode[];
+}
+
+const WAITED = ['what was waited for has come', 'Transaction'] as const;
+const NOT_YET = ['what was waited for has not come, or nothing was waited for', 'Transaction'] as const;
+const found = (view: ViewName) => ['as it is now', view] as const;
+const UNKNOWN = 'TERCET_TRANSACTION_UNKNOWN';
+const NAMES_COMPONENTS: readonly ErrorCode[] = ['TERCET_COMPONENT_NOT_REGISTERED', 'TERCET_COMPONENT_LACKS_OPERATION'];
+const WRITES: readonly ErrorCode[] = ['TERCET_OUTCOME_UNKNOWN'];
+
+/** By method and path. */
+export const CALLS: Readonly<Record<string, Call>> = {
+  'post /v1/transactions': {
+    id: 'beginTransaction',
+    summary: 'Begin a transaction; the same gid and content again gives the recorded one',
+    hasKey: true,
+    body: begin,
+    answers: { 201: ['begun; what was waited for has come', 'Transaction'], 200: WAITED, 202: NOT_YET },
+    problems: [
+      'TERCET_GID_CONFLICT',
+      'TERCET_MODE_UNSUPPORTED',
+      'TERCET_TRANSACTIONS_TOO_MANY',
+      ...NAMES_COMPONENTS,
+      ...WRITES,
+    ],
+  },
+  'get /v1/transactions': {
+    id: 'listTransactions',
+    summary: 'Transactions, newest first, page by page',
+    query: list,
+    answers: { 200: found('Transactions') },
+    problems: [],
+  },
+  'get /v1/transactions/{gid}': {
+    id: 'getTransaction',
+    summary: 'One transaction; with `wait`, a long poll',
+    query: look,
+    answers: { 200: found('Transaction') },
+    problems: [UNKNOWN],
+  },
+  'get /v1/transactions/{gid}/timeline': {
+    id: 'getTimeline',
+    summary: 'Every call, attempt, outcome and decision, oldest first',
+    answers: { 200: found('Timeline') },
+    problems: [UNKNOWN],
+  },
+  'post /v1/transactions/{gid}/branches': {
+    id: 'registerBranch',
+    summary: 'Record a branch of an open transaction that its initiator drives, before its try is called',
+    body: registerBranch,
+    answers: { 201: ['recorded', 'RegisteredBranch'], 200: ['was recorded before', 'RegisteredBranch'] },
+    problems: [
+      UNKNOWN,
+      'TERCET_BRANCH_CONFLICT',
+      'TERCET_TRANSACTION_DECIDED',
+      'TERCET_TRANSACTION_STATE',
+      ...NAMES_COMPONENTS,
+      ...WRITES,
+    ],
+  },
+  'post /v1/transactions/{gid}/submit': {
+    id: 'submitTransaction',
+    summary: 'Decide commit of a transaction that its initiator drives',
+    body: submit,
+    answers: { 200: WAITED, 202: NOT_YET },
+    problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', 'TERCET_TRANSACTION_STATE', ...WRITES],
+  },
+  'post /v1/transactions/{gid}/abort': {
+    id: 'abortTransaction',
+    summary: 'Decide abort of an open transaction',
+    body: abort,
+    answers: { 200: WAITED, 202: NOT_YET },
+    problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', ...WRITES],
+  },
+  'post /v1/transactions/{gid}/resume': {
+    id: 'resumeTransaction',
+    summary: 'Let a parked transaction go on',
+    body: resume,
+    answers: { 200: found('Transaction') },
+    problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
+  },
+  'get /v1/components': {
+    id: 'listComponents',
+    summary: 'All components, by name',
+    answers: { 200: found('Components') },
+    problems: [],
+  },
+  'get /v1/components/{name}': {
+    id: 'getComponent',
+    summary: 'One component',
+    answers: { 200: found('Component') },
+    problems: ['TERCET_COMPONENT_UNKNOWN'],
+  },
+  'put /v1/components/{name}': {
+    id: 'putComponent',
+    summary: 'Register a component, or replace it',
+    body: component,
+    answers: { 201: ['registered', 'Component'], 200: ['replaced, or was the same', 'Component'] },
+    problems: ['TERCET_TARGET_FORBIDDEN', ...WRITES],
+  },
+  'delete /v1/components/{name}': {
+    id: 'deleteComponent',
+    summary: 'Take a component out',
+    answers: { 204: ['taken out', null] },
+    problems: ['TERCET_COMPONENT_UNKNOWN', 'TERCET_COMPONENT_IN_USE', ...WRITES],
+  },
+
+  'get /health/live': {
+    id: 'getLive',
+    summary: 'Whether the process runs',
+    answers: { 200: ['it does', 'Live'] },
+    problems: [],
+  },
+  'get /health/ready': {
+    id: 'getReady',
+    summary: 'Whether the node takes requests',
+    answers: { 200: ['it does', 'Ready'], 503: ['it does not; ask again after Retry-After', 'Ready'] },
+    problems: [],
+  },
+  'get /openapi.json': {
+    id: 'getOpenApi',
+    summary: 'This document',
+    answers: { 200: ['this document', null] },
+    problems: [],
+  },
+};

@@ -1,0 +1,131 @@
+/** What the coordinator answers, as JSON schemas. The compiler demands every field of a view. */
+import { BRANCH_STATES, EVENT_KINDS, MODES, OPS, REASON_KINDS, STATUSES } from '../protocol/words.js';
+import type {
+  BranchView,
+  ComponentView,
+  EventView,
+  Problem,
+  Reason,
+  RetryPolicy,
+  TimelineView,
+  TransactionView,
+} from '../protocol/words.js';
+import type { PreparedCall } from '../engine/ports.js';
+
+export type Schema = Readonly<Record<string, unknown>>;
+
+const text: Schema = { type: 'string' };
+const time: Schema = { type: 'string', format: 'date-time' };
+const count: Schema = { type: 'integer', minimum: 0 };
+const number: Schema = { type: 'number' };
+const anyJson: Schema = {};
+const oneOf = (...words: readonly string[]): Schema => ({ enum: words });
+const list = (items: Schema): Schema => ({ type: 'array', items });
+const view = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
+
+type Fields<T> = { readonly [K in keyof T]-?: Schema };
+
+/** More fields may come: nobody who reads an answer may stumble over them. */
+function object<T>(properties: Fields<T>, optional: readonly (keyof T & string)[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name as keyof T & string));
+  return { type: 'object', properties, required };
+}
+
+const branch: Fields<BranchView> = {
+  branchId: text,
+  component: text,
+  state: oneOf(...BRANCH_STATES),
+  attempts: count,
+  reply: anyJson,
+};
+const reason = object<Reason>({ kind: oneOf(...REASON_KINDS), branchId: text, detail: text }, ['branchId', 'detail']);
+const parked = object<NonNullable<TransactionView['parked']>>({
+  at: time,
+  branchId: orNull(text),
+  op: orNull(oneOf(...OPS)),
+  why: text,
+});
+const retry = object<RetryPolicy>({
+  baseMs: count,
+  factor: number,
+  capMs: count,
+  jitter: number,
+  maxAttempts: count,
+  maxAgeMs: count,
+  tryAttempts: count,
+});
+const event = object<EventView>(
+  {
+    at: time,
+    node: text,
+    kind: oneOf(...EVENT_KINDS),
+    branchId: text,
+    op: oneOf(...OPS),
+    attempt: count,
+    outcome: oneOf('done', 'refused', 'pending', 'unknown'),
+    durationMs: count,
+    detail: text,
+    count,
+  },
+  ['branchId', 'op', 'attempt', 'outcome', 'durationMs', 'detail', 'count'],
+);
+
+export const VIEWS = {
+  Transaction: object<TransactionView>({
+    gid: text,
+    mode: oneOf(...MODES),
+    businessKey: orNull(text),
+    status: oneOf(...STATUSES),
+    decision: orNull(oneOf('commit', 'abort')),
+    reason: orNull(reason),
+    parked: orNull(parked),
+    branches: list(object(branch)),
+    beganAt: time,
+    decidedAt: orNull(time),
+    endedAt: orNull(time),
+    deadlineAt: orNull(time),
+  }),
+  Transactions: object<{ transactions: TransactionView[]; next: string | null }>({
+    transactions: list(view('Transaction')),
+    next: orNull(text),
+  }),
+  RegisteredBranch: object<BranchView & { gid: string; call: PreparedCall }>({
+    gid: text,
+    ...branch,
+    call: object<PreparedCall>({
+      url: text,
+      headers: { type: 'object', additionalProperties: text },
+      body: { ...text, contentMediaType: 'application/json' },
+    }),
+  }),
+  Timeline: object<TimelineView>({ gid: text, events: list(event) }),
+  Component: object<ComponentView>({
+    name: text,
+    url: orNull(text),
+    endpoints: { type: 'object', additionalProperties: text },
+    timeoutMs: count,
+    concurrency: count,
+    retry,
+    version: orNull(text),
+    createdAt: time,
+    updatedAt: time,
+  }),
+  Components: object<{ components: ComponentView[] }>({
+    components: list(view('Component')),
+  }),
+  Live: object<{ live: true }>({ live: { const: true } }),
+  Ready: object<{ ready: boolean; problems: string[] }>({ ready: { type: 'boolean' }, problems: list(text) }),
+  Problem: object<Problem>(
+    {
+      type: text,
+      title: text,
+      status: count,
+      detail: text,
+      code: text,
+      errors: list(object<{ path: string; message: string }>({ path: text, message: text })),
+    },
+    ['errors'],
+  ),
+} as const satisfies Record<string, Schema>;
+export type ViewName = keyof typeof VIEWS;

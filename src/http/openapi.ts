@@ -1,0 +1,109 @@
+/** The document at /openapi.json: docs/wire.md for programs, made of the schemas that requests are checked with. */
+import { z } from 'zod';
+import { TercetError } from '../protocol/errors.js';
+import type { ErrorCode } from '../protocol/errors.js';
+import { identifier } from '../protocol/schema.js';
+import { CALLS } from './openapi-calls.js';
+import type { Call } from './openapi-calls.js';
+import { VIEWS } from './openapi-views.js';
+import type { Schema, ViewName } from './openapi-views.js';
+
+const ANY_CALL: readonly ErrorCode[] = [
+  'TERCET_REQUEST_INVALID',
+  'TERCET_REQUEST_MALFORMED',
+  'TERCET_INTERNAL',
+  'TERCET_NOT_READY',
+];
+const WITH_BODY: readonly ErrorCode[] = ['TERCET_REQUEST_TOO_LARGE', 'TERCET_REQUEST_NOT_JSON'];
+
+/** OpenAPI 3.1. */
+export function openApi(): Schema {
+  const paths: Record<string, Record<string, Schema>> = {};
+  for (const [name, call] of Object.entries(CALLS)) {
+    const [method = '', path = ''] = name.split(' ');
+    paths[path] = { ...paths[path], [method]: operation(path, call) };
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Tercet',
+      version: '1',
+      description: 'A transaction coordinator for microservices. docs/wire.md says in words what each call means.',
+    },
+    paths,
+    components: { schemas: VIEWS },
+  };
+}
+
+function operation(path: string, { id, summary, query, hasKey, body, answers, problems }: Call): Schema {
+  const parameters = [
+    ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: asSent(identifier),
+    })),
+    ...(hasKey
+      ? [{ name: 'Idempotency-Key', in: 'header', description: 'Instead of gid', schema: asSent(identifier) }]
+      : []),
+    ...Object.entries(query?.shape ?? {}).map(([name, field]) => ({
+      name,
+      in: 'query',
+      schema: asMeant(field as z.ZodType),
+    })),
+  ];
+  const isOfContract = path.startsWith('/v1/');
+  const codes = isOfContract ? [...ANY_CALL, ...(body ? WITH_BODY : []), ...problems] : [];
+  return {
+    operationId: id,
+    summary,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body ? { requestBody: bodyOf(body) } : {}),
+    responses: { ...responses(answers), ...refusals(codes) },
+  };
+}
+
+/** It may be left out where every field has a default. */
+function bodyOf(schema: z.ZodType): Schema {
+  const required = !schema.safeParse({}).success;
+  return { required, content: { 'application/json': { schema: asSent(schema) } } };
+}
+
+function responses(answers: Call['answers']): Record<string, Schema> {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, [description, view]]) => {
+      return [status, { description, ...(view ? contentOf('application/json', view) : {}) }];
+    }),
+  );
+}
+
+/** One answer for each status, which lists its codes. */
+function refusals(codes: readonly ErrorCode[]): Record<string, Schema> {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) {
+    const { status, title } = new TercetError(code, '').toProblem();
+    byStatus.set(status, [...(byStatus.get(status) ?? []), `${code}: ${title}`]);
+  }
+  const content = contentOf('application/problem+json', 'Problem');
+  return Object.fromEntries(
+    [...byStatus].map(([status, said]) => [status, { description: said.join('. '), ...content }]),
+  );
+}
+
+function contentOf(type: string, view: ViewName): Schema {
+  return { content: { [type]: { schema: { $ref: `#/components/schemas/${view}` } } } };
+}
+
+function asSent(schema: z.ZodType): Schema {
+  const { $schema: _, ...shown } = z.toJSONSchema(schema, { io: 'input' });
+  return shown;
+}
+
+/** A query has texts only: a number is shown as the number that the text stands for. */
+function asMeant(schema: z.ZodType): Schema {
+  const { $schema: _, ...meant } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' });
+  if (meant.type === 'integer') return meant;
+  const { pattern, ...sent } = asSent(schema);
+  // The pattern of a date is longer than all the rest.
+  return sent.format === 'date-time' ? sent : { ...sent, ...(pattern === undefined ? {} : { pattern }) };
+}
