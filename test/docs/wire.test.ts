@@ -1,6 +1,7 @@
 /** docs/wire.md says what a running node does: its settings, its bounds, and the JSON that it shows. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { openApi } from '../../src/http/openapi.js';
 import { begin, component, list } from '../../src/protocol/schema.js';
 import type { EventView, TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
@@ -36,6 +37,19 @@ function rows(number: number, head: string): string[][] {
 }
 
 const names = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+
+test('every call is named, and one that is named exists or is said not to be in this version', () => {
+  const { paths } = openApi() as { paths: Record<string, object> };
+  const calls = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const named = (text: string): string[] =>
+    [...text.matchAll(/`((?:GET|POST|PUT|DELETE) \/[^`?]*)/g)].map(([, call = '']) => call);
+  expect(calls.filter((call) => !named(document).includes(call))).toEqual([]);
+  const sentences = document.split(/(?<=[.;])\s|\n\n/);
+  const promised = sentences.filter((sentence) => !/not in this version/i.test(sentence)).flatMap(named);
+  expect(promised.filter((call) => !calls.includes(call))).toEqual([]);
+});
 
 describe('settings', () => {
   const table = rows(1, 'setting').map(([name = '', value = '']) => ({ names: names(name), value: names(value)[0] }));

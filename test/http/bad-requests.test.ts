@@ -1,4 +1,5 @@
 /** Every kind of bad input gets its coded answer, which names the field, and changes nothing: docs/wire.md 2 to 6. */
+import { openApi } from '../../src/http/openapi.js';
 import type { ErrorCode } from '../../src/protocol/errors.js';
 import { begin, TestNode } from './node.js';
 
@@ -40,6 +41,19 @@ async function refused(
   if (field === undefined) expect(answer.body.errors ?? []).toEqual([]);
   else expect(answer.body.errors?.map((error) => error.path)).toContain(field);
   expect(await node.recorded()).toEqual(before);
+  expect(shown(method, path, status) ?? code).toContain(code);
+}
+
+/** What /openapi.json says of such an answer; null: it knows no such call. */
+function shown(method: string, path: string, status: number): string | null {
+  const { paths } = openApi() as { paths: Record<string, Record<string, { responses: Record<string, unknown> }>> };
+  const names = path.split('?')[0]?.split('/') ?? [];
+  const template = Object.keys(paths).find((known) => {
+    const parts = known.split('/');
+    return parts.length === names.length && parts.every((part, at) => part.startsWith('{') || part === names[at]);
+  });
+  const operation = paths[template ?? '']?.[method.toLowerCase()];
+  return operation ? JSON.stringify(operation.responses[status] ?? 'no such answer') : null;
 }
 
 const INVALID = { status: 400, code: 'TERCET_REQUEST_INVALID' } as const;
