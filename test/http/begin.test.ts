@@ -22,20 +22,6 @@ const two = [
 ];
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Answers the operation `op` only when the returned function is called. */
-function hold(op: string): () => void {
-  const held: (() => void)[] = [];
-  node.participant.answer = (response, asked) => {
-    const go = (): void => json({ held: 300 })(response, asked);
-    if (asked.call.op === op) held.push(go);
-    else go();
-  };
-  return () => {
-    node.participant.answer = json({ held: 300 });
-    for (const go of held) go();
-  };
-}
-
 test('a purchase that succeeds: 201, with Location and the whole transaction', async () => {
   const { status, headers, body } = await node.post(
     '/v1/transactions',
@@ -109,7 +95,7 @@ test('without a gid one is made, different each time', async () => {
 
 describe('wait', () => {
   test('accepted: 202 at once, while no participant has answered', async () => {
-    const release = hold('try');
+    const release = node.hold('try');
     const { status, body, headers } = await node.post(
       '/v1/transactions',
       begin({ gid: 'w-accepted', wait: 'accepted' }),
@@ -121,7 +107,7 @@ describe('wait', () => {
   });
 
   test('decided, which is the default: 201 while the confirms are under way', async () => {
-    const release = hold('confirm');
+    const release = node.hold('confirm');
     const { status, body } = await node.post('/v1/transactions', begin({ gid: 'w-decided' }));
     expect([status, body.status, body.decision, body.endedAt]).toEqual([201, 'committing', 'commit', null]);
     release();
@@ -129,7 +115,7 @@ describe('wait', () => {
   });
 
   test('what was waited for has not come when waitMs is over: 202 with what is known', async () => {
-    const release = hold('confirm');
+    const release = node.hold('confirm');
     const { status, body } = await node.post('/v1/transactions', begin({ gid: 'w-late', wait: 'settled', waitMs: 1 }));
     expect(status).toBe(202);
     expect(body.endedAt).toBeNull();
@@ -153,7 +139,7 @@ describe('wait', () => {
   });
 
   test('whoever asks for the same gid while it runs waits with the first', async () => {
-    const release = hold('try');
+    const release = node.hold('try');
     const asked = node.participant.asked.length;
     const first = node.post('/v1/transactions', begin({ gid: 'w-two', wait: 'settled' }));
     await node.participant.wasAsked(asked + 1);

@@ -2,9 +2,9 @@
 import pg from 'pg';
 import { startNode } from '../../src/main.js';
 import type { RunningNode } from '../../src/main.js';
-import type { Problem, TransactionView } from '../../src/protocol/words.js';
+import type { Op, Problem, TransactionView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
-import { Service } from '../participants/service.js';
+import { json, Service } from '../participants/service.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 
@@ -24,9 +24,14 @@ export class TestNode {
     readonly participant: Service,
   ) {}
 
-  static async start(env: Record<string, string> = {}): Promise<TestNode> {
+  /** @param road leads to the database: its own URL, or that of something in between */
+  static async start(
+    env: Record<string, string> = {},
+    road: (url: string) => Promise<string> = (url) => Promise.resolve(url),
+  ): Promise<TestNode> {
     const database = await createDatabase();
-    const settings = readSettings({ DATABASE_URL: database.url, TERCET_LISTEN: '127.0.0.1:0', ...env });
+    const url = await road(database.url);
+    const settings = readSettings({ DATABASE_URL: url, TERCET_LISTEN: '127.0.0.1:0', ...env });
     const node = await startNode(settings, logger);
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
@@ -75,6 +80,20 @@ export class TestNode {
   async component(name: string, over: object = {}): Promise<void> {
     const { status } = await this.put(`/v1/components/${name}`, { url: `${this.participant.url}/${name}`, ...over });
     if (status !== 201 && status !== 200) throw new Error(`component ${name} was not registered: ${status}`);
+  }
+
+  /** The participant answers the operation `op` only when the returned function is called, all others at once. */
+  hold(op: Op): () => void {
+    const held: (() => void)[] = [];
+    const answer = json({ held: 300 });
+    this.participant.answer = (response, asked) => {
+      if (asked.call.op === op) held.push(() => answer(response, asked));
+      else answer(response, asked);
+    };
+    return () => {
+      this.participant.answer = answer;
+      for (const go of held) go();
+    };
   }
 
   /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */
