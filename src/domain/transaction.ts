@@ -14,6 +14,8 @@ export interface Branch {
   readonly state: BranchState;
   /** Calls of the current operation that used up an attempt. */
   readonly attempts: number;
+  /** Calls of the operation before the decision that did. */
+  readonly tries: number;
   /** When the current operation became due, ms: what maxAgeMs counts from. */
   readonly since: number | null;
   /** Not to be called before, ms. */
@@ -113,7 +115,7 @@ export function decide(tx: Transaction, decision: Decision, reason: Reason | nul
     decision,
     reason,
     decidedAt: now,
-    branches: tx.branches.map((branch) => restarted(branch, now)),
+    branches: tx.branches.map((branch) => ({ ...restarted(branch, now), tries: branch.attempts })),
   };
 }
 
@@ -132,6 +134,6 @@ export function move(tx: Transaction, to: Status): Transaction {
 }
 
 /** The branch at the start of its next operation. */
-export function restarted(branch: Branch, now: number): Branch {
+function restarted(branch: Branch, now: number): Branch {
   return { ...branch, attempts: 0, since: now, retryAt: null, gaveUp: null };
 }

@@ -56,6 +56,7 @@ export function startedBranch({ branchId, component, payload }: NewBranch, now: 
     payload,
     state: 'started',
     attempts: 0,
+    tries: 0,
     since: now,
     retryAt: null,
     reply: null,

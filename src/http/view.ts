@@ -23,8 +23,15 @@ export function transactionView(tx: Transaction): TransactionView {
   };
 }
 
-export function branchView({ branchId, component, state, attempts, reply }: Branch): BranchView {
-  return { branchId, component, state, attempts, reply: reply === null ? null : (JSON.parse(reply) as Json) };
+/** Attempts are those of the operation that was last asked: after the decision still the try's, until a confirm was. */
+export function branchView({ branchId, component, state, attempts, tries, reply }: Branch): BranchView {
+  return {
+    branchId,
+    component,
+    state,
+    attempts: attempts || tries,
+    reply: reply === null ? null : (JSON.parse(reply) as Json),
+  };
 }
 
 export function eventView(event: TimelineEvent): EventView {

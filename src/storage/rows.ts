@@ -40,8 +40,8 @@ export interface TransactionRow {
   branches: [branchId: string, component: string, payload: string][] | null;
 }
 
-/** state, attempts, retryAt, since, gaveUp; what is null at the end is left out. */
-type BranchProgress = [BranchState, number?, (number | null)?, (number | null)?, (string | null)?];
+/** state, attempts, tries, retryAt, since, gaveUp; what is null at the end is left out. */
+type BranchProgress = [BranchState, number?, number?, (number | null)?, (number | null)?, (string | null)?];
 
 /** First the decision at the time of writing. */
 type Progress = [Decision | null, ...BranchProgress[]];
@@ -54,10 +54,11 @@ export function toHeld(row: TransactionRow): Held {
   const replies = row.replies === null ? [] : (JSON.parse(row.replies) as (string | null)[]);
   const since = row.decided_at ?? row.began_at;
   const branches = (row.branches ?? []).map(([branchId, component, payload], index): Branch => {
-    const [state = 'started', attempts = 0, retryAt = null, sinceThen = null, gaveUp = null] = progress[index] ?? [];
+    const [state = 'started', attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null] =
+      progress[index] ?? [];
     const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
-    if (isRestarted) return { ...fixed, attempts: 0, since, retryAt: null, gaveUp: null };
-    return { ...fixed, attempts, since: sinceThen ?? since, retryAt, gaveUp };
+    if (isRestarted) return { ...fixed, attempts: 0, tries: attempts, since, retryAt: null, gaveUp: null };
+    return { ...fixed, attempts, tries, since: sinceThen ?? since, retryAt, gaveUp };
   });
   const tx: Transaction = {
     gid: row.gid,
@@ -81,8 +82,8 @@ export function progressText(tx: Transaction): string {
   const since = tx.decidedAt ?? tx.beganAt;
   const parts = tx.branches.map((branch): BranchProgress => {
     const own = branch.since === since ? null : branch.since;
-    const progress: BranchProgress = [branch.state, branch.attempts, branch.retryAt, own, branch.gaveUp];
-    while (progress.length > 2 && progress.at(-1) === null) progress.pop();
+    const progress: BranchProgress = [branch.state, branch.attempts, branch.tries, branch.retryAt, own, branch.gaveUp];
+    while (progress.length > 3 && progress.at(-1) === null) progress.pop();
     return progress;
   });
   return JSON.stringify([tx.decision, ...parts] satisfies Progress);

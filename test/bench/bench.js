@@ -86,6 +86,7 @@ async function writes(log, member, gid, count) {
     payload: '{"amount":1}',
     state: 'started',
     attempts: 0,
+    tries: 0,
     since: now,
     retryAt: null,
     reply: null,

@@ -13,6 +13,7 @@ export function branch(branchId: string, over: Partial<Branch> = {}): Branch {
     payload: '{"amount":300}',
     state: 'started',
     attempts: 0,
+    tries: 0,
     since: BEGAN_AT,
     retryAt: null,
     reply: null,

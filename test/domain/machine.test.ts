@@ -12,6 +12,7 @@ function branch(branchId: string, state: BranchState = 'started'): Branch {
     payload: 'null',
     state,
     attempts: 0,
+    tries: 0,
     since: 0,
     retryAt: null,
     reply: null,

@@ -110,6 +110,9 @@ describe('wait', () => {
     const release = node.hold('confirm');
     const { status, body } = await node.post('/v1/transactions', begin({ gid: 'w-decided' }));
     expect([status, body.status, body.decision, body.endedAt]).toEqual([201, 'committing', 'commit', null]);
+    // Not 0: no answer shows less than an earlier one did.
+    expect(body.branches[0]).toMatchObject({ state: 'done', attempts: 1 });
+    expect((await node.get('/v1/transactions/w-decided')).body.branches[0]).toMatchObject({ attempts: 1 });
     release();
     await node.get('/v1/transactions/w-decided?wait=settled');
   });
