@@ -1,5 +1,6 @@
 /** The process environment, read once, checked whole: what is unknown or malformed stops the start and is named. */
 import { randomBytes } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import { AllowList } from './participants/allow-list.js';
 import { IDENTIFIER } from './protocol/words.js';
@@ -78,13 +79,17 @@ function listen(text: string): { host: string; port: number } {
   const port = Number(found?.[3]);
   if (!host || port > 65_535)
     throw new SettingError(`TERCET_LISTEN is '${text}'; it must be HOST:PORT, like 127.0.0.1:8372`);
-  if (!/^(127\.|::1$|localhost$)/.test(host)) {
+  if (!isLoopback(host)) {
     throw new SettingError(
       `TERCET_LISTEN is '${text}', beyond loopback, and there are no keys: anybody who reaches it could move money. ` +
         'Listen on 127.0.0.1 and put a proxy that checks who calls in front',
     );
   }
   return { host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 function node(text: string | undefined): string {

@@ -1,0 +1,148 @@
+/** The settings of docs/wire.md, section 1: their defaults, and what stops the start. */
+import { readSettings, SettingError } from '../src/settings.js';
+
+function refusal(env: Record<string, string>): string {
+  try {
+    readSettings(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingError);
+    return (error as SettingError).message;
+  }
+  throw new Error(`${JSON.stringify(env)} was taken`);
+}
+
+test('without any, every setting has its default', () => {
+  const { allowList, node, ...settings } = readSettings({});
+  expect(settings).toEqual({
+    databaseUrl: null,
+    host: '127.0.0.1',
+    port: 8372,
+    dataDir: '.tercet',
+    leaseMs: 5000,
+    migrate: 'auto',
+  });
+  expect(node).toMatch(/^[\w.:-]{1,128}$/);
+  expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
+  expect(['10.0.0.1', '::2', '169.254.169.254'].some((address) => allowList.permits(address, address))).toBe(false);
+});
+
+test('each is taken as it is given', () => {
+  const { allowList, ...settings } = readSettings({
+    DATABASE_URL: 'postgresql://tercet:secret@db:5433/log?sslmode=require',
+    TERCET_LISTEN: '[::1]:0',
+    TERCET_DATA_DIR: '/var/lib/tercet',
+    TERCET_NODE: 'node-1',
+    TERCET_LEASE_MS: '500',
+    TERCET_ALLOWED_TARGETS: '10.0.0.0/8, .svc.local',
+    TERCET_MIGRATE: 'off',
+    TERCET_URL: 'http://elsewhere:8372',
+    TERCET_KEY: 'of the client',
+  });
+  expect(settings).toEqual({
+    databaseUrl: 'postgresql://tercet:secret@db:5433/log?sslmode=require',
+    host: '::1',
+    port: 0,
+    dataDir: '/var/lib/tercet',
+    node: 'node-1',
+    leaseMs: 500,
+    migrate: 'off',
+  });
+  expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
+  expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
+});
+
+test('two nodes on one host have different names', () => {
+  expect(readSettings({}).node).not.toBe(readSettings({}).node);
+});
+
+test('an empty value is one that was not given', () => {
+  const names = ['DATABASE_URL', 'LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'URL', 'KEY'];
+  const env = Object.fromEntries(names.map((name) => [name === 'DATABASE_URL' ? name : `TERCET_${name}`, '']));
+  const comparable = ({ allowList, ...rest }: ReturnType<typeof readSettings>) => ({
+    ...rest,
+    allowList: { ...allowList, lookup: null },
+  });
+  const node = { TERCET_NODE: 'n' };
+  expect(comparable(readSettings({ ...env, ...node }))).toEqual(comparable(readSettings(node)));
+});
+
+test.each([
+  ['DATABASE_URL', 'localhost:5432'],
+  ['DATABASE_URL', 'mysql://localhost/tercet'],
+  ['TERCET_LISTEN', '8372'],
+  ['TERCET_LISTEN', '127.0.0.1'],
+  ['TERCET_LISTEN', '127.0.0.1:'],
+  ['TERCET_LISTEN', '127.0.0.1:65536'],
+  ['TERCET_LISTEN', '127.0.0.1:-1'],
+  ['TERCET_LISTEN', ':8372'],
+  ['TERCET_LISTEN', '::1:8372'],
+  ['TERCET_LISTEN', 'http://127.0.0.1:8372'],
+  ['TERCET_NODE', 'a b'],
+  ['TERCET_NODE', '..'],
+  ['TERCET_NODE', 'x'.repeat(129)],
+  ['TERCET_LEASE_MS', '5s'],
+  ['TERCET_LEASE_MS', '499'],
+  ['TERCET_LEASE_MS', '600001'],
+  ['TERCET_LEASE_MS', '1e4'],
+  ['TERCET_LEASE_MS', '-5000'],
+  ['TERCET_LEASE_MS', '5000.5'],
+  ['TERCET_ALLOWED_TARGETS', '10.0.0.0/33'],
+  ['TERCET_ALLOWED_TARGETS', '127.0.0.1,http://account'],
+  ['TERCET_ALLOWED_TARGETS', '*.svc.local'],
+  ['TERCET_ALLOWED_TARGETS', '10.0.0'],
+  ['TERCET_MIGRATE', 'on'],
+  ['TERCET_MIGRATE', 'OFF'],
+])('%s=%s stops the start and is named', (name, value) => {
+  expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
+});
+
+test('what is wrong with a DATABASE_URL is said without its password', () => {
+  expect(refusal({ DATABASE_URL: 'mysql://tercet:secret@db/log' })).not.toContain('secret');
+});
+
+test('an entry of the allow-list that is none is named', () => {
+  expect(refusal({ TERCET_ALLOWED_TARGETS: '127.0.0.1, http://account' })).toContain("'http://account'");
+});
+
+test.each([
+  '0.0.0.0:8372',
+  '[::]:8372',
+  '192.168.0.1:8372',
+  'example.org:80',
+  '127.example.org:80',
+  'localhost.org:80',
+])('listening on %s, beyond loopback, is refused while there are no keys', (listen) => {
+  expect(refusal({ TERCET_LISTEN: listen })).toMatch(/^TERCET_LISTEN .*beyond loopback.*no keys/);
+});
+
+test.each(['127.0.0.1:0', '127.8.7.6:1', 'localhost:8372', '[::1]:8372'])('%s is loopback', (listen) => {
+  expect(() => readSettings({ TERCET_LISTEN: listen })).not.toThrow();
+});
+
+test('keys, which this version does not check, are refused and not ignored', () => {
+  expect(refusal({ TERCET_KEYS: 'admin:secret' })).toMatch(/^TERCET_KEYS is set, but/);
+  expect(refusal({ TERCET_KEYS: 'admin:secret' })).not.toContain('secret');
+});
+
+test('an unknown name is named, with those that are known', () => {
+  expect(refusal({ TERCET_LEASEMS: '1' })).toMatch(
+    /^TERCET_LEASEMS is no setting of Tercet; known are .*TERCET_LEASE_MS/,
+  );
+  expect(refusal({ TERCET_PORTS: '1' })).toMatch(/^TERCET_PORTS /);
+  expect(refusal({ TERCET_: '' })).toMatch(/^TERCET_ /);
+});
+
+test('what Kubernetes sets beside a service called tercet, and other names, are left alone', () => {
+  const env = {
+    TERCET_SERVICE_HOST: '10.0.0.7',
+    TERCET_SERVICE_PORT: '8372',
+    TERCET_SERVICE_PORT_HTTP: '8372',
+    TERCET_PORT: 'tcp://10.0.0.7:8372',
+    TERCET_PORT_8372_TCP: 'tcp://10.0.0.7:8372',
+    TERCET_PORT_8372_TCP_ADDR: '10.0.0.7',
+    KAFKA_BROKERS: 'x',
+    PATH: '/bin',
+    tercet_listen: 'x',
+  };
+  expect(readSettings(env)).toMatchObject({ host: '127.0.0.1', port: 8372 });
+});
