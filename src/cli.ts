@@ -1,15 +1,17 @@
-/** `tercet serve`: settings from the environment, logs to standard error, exit codes 0, 1 and 2. */
+/** The command line: settings from the environment, logs to standard error, exit codes 0, 1 and 2. */
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { startNode } from './main.js';
 import { readSettings, SettingError } from './settings.js';
+import { prepareDatabase } from './storage/data-source.js';
 
-const USAGE = `usage: tercet serve
+const USAGE = `usage: tercet serve      starts a coordinator
+       tercet migrate    brings the database of DATABASE_URL up to this version
 
-Starts a coordinator. Settings come from the environment:
-  DATABASE_URL            PostgreSQL 15 or newer; unset: an embedded one in TERCET_DATA_DIR
+Settings come from the environment:
+  DATABASE_URL            PostgreSQL 15 or newer; unset: an embedded one
   TERCET_LISTEN           127.0.0.1:8372
-  TERCET_DATA_DIR         .tercet
+  TERCET_DATA_DIR         .tercet, where the embedded one keeps its data
   TERCET_NODE             host name and random suffix
   TERCET_LEASE_MS         5000
   TERCET_ALLOWED_TARGETS  127.0.0.0/8,[::1]
@@ -24,7 +26,8 @@ export async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args;
   if (command === '--help' || command === '-h' || command === 'help') process.stdout.write(USAGE);
   else if (command === '--version') process.stdout.write(`${version()}\n`);
-  else if (command === 'serve' && rest.length === 0) await serve();
+  else if (command === 'serve' && rest.length === 0) await run(serve);
+  else if (command === 'migrate' && rest.length === 0) await run(migrate);
   else {
     process.stderr.write(USAGE);
     process.exitCode = WRONG_USE;
@@ -39,7 +42,7 @@ function version(): string {
   return manifest.version;
 }
 
-async function serve(): Promise<void> {
+async function run(command: (logger: pino.Logger) => Promise<void>): Promise<void> {
   const logger = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ dest: 2, sync: true }),
@@ -51,13 +54,36 @@ async function serve(): Promise<void> {
   process.on('unhandledRejection', die);
   process.on('uncaughtException', die);
   try {
-    const node = await startNode(readSettings(process.env), logger);
-    process.stdout.write(`tercet ${version()} listening on ${node.url}\n`);
-    onSignal(logger, () => node.stop());
+    await command(logger);
   } catch (error) {
-    process.stderr.write(`tercet: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`tercet: ${described(error)}\n`);
     process.exit(error instanceof SettingError ? WRONG_USE : FAILED);
   }
+}
+
+async function serve(logger: pino.Logger): Promise<void> {
+  const starting = startNode(readSettings(process.env), logger);
+  // From the first moment: a signal during the start ends it as properly as a later one.
+  onSignal(logger, async () => (await starting).stop());
+  const { url } = await starting;
+  process.stdout.write(`tercet ${version()} listening on ${url}\n`);
+}
+
+async function migrate(logger: pino.Logger): Promise<void> {
+  const { databaseUrl } = readSettings(process.env);
+  if (databaseUrl === null) {
+    throw new SettingError('DATABASE_URL is not set; an embedded database is migrated by `tercet serve`');
+  }
+  await prepareDatabase(databaseUrl, 'auto', logger);
+  process.stdout.write(`tercet ${version()}: the database is up to date\n`);
+}
+
+function described(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { syscall, address, port, code } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (syscall !== 'listen') return error.message;
+  const why = code === 'EADDRINUSE' ? 'another process listens there' : error.message;
+  return `TERCET_LISTEN: cannot listen on ${address ?? ''}:${port ?? ''}: ${why}; choose another port, 0 takes a free one`;
 }
 
 /** The first signal drains; a second one does not wait. */
