@@ -149,6 +149,16 @@ export class TercetClient {
     }
   }
 
+  /**
+   * For operators: lets a parked transaction go on, when what kept it is repaired. One that is not parked stays as it
+   * is; one that has ended is TERCET_TRANSACTION_STATE.
+   *
+   * @param reason stands in the timeline
+   */
+  async resume(gid: string, reason: string, { signal }: CallOptions = {}): Promise<TransactionView> {
+    return this.post(gid, `${pathOf(gid)}/resume`, { reason }, 0, signal);
+  }
+
   /** Every call, attempt, outcome and decision, oldest first. */
   async timeline(gid: string, { signal }: CallOptions = {}): Promise<TimelineView> {
     return this.read(gid, `${pathOf(gid)}/timeline`, 0, signal);
@@ -177,9 +187,10 @@ export class TercetClient {
 
   /**
    * A transaction that the caller drives: `work` calls `tx.try(...)` for each branch, in any order, and may use the
-   * answer of one for the next. When it returns, the transaction is submitted; when it throws, aborted.
+   * answer of one for the next. When it returns and every try is done, the transaction is submitted; when it throws
+   * or a try failed, aborted.
    *
-   * @throws what `work` threw: Refused when a participant said no. TercetError TERCET_TRANSACTION_DECIDED when the
+   * @throws what `work` or a try threw: Refused when a participant said no. TercetError TERCET_TRANSACTION_DECIDED when the
    * deadline came first. TercetUnreachable when it is not known whether the submit arrived: ask for the gid.
    */
   async tcc<T>(

@@ -77,9 +77,11 @@ export class Refused extends Error {
   }
 }
 
-function described(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const inner = error.cause instanceof Error ? error.cause : error;
-  const code = 'code' in inner && typeof inner.code === 'string' ? inner.code : '';
-  return inner.message === '' || inner.message.includes(code) ? inner.message || code : `${code}: ${inner.message}`;
+/** What went wrong below, in words. By shape: what fetch throws may be of another realm, as it is in Jest. */
+export function described(error: unknown): string {
+  const { cause } = Object(error) as { cause?: unknown };
+  const { code, message } = Object(cause ?? error) as { code?: unknown; message?: unknown };
+  if (typeof message !== 'string') return String(error);
+  if (typeof code !== 'string' || message.includes(code)) return message;
+  return message === '' ? code : `${code}: ${message}`;
 }

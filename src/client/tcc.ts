@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
 import type { RegisteredBranch, TercetClient, WaitOptions } from './client.js';
-import { Refused, TercetError } from './errors.js';
+import { described, Refused, TercetError } from './errors.js';
 import { pause } from './transport.js';
 
 export interface TccRequest extends WaitOptions {
@@ -52,16 +52,29 @@ export async function runTcc<T>(
     },
     options,
   );
+  const over = new AbortController();
+  const trying = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+  const tries: Promise<Json>[] = [];
   let result: T;
   try {
     result = await work({
       gid,
-      try: async (branchId, component, payload = null) =>
-        callTry(await client.register(gid, { branchId, component, payload }, options), deadline, signal),
+      try: (branchId, component, payload = null) => {
+        const tried = client
+          .register(gid, { branchId, component, payload }, { signal: trying })
+          .then((branch) => callTry(branch, deadline, trying));
+        tries.push(tried);
+        // The work may not look at it; then it is heard of below.
+        tried.catch(() => undefined);
+        return tried;
+      },
     });
+    // A branch whose try is not done cannot be confirmed, whatever the work made of it.
+    await Promise.all(tries);
     signal?.throwIfAborted();
   } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).slice(0, 1000) || 'the work failed';
+    over.abort(error);
+    const reason = reasonOf(error);
     // Without the signal: it may be the reason for the abort. If this fails too, the deadline aborts.
     await client.abort(gid, { reason, ...waiting }).catch(() => undefined);
     throw error;
@@ -71,12 +84,8 @@ export async function runTcc<T>(
 }
 
 /** @param deadline when asking for pending work ends, on the clock of `performance.now` */
-async function callTry(
-  { branchId, call }: RegisteredBranch,
-  deadline: number,
-  signal: AbortSignal | undefined,
-): Promise<Json> {
-  let last = '';
+async function callTry({ branchId, call }: RegisteredBranch, deadline: number, signal: AbortSignal): Promise<Json> {
+  let last = 'it was not sent, the deadline had passed';
   for (let failures = 0; failures < TRY_ATTEMPTS && performance.now() < deadline;) {
     const timeoutMs = Number(call.headers[HEADERS.timeoutMs]) || 3000;
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -87,7 +96,7 @@ async function callTry(
         headers: call.headers,
         body: call.body,
         redirect: 'manual',
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: AbortSignal.any([signal, timeout]),
       });
       const text = await response.text();
       if (response.ok) return text === '' ? null : (JSON.parse(text) as Json);
@@ -99,14 +108,22 @@ async function callTry(
       else failures += 1;
     } catch (error) {
       if (error instanceof Refused) throw error;
-      signal?.throwIfAborted();
-      last = error instanceof Error ? error.message : String(error);
+      signal.throwIfAborted();
+      last = described(error);
       failures += 1;
     }
-    if (failures < TRY_ATTEMPTS) await pause(pauseMs, signal);
+    const leftMs = Math.max(0, deadline - performance.now());
+    if (failures < TRY_ATTEMPTS) await pause(Math.min(pauseMs, leftMs), signal);
   }
   const detail = `the try of branch '${branchId}' at ${call.url} was not done in time; the last time: ${last}`;
   throw TercetError.of('TERCET_OPERATION_FAILED', detail);
+}
+
+/** What the coordinator takes as a reason: text that PostgreSQL can keep. */
+function reasonOf(error: unknown): string {
+  const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000).replaceAll('\0', ' ');
+  // Half a surrogate pair, as the cut may leave it, becomes U+FFFD.
+  return Buffer.from(text).toString() || 'the work failed';
 }
 
 function reasonIn(text: string): string | null {

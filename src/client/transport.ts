@@ -51,6 +51,9 @@ export class Transport {
 
   constructor({ url, key, timeoutMs = 10_000, retry }: ClientOptions) {
     this.url = (url ?? process.env['TERCET_URL'] ?? 'http://127.0.0.1:8372').replace(/\/+$/, '');
+    if (!/^https?:$/.test(URL.canParse(this.url) ? new URL(this.url).protocol : '')) {
+      throw new TypeError(`the coordinator's URL is '${this.url}'; it must be an http or https URL`);
+    }
     this.key = key ?? process.env['TERCET_KEY'];
     this.timeoutMs = timeoutMs;
     this.retry = { attempts: 6, baseMs: 100, capMs: 2000, ...retry };
@@ -60,19 +63,21 @@ export class Transport {
    * Every request of the coordinator's API may be repeated: a transaction is named by its gid, everything else
    * by its place.
    *
-   * @throws TercetError the coordinator's answer; TercetUnreachable: it is not known what became of the request
+   * @throws TercetError the coordinator's answer; TercetUnreachable: it is not known what became of the request;
+   * TypeError: JSON cannot carry the body, and nothing was sent
    */
   async send<T>(request: Request): Promise<T> {
-    const { signal } = request;
+    const { signal, body } = request;
+    const text = body === undefined ? undefined : JSON.stringify(body);
     let isUnknown = false;
     for (let attempt = 1; ; attempt += 1) {
       let failure: unknown;
       let retryAfterMs = 0;
       try {
-        const response = await this.exchange(request);
-        const text = await response.text();
-        if (response.ok) return parsed<T>(text, response.status, this.url);
-        failure = refusal(text, response.status, this.url);
+        const response = await this.exchange(request, text);
+        const answer = await response.text();
+        if (response.ok) return parsed<T>(answer, response.status, this.url);
+        failure = refusal(answer, response.status, this.url);
         if (!REPEATABLE.has(response.status)) throw failure;
         isUnknown ||= !ACCEPTED_NOTHING.has(response.status);
         retryAfterMs = Math.min(MAX_RETRY_AFTER_MS, 1000 * (Number(response.headers.get('retry-after')) || 0));
@@ -91,15 +96,15 @@ export class Transport {
     }
   }
 
-  private exchange({ method, path, body, waitMs = 0, signal }: Request): Promise<Response> {
+  private exchange({ method, path, waitMs = 0, signal }: Request, text: string | undefined): Promise<Response> {
     const timeout = AbortSignal.timeout(this.timeoutMs + waitMs);
     return fetch(`${this.url}${path}`, {
       method,
       headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(text === undefined ? {} : { 'content-type': 'application/json' }),
         ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(text === undefined ? {} : { body: text }),
       redirect: 'manual',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
