@@ -1,0 +1,171 @@
+/** The package as it is published, in an empty project: small, alone, and complete. */
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { jest } from '@jest/globals';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+const MAX_BYTES = 3 * 1024 * 1024;
+const TIMEOUT_MS = 120_000;
+
+// Each test starts programs, tsc among them.
+jest.setTimeout(TIMEOUT_MS);
+
+interface Ended {
+  readonly code: number;
+  /** Both streams. */
+  readonly output: string;
+}
+
+let folder: string;
+let project: string;
+let packed: string[];
+
+/** Runs a program of the project until it ends. */
+function run(program: string, args: string[], cwd: string): Promise<Ended> {
+  return new Promise((ended) => {
+    execFile(program, args, { cwd, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
+      ended({ code: error ? 1 : 0, output: `${stdout}${stderr}${error && !stderr ? error.message : ''}` });
+    });
+  });
+}
+
+async function must(what: string, program: string, args: string[], cwd: string): Promise<string> {
+  const { code, output } = await run(program, args, cwd);
+  if (code !== 0) throw new Error(`${what} failed:\n${output}`);
+  return output;
+}
+
+/** Runs a module in the project. */
+async function module(text: string): Promise<Ended> {
+  await writeFile(join(project, 'main.mjs'), text);
+  return run(process.execPath, ['main.mjs'], project);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tercet-pack-'));
+  const source = join(root, 'src/client');
+  const built = join(folder, 'package');
+  project = join(folder, 'project');
+  await Promise.all([mkdir(built), mkdir(project)]);
+  await must('the build', tsc, ['-p', source, '--outDir', join(built, 'dist')], root);
+  for (const file of ['package.json', 'README.md']) await cp(join(source, file), join(built, file));
+  const [{ filename, files }] = JSON.parse(
+    await must('npm pack', 'npm', ['pack', '--json', '--pack-destination', folder, '--loglevel=error'], built),
+  ) as [{ filename: string; files: { path: string }[] }];
+  packed = files.map(({ path }) => path);
+  await writeFile(join(project, 'package.json'), '{"name":"empty","private":true,"type":"module"}');
+  await must(
+    'npm install of the package (it needs the registry of the npm configuration, or its cache)',
+    'npm',
+    ['install', '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=1', join(folder, filename)],
+    project,
+  );
+}, 2 * TIMEOUT_MS);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('it holds the compiled client and the words of the wire, its README, and nothing else', () => {
+  const rest = packed.filter((path) => !/^dist\/(client|protocol)\/.*\.(js|d\.ts)$/.test(path));
+  expect(rest.sort()).toEqual(['README.md', 'package.json']);
+  expect(packed).toContain('dist/client/index.d.ts');
+});
+
+test('installed, it brings one package along: no pg, no TypeORM, no Nest, no Kafka', async () => {
+  const modules = join(project, 'node_modules');
+  const names = (await readdir(modules)).filter((name) => !name.startsWith('.'));
+  expect(names.sort()).toEqual(['@tercet', 'uuidv7']);
+  expect(await readdir(join(modules, '@tercet'))).toEqual(['client']);
+});
+
+test('installed, it has less than 3 MB', async () => {
+  const entries = await readdir(join(project, 'node_modules'), { recursive: true });
+  const sizes = await Promise.all(
+    entries.map(async (entry) => {
+      const found = await stat(join(project, 'node_modules', entry));
+      return found.isFile() ? found.size : 0;
+    }),
+  );
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(MAX_BYTES);
+});
+
+test('everything that it exports can be imported, without pg and TypeORM', async () => {
+  const { code, output } = await module(`
+    import { FENCE_SCHEMA, fence, installFence, Pending, Refused, TercetClient, TercetError, TercetUnreachable }
+      from '@tercet/client';
+    const client = new TercetClient({ url: 'http://127.0.0.1:1', retry: { attempts: 1 } });
+    const error = await client.begin({ gid: 'order-17' }).catch((failure) => failure);
+    console.log(error instanceof TercetUnreachable, typeof fence.run, typeof installFence, FENCE_SCHEMA.length > 0,
+      new Refused('no').reason, new Pending(5).retryAfterMs, TercetError.name);
+  `);
+  expect([code, output]).toEqual([0, 'true function function true no 5 TercetError\n']);
+});
+
+test('files that are not exported cannot be reached', async () => {
+  const { code, output } = await module(`import '@tercet/client/dist/client/transport.js';`);
+  expect(code).toBe(1);
+  expect(output).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
+});
+
+test('the part for Nest is exported, and names the package that is missing where Nest is', async () => {
+  const { code, output } = await module(`import '@tercet/client/nest';`);
+  expect(code).toBe(1);
+  expect(output).toMatch(/Cannot find package '(@nestjs\/common|@nestjs\/core|typeorm)' imported from/);
+});
+
+test('what is missing for Nest is declared as a peer', async () => {
+  const text = await readFile(join(project, 'node_modules/@tercet/client/package.json'), 'utf8');
+  const { peerDependencies, peerDependenciesMeta } = JSON.parse(text) as {
+    peerDependencies: Record<string, string>;
+    peerDependenciesMeta: Record<string, { optional: boolean }>;
+  };
+  expect(Object.keys(peerDependencies).sort()).toEqual(['@nestjs/common', '@nestjs/core', 'pg', 'typeorm']);
+  for (const name of Object.keys(peerDependencies)) expect(peerDependenciesMeta[name]).toEqual({ optional: true });
+});
+
+test.each([
+  ['with the types of Node', { lib: ['ES2022'], types: ['node'], typeRoots: [join(root, 'node_modules/@types')] }],
+  ['with those of the browser', { lib: ['ES2022', 'DOM'], types: [] }],
+])('its declarations are complete and sound %s', async (_name, over) => {
+  await writeFile(
+    join(project, 'use.ts'),
+    `import { fence, Pending, Refused, TercetClient } from '@tercet/client';
+     import type { Executor, FencedCall, FenceAnswer, TccDone, TransactionView } from '@tercet/client';
+
+     export async function pay(client: TercetClient): Promise<TransactionView> {
+       return client.begin({ gid: 'order-17', branches: [{ branchId: 'a', component: 'account' }] });
+     }
+     export async function drive(client: TercetClient): Promise<TccDone<number>> {
+       return client.tcc({ gid: 'order-17' }, async (tx) => {
+         await tx.try('a', 'account', { amount: 1 });
+         return 1;
+       });
+     }
+     export async function take(executor: Executor, call: FencedCall): Promise<FenceAnswer> {
+       return fence.run(executor, call, () => {
+         if (call.op === 'try') throw new Refused('no');
+         return new Pending(1000);
+       });
+     }
+     // @ts-expect-error a begin knows its fields
+     export const wrong = (client: TercetClient) => client.begin({ branch: [] });
+    `,
+  );
+  const compilerOptions = {
+    target: 'ES2022',
+    module: 'NodeNext',
+    moduleResolution: 'NodeNext',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    skipLibCheck: false,
+    ...over,
+  };
+  await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
+  expect(await run(process.execPath, [tsc, '-p', '.'], project)).toEqual({ code: 0, output: '' });
+});
