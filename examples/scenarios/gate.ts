@@ -1,6 +1,6 @@
 /**
  * The network between the coordinator and the services, as far as a scenario wants to touch it: it passes every
- * call on, and lets the scenario look at each call before and after. It knows nothing of Tercet but the headers.
+ * call on, and lets the scenario hold it, lose it, or act before or after it. It knows nothing of Tercet but the headers.
  */
 import { createServer, request } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -13,16 +13,22 @@ export interface SeenCall {
   readonly attempt: number;
 }
 
-/** Called for each call: before it is passed on, and when its answer is there. Rejecting cuts the connection. */
-export interface Watcher {
-  before?(call: SeenCall): Promise<void> | void;
-  after?(call: SeenCall): Promise<void> | void;
+interface Passed {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
 }
+
+/** Stands between: `pass` hands the call on and resolves with its answer. Rejecting cuts the connection. */
+export type Watcher = (call: SeenCall, pass: () => Promise<Passed>) => Promise<Passed>;
+
+/** Passes every call on. */
+export const open: Watcher = (_call, pass) => pass();
 
 export class Gate {
   private readonly server: Server;
   private readonly targets = new Map<string, () => string>();
-  watcher: Watcher = {};
+  watcher = open;
 
   constructor() {
     this.server = createServer((incoming, answer) => {
@@ -58,14 +64,13 @@ export class Gate {
       gid: header('tercet-gid'),
       attempt: Number(header('tercet-attempt')),
     };
-    await this.watcher.before?.(call);
-    const { status, headers, body } = await this.send(`${target()}/${rest.join('/')}`, incoming, Buffer.concat(chunks));
-    await this.watcher.after?.(call);
+    const send = (): Promise<Passed> => this.send(`${target()}/${rest.join('/')}`, incoming, Buffer.concat(chunks));
+    const { status, headers, body } = await this.watcher(call, send);
     answer.writeHead(status, headers).end(body);
   }
 
-  private send(url: string, { method, headers }: IncomingMessage, body: Buffer) {
-    return new Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }>((resolve, reject) => {
+  private send(url: string, { method, headers }: IncomingMessage, body: Buffer): Promise<Passed> {
+    return new Promise<Passed>((resolve, reject) => {
       const { host: _gate, connection: _hop, ...kept } = headers;
       const outgoing = request(url, { ...(method ? { method } : {}), headers: kept }, (answer) => {
         const chunks: Buffer[] = [];

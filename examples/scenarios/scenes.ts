@@ -1,4 +1,5 @@
 /** The four orders of the demo, one after another, each with what the coordinator recorded of it. */
+import { open } from './gate.js';
 import type { Narrator } from './narrator.js';
 import type { Shop } from './shop.js';
 
@@ -42,20 +43,18 @@ async function coordinatorKilled(shop: Shop, narrator: Narrator): Promise<number
       'confirms are lost. A new one starts and finds in the log what is left to do.',
   );
   const killed = new Promise<void>((resolve) => {
-    shop.gate.watcher = {
-      before: async ({ op, gid }) => {
-        if (op !== 'confirm' || gid !== 'order-3') return;
-        await shop.coordinator.signal('SIGKILL');
-        resolve();
-        throw new Error('the confirms are lost with their sender');
-      },
+    shop.gate.watcher = async ({ op, gid }, pass) => {
+      if (op !== 'confirm' || gid !== 'order-3') return pass();
+      await shop.coordinator.signal('SIGKILL');
+      resolve();
+      throw new Error('the confirms are lost with their sender');
     };
   });
   const order = shop.order('order-3', CUSTOMER, SKU, 1);
   await narrator.during('ordering 1 lamp, waiting for the moment', killed);
   narrator.bad(`coordinator killed, ${await heldNow(shop)}`);
   await pauseFor(narrator, 'nobody is in charge');
-  shop.gate.watcher = {};
+  shop.gate.watcher = open;
   await narrator.during('starting a coordinator', shop.coordinator.start());
   await narrator.during('it takes over and finishes', shop.settled());
   const { state } = await narrator.during('the order service asks again and is told', order);
@@ -66,13 +65,13 @@ async function participantAway(shop: Shop, narrator: Narrator): Promise<number> 
   narrator.heading('4. A service dies and comes back');
   narrator.say('The account service is killed when it is asked to confirm. The order is decided, so it waits.');
   const killed = new Promise<void>((resolve) => {
-    shop.gate.watcher = {
-      before: async ({ op, component, gid }) => {
-        if (op !== 'confirm' || component !== 'account' || gid !== 'order-4') return;
-        shop.gate.watcher = {};
+    shop.gate.watcher = async ({ op, component, gid }, pass) => {
+      if (op === 'confirm' && component === 'account' && gid === 'order-4') {
+        shop.gate.watcher = open;
         await shop.services.account.signal('SIGKILL');
         resolve();
-      },
+      }
+      return pass();
     };
   });
   const order = shop.order('order-4', CUSTOMER, SKU, 1);

@@ -41,8 +41,8 @@ export interface ShopOptions {
   readonly databaseUrl?: string;
   /** Of the coordinator. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Given the URL of the log, the one by which the coordinator reaches it. */
-  readonly roadTo?: (logUrl: string) => Promise<string>;
+  /** Of a database for the coordinator's log, made already; without it one is made beside the others. */
+  readonly logUrl?: string;
 }
 
 type CleanUp = () => Promise<unknown>;
@@ -55,8 +55,7 @@ export class Shop {
   private constructor(
     readonly coordinator: Service,
     readonly client: TercetClient,
-    /** URL of the coordinator's own database. */
-    readonly logUrl: string,
+    private readonly logUrl: string,
     private readonly cleanUps: CleanUp[],
   ) {}
 
@@ -70,7 +69,7 @@ export class Shop {
     }
   }
 
-  private static async build({ databaseUrl, settings, roadTo }: ShopOptions, cleanUps: CleanUp[]): Promise<Shop> {
+  private static async build({ databaseUrl, settings, ...options }: ShopOptions, cleanUps: CleanUp[]): Promise<Shop> {
     const serverUrl = databaseUrl ?? (await temporaryServer(cleanUps));
     const suffix = Math.random().toString(36).slice(2, 8);
     const database = async (name: string): Promise<string> => {
@@ -81,12 +80,8 @@ export class Shop {
     };
     const port = await freePort();
     const coordinatorUrl = `http://127.0.0.1:${port}`;
-    const logUrl = await database('tercet');
-    const env = {
-      DATABASE_URL: roadTo ? await roadTo(logUrl) : logUrl,
-      TERCET_LISTEN: `127.0.0.1:${port}`,
-      ...settings,
-    };
+    const logUrl = options.logUrl ?? (await database('tercet'));
+    const env = { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${port}`, ...settings };
     const coordinator = new Service({ name: 'coordinator', ...COORDINATOR, env });
     const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl, cleanUps);
     await shop.gate.open();

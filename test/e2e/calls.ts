@@ -3,7 +3,8 @@ import type { Gate, SeenCall } from '../../examples/scenarios/gate.js';
 import { Moment } from './moment.js';
 
 /** Before the call had any effect, or after it, when the answer is on its way. */
-export type Side = 'before' | 'after';
+export const SIDES = ['before', 'after'] as const;
+export type Side = (typeof SIDES)[number];
 
 interface Order {
   readonly fits: Partial<SeenCall>;
@@ -13,20 +14,15 @@ interface Order {
 
 export class Calls {
   private orders: Order[] = [];
-  private readonly effects: { call: SeenCall; resolve: () => void }[] = [];
-  /** Every call that came through, in order. */
-  readonly seen: SeenCall[] = [];
 
   constructor(gate: Gate) {
-    gate.watcher = {
-      before: async (call) => {
-        this.seen.push(call);
-        await this.meet(call, 'before');
-      },
-      after: async (call) => {
-        for (const effect of this.effects.filter((waiting) => waiting.call === call)) effect.resolve();
-        await this.meet(call, 'after');
-      },
+    gate.watcher = async (call, pass) => {
+      let passed: ReturnType<typeof pass> | null = null;
+      const passOnce = () => (passed ??= pass());
+      await this.meet(call, 'before', passOnce);
+      const answer = await passOnce();
+      await this.meet(call, 'after', passOnce);
+      return answer;
     };
   }
 
@@ -37,18 +33,11 @@ export class Calls {
     return moment;
   }
 
-  private async meet(call: SeenCall, side: Side): Promise<void> {
+  private async meet(call: SeenCall, side: Side, passOn: () => Promise<unknown>): Promise<void> {
     const order = this.orders.find((candidate) => candidate.side === side && matches(call, candidate.fits));
     if (!order) return;
     this.orders = this.orders.filter((other) => other !== order);
-    await new Promise<void>((goOn, lose) => {
-      const passOn = async (): Promise<void> => {
-        const effect = new Promise<void>((resolve) => this.effects.push({ call, resolve }));
-        goOn();
-        if (side === 'before') await effect;
-      };
-      order.moment.arrive(passOn, () => lose(new Error('the test loses it')));
-    });
+    await order.moment.hold(passOn);
   }
 }
 

@@ -7,14 +7,17 @@ import type { Socket } from 'node:net';
 import { Moment } from './moment.js';
 
 /** On its way there: it is not committed. On its way back: it is committed, and nobody was told. */
-export type Way = 'there' | 'back';
+export const WAYS = ['there', 'back'] as const;
+export type Way = (typeof WAYS)[number];
 
 /** What a statement of the group commit carries, by the text of its parameters. */
-export const STATEMENTS = {
+const STATEMENTS = {
   begin: (gid: string) => (text: string) => text.includes(`"gid":"${gid}","owner"`) && text.includes('"content_hash"'),
   decision: (gid: string) => (text: string) => isSaved(text, gid, 'committing|aborting'),
   end: (gid: string) => (text: string) => isSaved(text, gid, 'committed|aborted'),
 };
+export type Write = keyof typeof STATEMENTS;
+export const WRITES: readonly Write[] = ['begin', 'decision', 'end'];
 
 function isSaved(text: string, gid: string, status: string): boolean {
   return new RegExp(`"gid":"${gid}","owner":"[^"]*","epoch":\\d+,"version":\\d+,"status":"(${status})"`).test(text);
@@ -48,9 +51,9 @@ export class Road {
   }
 
   /** Holds the next statement of the group commit that fits, or the answer to it. */
-  hold(fits: (text: string) => boolean, way: Way): Moment {
+  hold(write: Write, gid: string, way: Way): Moment {
     const moment = new Moment();
-    this.orders.push({ fits, way, moment });
+    this.orders.push({ fits: STATEMENTS[write](gid), way, moment });
     return moment;
   }
 
@@ -89,7 +92,7 @@ class Lane {
   private isFlushLane = false;
   /** Holds whatever the server says until it is settled. */
   private answerHeld: Moment | null = null;
-  private answer: Buffer[] = [];
+  private answer = Buffer.alloc(0);
   /** Something is held: the connection to the server outlives the client, as if it were still on its way. */
   private isHeld = false;
 
@@ -144,48 +147,41 @@ class Lane {
 
   private send(statement: Buffer): void {
     const order = this.road.orderFor(statement.toString('utf8'));
-    if (order?.way === 'back') this.answerHeld = order.moment;
-    if (order?.way !== 'there') {
+    if (order?.way === 'there') this.hold(order.moment, () => this.deliver(statement));
+    else {
+      if (order) this.answerHeld = order.moment;
       this.upstream.write(statement);
-      return;
     }
-    const { moment } = order;
-    this.isHeld = true;
-    moment.arrive(
-      () => {
-        const isOver = new Promise<void>((resolve) => {
-          this.upstream.on('data', (chunk: Buffer) => isReady(chunk) && resolve());
-          this.upstream.once('close', resolve);
-        });
-        this.upstream.write(statement);
-        return isOver.then(() => this.release());
-      },
-      () => this.cut(),
-    );
+  }
+
+  /** Resolves when the server is through with it. */
+  private deliver(statement: Buffer): Promise<void> {
+    return new Promise((resolve) => {
+      this.upstream.on('data', (chunk: Buffer) => isReady(chunk) && resolve()).once('close', resolve);
+      this.upstream.write(statement);
+    });
   }
 
   private fromServer(chunk: Buffer): void {
-    const moment = this.answerHeld;
-    if (!moment) {
+    if (!this.answerHeld) {
       this.client.write(chunk);
       return;
     }
-    this.answer.push(chunk);
-    if (!isReady(chunk)) return;
+    this.answer = Buffer.concat([this.answer, chunk]);
+    if (!isReady(this.answer)) return;
+    const moment = this.answerHeld;
     this.answerHeld = null;
-    this.isHeld = true;
-    moment.arrive(
-      async () => {
-        this.client.write(Buffer.concat(this.answer.splice(0)));
-        this.release();
-      },
-      () => this.cut(),
-    );
+    this.hold(moment, async () => this.client.write(this.answer));
   }
 
-  private release(): void {
-    this.isHeld = false;
-    if (this.client.destroyed) this.cut();
+  private hold(moment: Moment, passOn: () => Promise<unknown>): void {
+    this.isHeld = true;
+    const release = (): void => {
+      this.isHeld = false;
+      this.answer = Buffer.alloc(0);
+      if (this.client.destroyed) this.cut();
+    };
+    moment.hold(passOn).then(release, () => this.cut());
   }
 }
 

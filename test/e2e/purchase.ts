@@ -1,0 +1,104 @@
+/**
+ * A purchase: a TCC with a branch in each service of the shop, and an account and an item of its own, so that
+ * whatever it did can be counted to the cent.
+ */
+import type { Shop } from '../../examples/scenarios/shop.js';
+import { TercetClient } from '../../src/client/index.js';
+import type { EventView, TransactionView } from '../../src/client/index.js';
+
+export const OUTCOMES = ['committed', 'aborted'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+export const COMPONENTS = ['order', 'account', 'inventory'] as const;
+
+const BEFORE = { balance: 1000, stock: 5 };
+const AMOUNT = 300;
+/** An aborted one asks for more than there is: the inventory refuses. */
+const QUANTITY = { committed: 2, aborted: 9 } as const;
+/** No test waits for it. */
+const DEADLINE_MS = 300_000;
+
+/** Asks until it is answered, whatever is killed meanwhile. */
+export function patientClient(url: string): TercetClient {
+  return new TercetClient({ url, retry: { attempts: 600, baseMs: 50, capMs: 100 } });
+}
+
+export class Purchase {
+  /** What whoever began it was told in the end. */
+  private told: Promise<TransactionView> | null = null;
+
+  private constructor(
+    private readonly shop: Shop,
+    readonly gid: string,
+    readonly outcome: Outcome,
+  ) {}
+
+  /** Ready to begin. */
+  static async of(shop: Shop, gid: string, outcome: Outcome): Promise<Purchase> {
+    await shop.addAccount(gid, BEFORE.balance);
+    await shop.addItem(gid, BEFORE.stock, 1);
+    return new Purchase(shop, gid, outcome);
+  }
+
+  begin(client = patientClient(this.shop.coordinator.url)): Promise<TransactionView> {
+    const quantity = QUANTITY[this.outcome];
+    const told = client.begin({
+      gid: this.gid,
+      deadlineMs: DEADLINE_MS,
+      branches: [
+        { branchId: 'order', component: 'order', payload: { customer: this.gid, sku: this.gid, quantity, total: 1 } },
+        { branchId: 'account', component: 'account', payload: { customer: this.gid, amount: AMOUNT } },
+        { branchId: 'inventory', component: 'inventory', payload: { sku: this.gid, quantity } },
+      ],
+    });
+    told.catch(() => undefined);
+    return (this.told ??= told);
+  }
+
+  /** It has ended as it should have, everywhere, once, and everybody who asks hears the same. */
+  async expectOnce(client = patientClient(this.shop.coordinator.url)): Promise<void> {
+    const { gid, outcome } = this;
+    const decision = outcome === 'committed' ? 'commit' : 'abort';
+    const told = await this.begin(client);
+    const ended = await client.wait(gid, { waitMs: 60_000 });
+    expect(ended).toMatchObject({ gid, status: outcome, decision, parked: null });
+    expect(new Set(ended.branches.map(({ state }) => state))).toEqual(
+      new Set([outcome === 'committed' ? 'confirmed' : 'cancelled']),
+    );
+    const { decidedAt, beganAt, reason } = ended;
+    expect(told).toMatchObject({ gid, decision, reason, beganAt, decidedAt });
+    this.told = null;
+    expect(await this.begin(client)).toEqual(ended);
+    expectOneOfEach((await client.timeline(gid)).events);
+    await this.expectEffects();
+  }
+
+  private async expectEffects(): Promise<void> {
+    const { shop, gid, outcome } = this;
+    const isPlaced = outcome === 'committed';
+    const [accounts, items, orders] = await Promise.all([shop.accounts(), shop.items(), shop.orders()]);
+    expect(accounts.find(({ id }) => id === gid)).toEqual({
+      id: gid,
+      balance: BEFORE.balance - (isPlaced ? AMOUNT : 0),
+      held: 0,
+    });
+    expect(items.find(({ sku }) => sku === gid)).toMatchObject({
+      stock: BEFORE.stock - (isPlaced ? QUANTITY.committed : 0),
+      reserved: 0,
+    });
+    // An order whose try never got there was never written down.
+    const state = orders.find(({ orderId }) => orderId === gid)?.state ?? 'refused';
+    expect({ gid, state }).toEqual({ gid, state: isPlaced ? 'placed' : 'refused' });
+  }
+}
+
+function expectOneOfEach(events: readonly EventView[]): void {
+  const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== 'call');
+  expect(kinds).toEqual(['begun', 'decided', 'ended']);
+}
+
+/** The coordinator lists nothing that is not at its end. */
+export async function expectNothingUnfinished(client: TercetClient): Promise<void> {
+  for (const status of ['open', 'committing', 'aborting'] as const) {
+    expect(await client.list({ status })).toEqual({ transactions: [], next: null });
+  }
+}
