@@ -118,7 +118,13 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
           parked: { at: at + 1, branchId: 'c', op: 'cancel' as const, why: 'gave up: é' },
           decidedAt: at,
           branches: [
-            branch('a', { state: 'cancelled', attempts: 2, tries: 3, since: at, reply: '{"held": 300, "x":"\\u0000"}' }),
+            branch('a', {
+              state: 'cancelled',
+              attempts: 2,
+              tries: 3,
+              since: at,
+              reply: '{"held": 300, "x":"\\u0000"}',
+            }),
             branch('b', { state: 'refused', attempts: 1, since: at + 5, retryAt: at + 900, gaveUp: 'no "stock"' }),
             branch('c', { state: 'started', attempts: 25, since: at, gaveUp: 'cancel failed 25 times\u0000' }),
           ],
