@@ -27,6 +27,9 @@ const DONE_STATE: Readonly<Partial<Record<Op, BranchState>>> = {
   deliver: 'delivered',
 };
 
+/** A participant that says `Retry-After: 0` is not asked as fast as it answers. */
+const PENDING_MIN_MS = 100;
+
 /** Only these operations may say no; a refused confirm or cancel is a failure to be retried. */
 const MAY_REFUSE: ReadonlySet<Op> = new Set<Op>(['try', 'action', 'check']);
 const FIRST_PHASE: ReadonlySet<Op> = new Set<Op>(['try', 'action']);
@@ -105,7 +108,10 @@ function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circ
     case 'unknown':
       return failed(branch, op, outcome.detail, policy, gid, at.now);
     case 'pending':
-      return { ...branch, retryAt: at.now + (outcome.retryAfterMs ?? pause(branch, op, policy, gid)) };
+      return {
+        ...branch,
+        retryAt: at.now + Math.max(PENDING_MIN_MS, outcome.retryAfterMs ?? pause(branch, op, policy, gid)),
+      };
     case 'postponed':
       return { ...branch, retryAt: at.now + outcome.retryAfterMs };
   }

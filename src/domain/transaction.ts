@@ -75,7 +75,7 @@ export interface Circumstances {
   /** The transaction as it was last made durable. */
   readonly saved: Transaction;
   /** Branches with a call under way. */
-  readonly inFlight: ReadonlySet<string>;
+  readonly inFlight: Pick<ReadonlySet<string>, 'has' | 'size'>;
   policyOf(component: string): RetryPolicy;
 }
 

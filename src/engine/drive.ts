@@ -31,18 +31,14 @@ export interface DriveParts {
 export class Drive {
   /** What is known, beyond what is durable. */
   private tx: Transaction;
-  private readonly inFlight = new Set<string>();
   private readonly answers: Answer[] = [];
   private events: TimelineEvent[] = [];
   private wake: (() => void) | null = null;
   private watchers: (() => void)[] = [];
   private isStopped = false;
   private isReleasing = false;
-  private cut!: () => void;
-  /** A promise and not a signal: one for each transaction, cheap to make and to listen to. */
-  private readonly stopped = new Promise<void>((resolve) => {
-    this.cut = resolve;
-  });
+  /** The branches with a call under way, and what cuts it. */
+  private readonly inFlight = new Map<string, () => void>();
 
   constructor(
     /** The transaction as it was last made durable by this drive or read by it. */
@@ -78,7 +74,7 @@ export class Drive {
   /** Others own the transaction: no further call leaves, answers under way are ignored. */
   stop(): void {
     this.isStopped = true;
-    this.cut();
+    for (const cut of this.inFlight.values()) cut();
     this.nudge();
     this.tell();
   }
@@ -131,9 +127,10 @@ export class Drive {
     }
     const { clock, membership, participants } = this.parts;
     const sentAt = clock.monotonic();
-    this.inFlight.add(branchId);
+    // A promise and not a signal: cheap to make and to listen to.
+    const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
     const mayLeave = (): boolean => !this.isStopped && membership.isValid();
-    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped: this.stopped }).then(
+    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),
     );

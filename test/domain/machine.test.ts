@@ -113,6 +113,8 @@ describe('TCC', () => {
     const pending = step(open(branch('a')), [answer('a', 'try', { kind: 'pending', retryAfterMs: 5000 })], 1);
     expect(pending.wakeAt).toBe(5001);
     expect(opsOf(step(pending.tx, [], 5001))).toEqual(['try a #1']);
+    const hasty = step(open(branch('a')), [answer('a', 'try', { kind: 'pending', retryAfterMs: 0 })], 1);
+    expect(hasty.wakeAt).toBe(101);
     const postponed = step(open(branch('a')), [answer('a', 'try', { kind: 'postponed', retryAfterMs: 700 })], 1);
     expect(postponed.wakeAt).toBe(701);
     expect(opsOf(step(postponed.tx, [], 701))).toEqual(['try a #1']);
