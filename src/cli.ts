@@ -1,9 +1,7 @@
 /** The command line: settings from the environment, logs to standard error, exit codes 0, 1 and 2. */
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
-import { startNode } from './main.js';
 import { readSettings, SettingError } from './settings.js';
-import { prepareDatabase } from './storage/data-source.js';
 
 const USAGE = `usage: tercet serve      starts a coordinator
        tercet migrate    brings the database of DATABASE_URL up to this version
@@ -62,7 +60,10 @@ async function run(command: (logger: pino.Logger) => Promise<void>): Promise<voi
 }
 
 async function serve(logger: pino.Logger): Promise<void> {
-  const starting = startNode(readSettings(process.env), logger);
+  const settings = readSettings(process.env);
+  // Loaded late: whoever asks for help need not wait for a server.
+  const { startNode } = await import('./main.js');
+  const starting = startNode(settings, logger);
   // From the first moment: a signal during the start ends it as properly as a later one.
   onSignal(logger, async () => (await starting).stop());
   const { url } = await starting;
@@ -74,6 +75,7 @@ async function migrate(logger: pino.Logger): Promise<void> {
   if (databaseUrl === null) {
     throw new SettingError('DATABASE_URL is not set; an embedded database is migrated by `tercet serve`');
   }
+  const { prepareDatabase } = await import('./storage/data-source.js');
   await prepareDatabase(databaseUrl, 'auto', logger);
   process.stdout.write(`tercet ${version()}: the database is up to date\n`);
 }

@@ -2,7 +2,7 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from '../app.module.js';
 import type { Parts } from '../app.module.js';
 import type { Logger } from '../engine/ports.js';
@@ -13,6 +13,8 @@ import { ProblemFilter } from './problem-filter.js';
 /** A gid of 128 characters in percent-encoding, and what comes around it. */
 const MAX_PARAM_CHARS = 1000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Who has not sent or read all by then is cut off, so that the process ends. */
+const CLOSE_MS = 2000;
 
 export async function createServer(parts: Parts, logger: Logger): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter(logger);
@@ -35,6 +37,7 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
       done(error as Error);
     }
   });
+  closeSoon(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.over(parts), adapter, {
     bodyParser: false,
     logger: false,
@@ -42,4 +45,18 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
   });
   app.useGlobalFilters(problems);
   return app;
+}
+
+/** A connection that is kept alive after its last answer would hold up the end of the process. */
+function closeSoon(fastify: FastifyInstance): void {
+  let isClosing = false;
+  fastify.addHook('preClose', (done) => {
+    isClosing = true;
+    setTimeout(() => fastify.server.closeAllConnections(), CLOSE_MS).unref();
+    done();
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    if (isClosing) void reply.header('connection', 'close');
+    done();
+  });
 }

@@ -183,6 +183,12 @@ describe('a coordinator that runs', () => {
     return { status: response.status, body: (await response.json()) as T };
   }
 
+  async function untilDraining(node: Process): Promise<void> {
+    while ((await fetch(`${node.url}/health/ready`)).status !== 503) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   const register = (node: Process, retry: object = {}) =>
     ask<unknown>(node, 'PUT', '/v1/components/account', { url: participant.url, retry, timeoutMs: 60_000 });
 
@@ -213,9 +219,9 @@ describe('a coordinator that runs', () => {
       const answer = ask(node, 'POST', '/v1/transactions', begin({ gid: 'running', wait: 'settled' }));
       await participant.wasAsked(2);
       const ended = node.signal(signal);
-      const refusal = async (): Promise<Problem> =>
-        (await ask<Problem>(node, 'POST', '/v1/transactions', begin({ gid: 'new', wait: 'accepted' }))).body;
-      while ((await refusal()).code !== 'TERCET_NOT_READY') await new Promise((resolve) => setTimeout(resolve, 10));
+      await untilDraining(node);
+      const refusal = await ask<Problem>(node, 'POST', '/v1/transactions', begin());
+      expect([refusal.status, refusal.body.code]).toEqual([503, 'TERCET_NOT_READY']);
       release();
       expect((await answer).body.status).toBe('committed');
       expect(await ended).toBe(0);
@@ -241,6 +247,25 @@ describe('a coordinator that runs', () => {
     expect(body.status).toBe('committed');
   });
 
+  test('waits for a call that is not answered for ten seconds, tells who waits what is known, and ends with 0', async () => {
+    const first = await start({ TERCET_LEASE_MS: '600000' });
+    await register(first);
+    participant.answer = (response, asked) => {
+      if (asked.call.op !== 'confirm') json({})(response, asked);
+    };
+    const answer = ask(first, 'POST', '/v1/transactions', begin({ gid: 'slow', wait: 'settled', waitMs: 60_000 }));
+    await participant.wasAsked(2);
+    const ended = first.signal('SIGTERM');
+    const { status, body } = await answer;
+    expect([status, body.decision, body.endedAt]).toEqual([202, 'commit', null]);
+    expect(await ended).toBe(0);
+
+    participant.answer = json({});
+    const second = await start({ TERCET_LEASE_MS: '600000' });
+    const { body: settled } = await ask(second, 'GET', '/v1/transactions/slow?wait=settled');
+    expect(settled.status).toBe('committed');
+  });
+
   test('a second signal does not wait: 1', async () => {
     const node = await start();
     await register(node);
@@ -250,8 +275,7 @@ describe('a coordinator that runs', () => {
     const cutOff = ask(node, 'POST', '/v1/transactions', begin({ wait: 'settled' })).catch(() => 'cut off');
     await participant.wasAsked(2);
     const ended = node.signal('SIGTERM');
-    while ((await fetch(`${node.url}/health/ready`)).status !== 503)
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await untilDraining(node);
     expect(await Promise.race([ended, node.signal('SIGTERM')])).toBe(1);
     expect(await cutOff).toBe('cut off');
   });
