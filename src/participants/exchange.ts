@@ -3,6 +3,9 @@ import type { Dispatcher } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import { LIMITS } from '../protocol/words.js';
 import { outcomeOf } from './answer.js';
+import { described } from './trouble.js';
+
+export { described };
 
 /** Said by a service, or by a proxy before it, that cannot work now. Any other answer comes from one that can. */
 const OVERLOADED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -74,10 +77,4 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.isOver = true;
     this.over(result);
   }
-}
-
-export function described(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
-  return `${code}${error.message || (error.cause instanceof Error ? error.cause.message : 'no connection')}`;
 }
