@@ -1,11 +1,14 @@
 /** Nest on Fastify, with a body parser of its own: what JSON cannot carry unchanged is refused, not lost. */
+import { maxHeaderSize } from 'node:http';
+import type { Socket } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from '../app.module.js';
 import type { Parts } from '../app.module.js';
 import type { Logger } from '../engine/ports.js';
+import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
 import { parseBody } from './body.js';
 import { ProblemFilter } from './problem-filter.js';
@@ -24,6 +27,7 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    clientErrorHandler: refuseBytes,
     // What the router itself refuses, such as a path that is no percent-encoding.
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
       problems.answer(error, reply),
@@ -45,6 +49,26 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
   });
   app.useGlobalFilters(problems);
   return app;
+}
+
+/** What is no HTTP at all never becomes a request: its answer is written by hand. */
+function refuseBytes(error: ConnectionError, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const problem = new TercetError('TERCET_REQUEST_MALFORMED', whyRefused(error)).toProblem();
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${problem.status} Bad Request`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function whyRefused({ code, message }: ConnectionError): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return `the path and the headers are longer than ${maxHeaderSize} bytes`;
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return `the request did not come whole within ${REQUEST_TIMEOUT_MS} ms`;
+  return `the request is not HTTP/1.1: ${message}`;
 }
 
 /** A connection that is kept alive after its last answer would hold up the end of the process. */

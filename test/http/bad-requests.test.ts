@@ -1,4 +1,5 @@
 /** Every kind of bad input gets its coded answer, which names the field, and changes nothing: docs/wire.md 2 to 6. */
+import { connect } from 'node:net';
 import { openApi } from '../../src/http/openapi.js';
 import type { ErrorCode } from '../../src/protocol/errors.js';
 import { begin, TestNode } from './node.js';
@@ -116,6 +117,24 @@ describe('bytes that are not a request', () => {
       code: 'TERCET_REQUEST_TOO_LARGE',
       path: 'payload',
     }));
+});
+
+describe('bytes that are no HTTP', () => {
+  test.each<[string, string, RegExp]>([
+    ['nonsense', 'hello, who is there?\r\n\r\n', /not HTTP/],
+    ['a header without a colon', 'GET /health/live HTTP/1.1\r\nhost\r\n\r\n', /not HTTP/],
+    ['two lengths', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n', /not HTTP/],
+    ['headers over 16 KiB', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, /longer than 16384/],
+  ])('%s: 400, in the same form as any other', async (_name, bytes, why) => {
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    socket.end(bytes);
+    let answer = '';
+    for await (const chunk of socket as AsyncIterable<Buffer>) answer += chunk.toString();
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1\.1 400 [\s\S]*content-type: application\/problem\+json/);
+    expect(JSON.parse(body)).toMatchObject({ ...MALFORMED, detail: expect.stringMatching(why) });
+  });
 });
 
 describe('begin', () => {

@@ -164,7 +164,10 @@ describe('unknown', () => {
     const gone = await Service.start();
     await gone.stop();
     const outcome = await participants.call(request(gone.url));
-    expect(outcome).toMatchObject({ kind: 'unknown', detail: expect.stringMatching(/^connection refused by 127\.0\.0\.1:\d+$/) as string });
+    expect(outcome).toMatchObject({
+      kind: 'unknown',
+      detail: expect.stringMatching(/^connection refused by 127\.0\.0\.1:\d+$/) as string,
+    });
   });
 
   test('an answer that is no HTTP', async () => {
