@@ -13,8 +13,6 @@ import { LIMITS } from '../protocol/words.js';
 import { parseBody } from './body.js';
 import { ProblemFilter } from './problem-filter.js';
 
-/** A gid of 128 characters in percent-encoding, and what comes around it. */
-const MAX_PARAM_CHARS = 1000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Who has not sent or read all by then is cut off, so that the process ends. */
 const CLOSE_MS = 2000;
@@ -24,7 +22,8 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
   const adapter = new FastifyAdapter({
     bodyLimit: LIMITS.bodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    routerOptions: { maxParamLength: MAX_PARAM_CHARS },
+    // Node bounds path and headers together; what is too long to be a gid is one that does not exist.
+    routerOptions: { maxParamLength: maxHeaderSize },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     clientErrorHandler: refuseBytes,
@@ -41,6 +40,7 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
       done(error as Error);
     }
   });
+  fastify.addHook('onRequest', (request, _reply, done) => done(queryProblem(request.raw.url ?? '')));
   closeSoon(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.over(parts), adapter, {
     bodyParser: false,
@@ -69,6 +69,18 @@ function whyRefused({ code, message }: ConnectionError): string {
   if (code === 'HPE_HEADER_OVERFLOW') return `the path and the headers are longer than ${maxHeaderSize} bytes`;
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return `the request did not come whole within ${REQUEST_TIMEOUT_MS} ms`;
   return `the request is not HTTP/1.1: ${message}`;
+}
+
+/** Left to itself the parser of queries takes what it cannot decode as it stands. */
+function queryProblem(url: string): Error | undefined {
+  const start = url.indexOf('?');
+  if (start < 0) return undefined;
+  try {
+    decodeURIComponent(url.slice(start));
+    return undefined;
+  } catch {
+    return new TercetError('TERCET_REQUEST_MALFORMED', 'the query is no percent-encoding of UTF-8');
+  }
 }
 
 /** A connection that is kept alive after its last answer would hold up the end of the process. */

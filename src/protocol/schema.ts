@@ -10,7 +10,10 @@ export const identifier = z
 const text = (max: number) =>
   z.string().min(1).max(max).refine(isStorable, 'must be Unicode text without U+0000 and half surrogate pairs');
 const whole = (min: number, max: number) => z.int().min(min).max(max);
-const url = z.string().max(2000).refine(isCallable, 'must be an http or https URL without user, password and fragment');
+const url = z
+  .string()
+  .max(2000)
+  .refine(isCallable, 'must be an http:// or https:// URL without user, password, fragment and spaces');
 const payload = z.unknown().optional();
 /** Optional, and absent where it was not given: never `undefined`. */
 const maybe = <S extends z.ZodType>(schema: S) => z.exactOptional(schema);
@@ -21,9 +24,10 @@ function isStorable(value: string): boolean {
 }
 
 function isCallable(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { protocol, username, password, hash } = new URL(value);
-  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '' && !value.includes('#');
+  // URL reads much else as if it were right: spaces around, a missing slash, a line end within.
+  if (!/^https?:\/\/[^\s\p{Cc}\p{Cs}#]+$/iu.test(value) || !URL.canParse(value)) return false;
+  const { username, password } = new URL(value);
+  return username === '' && password === '';
 }
 
 export const retryPolicy = z.strictObject({

@@ -337,8 +337,9 @@ describe('looking', () => {
   test('a timeline with a parameter', () =>
     refused(['GET', '/v1/transactions/open/timeline?limit=1'], { ...INVALID, path: 'limit' }));
 
-  test.each(['nothing', 'nothing/timeline', 'a%20b', '%00', '..%2fopen', 'x'.repeat(300)])('GET of %s', (path) =>
-    refused(['GET', `/v1/transactions/${path}`], { status: 404, code: 'TERCET_TRANSACTION_UNKNOWN' }),
+  test.each(['nothing', 'nothing/timeline', 'a%20b', '%00', '..%2fopen', 'x'.repeat(129), 'x'.repeat(10_000)])(
+    'GET of %s',
+    (path) => refused(['GET', `/v1/transactions/${path}`], { status: 404, code: 'TERCET_TRANSACTION_UNKNOWN' }),
   );
 
   test.each([
@@ -350,7 +351,10 @@ describe('looking', () => {
     ['PATCH', '/v1/components/account'],
   ])('nothing is at %s %s', (method, path) => refused([method, path], { status: 404, code: 'TERCET_ROUTE_UNKNOWN' }));
 
-  test('a path that is no percent-encoding', () => refused(['GET', '/v1/transactions/%zz'], MALFORMED));
+  test.each(['/%zz', '/%ff', '?businessKey=%zz', '?businessKey=%ff', '/open?wait=%e2%82'])(
+    'what is no percent-encoding of UTF-8: %s',
+    (rest) => refused(['GET', `/v1/transactions${rest}`], MALFORMED),
+  );
 });
 
 describe('components', () => {
@@ -363,6 +367,11 @@ describe('components', () => {
     ['empty endpoints', { endpoints: {} }, 'url'],
     ['a url that is none', { url: 'account' }, 'url'],
     ['a url of another protocol', { url: 'ftp://127.0.0.1/' }, 'url'],
+    ['a url with a space before it', { url: ' http://127.0.0.1/' }, 'url'],
+    ['a url with a line end', { url: 'http://127.0.0.1/\n' }, 'url'],
+    ['a url with half a surrogate pair', '{"url":"http://127.0.0.1/\\ud800"}', 'url'],
+    ['a url without its slashes', { url: 'http:127.0.0.1/' }, 'url'],
+    ['a url with a user', { url: 'http://a@127.0.0.1/' }, 'url'],
     ['a url with a password', { url: 'http://a:b@127.0.0.1/' }, 'url'],
     ['a url with a fragment', { url: 'http://127.0.0.1/#a' }, 'url'],
     ['a url with a query', { url: 'http://127.0.0.1/?a=1' }, 'url'],
