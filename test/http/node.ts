@@ -38,6 +38,12 @@ export class TestNode {
     return new TestNode(node, database, admin, await Service.start());
   }
 
+  /** Another coordinator on the same database, for the same participant; to be drained before this one is stopped. */
+  async beside(env: Record<string, string> = {}): Promise<TestNode> {
+    const settings = readSettings({ DATABASE_URL: this.database.url, TERCET_LISTEN: '127.0.0.1:0', ...env });
+    return new TestNode(await startNode(settings, logger), this.database, this.admin, this.participant);
+  }
+
   get url(): string {
     return this.node.url;
   }
