@@ -337,9 +337,16 @@ describe('looking', () => {
   test('a timeline with a parameter', () =>
     refused(['GET', '/v1/transactions/open/timeline?limit=1'], { ...INVALID, path: 'limit' }));
 
-  test.each(['nothing', 'nothing/timeline', 'a%20b', '%00', '..%2fopen', 'x'.repeat(129), 'x'.repeat(10_000)])(
-    'GET of %s',
-    (path) => refused(['GET', `/v1/transactions/${path}`], { status: 404, code: 'TERCET_TRANSACTION_UNKNOWN' }),
+  test.each([
+    ['a gid that is not recorded', 'nothing'],
+    ['its timeline', 'nothing/timeline'],
+    ['a gid with a space', 'a%20b'],
+    ['a gid of U+0000', '%00'],
+    ['a gid that climbs', '..%2fopen'],
+    ['a gid of 129 characters', 'x'.repeat(129)],
+    ['a gid of 10000 characters', 'x'.repeat(10_000)],
+  ])('GET of %s', (_name, path) =>
+    refused(['GET', `/v1/transactions/${path}`], { status: 404, code: 'TERCET_TRANSACTION_UNKNOWN' }),
   );
 
   test.each([
