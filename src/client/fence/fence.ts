@@ -64,8 +64,8 @@ export const fence = {
         return { kind: 'pending', retryAfterMs: null };
       case 'refused':
         throw new Refused(verdict.reason);
-      case 'vanished':
-        throw TercetError.of('TERCET_FENCE_BUSY', `the row of ${nameOf(call)} was removed meanwhile; call again`);
+      case 'moved':
+        throw TercetError.of('TERCET_FENCE_BUSY', `the row of ${nameOf(call)} changed meanwhile; call again`);
       case 'purged':
         throw TercetError.of('TERCET_FENCE_PURGED', `${nameOf(call)}: ${PURGED}`);
       case 'try missing':

@@ -33,7 +33,8 @@ export type Verdict =
   | { readonly kind: 'answer'; readonly reply: string | null }
   | { readonly kind: 'pending' }
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'purged' | 'try missing' | 'ended' | 'vanished' };
+  /** `moved`: another call or a purge came between the statements; the next attempt sees what it left. */
+  | { readonly kind: 'purged' | 'try missing' | 'ended' | 'moved' };
 
 export function verdictOn(facts: Facts): Verdict {
   switch (facts.op) {
@@ -51,7 +52,7 @@ export function verdictOn(facts: Facts): Verdict {
 function onFirst({ op, inserted, found, isOld }: Facts): Verdict {
   if (isOld && (inserted || !found)) return { kind: 'refused', reason: 'the transaction is too old to begin work for' };
   if (inserted) return { kind: 'run' };
-  if (!found) return { kind: 'vanished' };
+  if (!found) return { kind: 'moved' };
   if (found.op === 'cancel' || found.op === 'compensate') {
     return { kind: 'refused', reason: `the branch was cancelled before this ${op} came` };
   }
@@ -66,13 +67,20 @@ function onConfirm({ op, changed, found, isOld }: Facts): Verdict {
   if (!found) return { kind: isOld ? 'purged' : 'try missing' };
   if (found.op === op) return repeated(found);
   if (found.op !== ORIGIN.confirm) return { kind: 'ended' };
-  return { kind: found.state === 'pending' ? 'pending' : 'try missing' };
+  switch (found.state) {
+    case 'pending':
+      return { kind: 'pending' };
+    case 'refused':
+      return { kind: 'try missing' };
+    case 'done':
+      return { kind: 'moved' };
+  }
 }
 
 function onCancel({ op, inserted, changed, found, isOld }: Facts): Verdict {
   if (isOld && (inserted || !found)) return { kind: 'purged' };
   if (inserted) return { kind: 'answer', reply: null };
-  if (!found) return { kind: 'vanished' };
+  if (!found) return { kind: 'moved' };
   if (changed) return found.state === 'refused' ? { kind: 'answer', reply: null } : { kind: 'run' };
   return found.op === op ? repeated(found) : { kind: 'ended' };
 }

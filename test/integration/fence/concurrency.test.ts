@@ -1,6 +1,8 @@
 /** G8 when calls of one branch meet: the second waits for the first, not for long, and then knows what it did. */
 import { fence, Refused } from '../../../src/client/index.js';
+import type { Executor } from '../../../src/client/index.js';
 import { sqlState } from '../../../src/client/fence/executor.js';
+import { LOOK } from '../../../src/client/fence/statements.js';
 import { branch, effects, held, KINDS, receive, startService, trace, waiting } from './service.js';
 import type { Service } from './service.js';
 
@@ -142,6 +144,27 @@ describe.each(KINDS)('with %s', (kind) => {
     await expect(second).rejects.toMatchObject({ code: 'TERCET_FENCE_BUSY', status: 425 });
     first.leave();
     expect(await receive(service, call('confirm'))).toEqual(await first.answer);
+  });
+
+  test('a confirm whose try commits between its statements is asked for again, not told that there was no try', async () => {
+    const call = branch();
+    const first = held(service, call('try'));
+    await first.entered;
+    const confirming = service.transaction(async (executor) => {
+      const late: Executor = {
+        async query(text, values) {
+          if (text === LOOK) {
+            first.leave();
+            await first.answer;
+          }
+          return executor.query(text, values);
+        },
+      };
+      return fence.run(late, call('confirm'), () => trace(executor, call('confirm')));
+    });
+    await expect(confirming).rejects.toMatchObject({ code: 'TERCET_FENCE_BUSY', status: 425 });
+    await receive(service, call('confirm'));
+    expect(await effects(service, call('try'))).toEqual(['try', 'confirm']);
   });
 
   test.each(['try', 'confirm', 'cancel'] as const)(
