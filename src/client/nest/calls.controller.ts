@@ -1,17 +1,26 @@
 /** Where the coordinator calls: checks the call, opens the transaction, lets the fence decide, answers. */
-import { Body, Controller, Headers, Inject, Logger, Param, Post, Res, VERSION_NEUTRAL } from '@nestjs/common';
+import { Controller, Get, Inject, Logger, Post, Req, Res, VERSION_NEUTRAL } from '@nestjs/common';
+import type { ExecutionContext, OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { Refused, TercetError } from '../errors.js';
 import { fence } from '../fence/fence.js';
 import type { FenceAnswer } from '../fence/fence.js';
 import { parseCall, timeoutOf } from './call.js';
-import type { Headers as CallHeaders } from './call.js';
+import type { Headers } from './call.js';
 import { Components } from './components.js';
 import type { FoundComponent, Operation } from './components.js';
 import type { GuardedOp } from './decorators.js';
 import { OPTIONS } from './options.js';
 import type { TercetOptions } from './options.js';
+import { Registration } from './registration.js';
+
+/** As Fastify and Express give it. */
+interface Request {
+  params: { component: string; op: string };
+  headers: Headers;
+  body: unknown;
+}
 
 interface Answer {
   status: number;
@@ -20,35 +29,48 @@ interface Answer {
 }
 
 @Controller({ path: 'tercet', version: VERSION_NEUTRAL })
-export class CallsController {
+export class CallsController implements OnApplicationBootstrap {
   private readonly logger = new Logger('Tercet');
 
   constructor(
     @Inject(OPTIONS) private readonly options: TercetOptions,
     @Inject(Components) private readonly components: Components,
+    @Inject(Registration) private readonly registration: Registration,
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
   ) {}
 
-  @Post(':component/:op')
-  async call(
-    @Param('component') name: string,
-    @Param('op') op: string,
-    @Headers() headers: CallHeaders,
-    @Body() body: unknown,
-    @Res() response: unknown,
-  ): Promise<void> {
-    const { httpAdapter } = this.host;
-    const answer = await this.answerTo(name, op, headers, body).catch((error: unknown) =>
-      this.failure(error, name, op),
-    );
-    httpAdapter.setHeader(response, 'content-type', 'application/json');
-    for (const [header, value] of Object.entries(answer.headers ?? {})) httpAdapter.setHeader(response, header, value);
-    // Written here, not returned: the application's interceptors and filters must not dress it up.
-    await httpAdapter.reply(response, JSON.stringify(answer.body), answer.status);
+  /** @throws Error when a component has no database: better at the start than at the first order */
+  onApplicationBootstrap(): void {
+    for (const component of this.components.all) this.dataSourceOf(component);
   }
 
-  private async answerTo(name: string, op: string, headers: CallHeaders, body: unknown): Promise<Answer> {
+  // The request as it came: the application's pipes must not change a payload.
+  @Post(':component/:op')
+  async call(@Req() { params: { component, op }, headers, body }: Request, @Res() response: unknown): Promise<void> {
+    const answer = await this.answerTo(component, op, headers, body).catch((error: unknown) =>
+      this.failure(error, component, op),
+    );
+    await this.reply(response, answer);
+  }
+
+  /** For readiness probes: 200 once the coordinator knows where every component is. */
+  @Get('ready')
+  async ready(@Res() response: unknown): Promise<void> {
+    const { problems } = this.registration;
+    const isReady = problems.length === 0;
+    await this.reply(response, { status: isReady ? 200 : 503, body: { ready: isReady, problems } });
+  }
+
+  /** Written here, not returned: the application's interceptors and filters must not dress it up. */
+  private async reply(response: unknown, { status, body, headers = {} }: Answer): Promise<void> {
+    const { httpAdapter } = this.host;
+    httpAdapter.setHeader(response, 'content-type', 'application/json');
+    for (const [header, value] of Object.entries(headers)) httpAdapter.setHeader(response, header, value);
+    await httpAdapter.reply(response, JSON.stringify(body), status);
+  }
+
+  private async answerTo(name: string, op: string, headers: Headers, body: unknown): Promise<Answer> {
     const component = this.components.get(name);
     const operation = component?.operations.get(op as GuardedOp);
     if (!component || !operation) {
@@ -71,13 +93,22 @@ export class CallsController {
     call: ReturnType<typeof parseCall>,
     timeoutMs: number | undefined,
   ): Promise<FenceAnswer> {
-    const token = component.options.dataSource ?? this.options.dataSource ?? DataSource;
-    const dataSource = this.moduleRef.get<DataSource>(token, { strict: false });
     const { gid, branchId, beganAt, attempt, payload, reply } = call;
     const fenced = { gid, branchId, op: call.op, beganAt, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    return dataSource.transaction('READ COMMITTED', (manager) =>
+    return this.dataSourceOf(component).transaction('READ COMMITTED', (manager) =>
       fence.run(manager, fenced, () => operation({ gid, branchId, beganAt, attempt, payload, reply, manager })),
     );
+  }
+
+  private dataSourceOf({ name, options }: FoundComponent): DataSource {
+    const token = options.dataSource ?? this.options.dataSource ?? DataSource;
+    try {
+      return this.moduleRef.get<DataSource>(token, { strict: false });
+    } catch (cause) {
+      const called = typeof token === 'function' ? token.name : String(token);
+      const what = `component '${name}': no provider is the DataSource '${called}'`;
+      throw new Error(`${what}; import TypeOrmModule.forRoot, or name yours with the option dataSource`, { cause });
+    }
   }
 
   private failure(error: unknown, name: string, op: string): Answer {
@@ -90,4 +121,9 @@ export class CallsController {
     const told = TercetError.of('TERCET_OPERATION_FAILED', `${op} of '${name}' failed; its log says why`);
     return { status: told.status, body: told.problem };
   }
+}
+
+/** Whether a request is a call of the coordinator, or its probe; for guards that must let these through. */
+export function isTercetCall(context: ExecutionContext): boolean {
+  return context.getClass() === CallsController;
 }

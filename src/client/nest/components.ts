@@ -12,6 +12,8 @@ export interface FoundComponent extends DeclaredComponent {
   readonly operations: ReadonlyMap<GuardedOp, Operation>;
 }
 
+/** Fastify's router matches no longer path parameter, unless it is told to. */
+const MAX_NAME_CHARS = 100;
 const NEEDED = ['try', 'confirm', 'cancel'] as const;
 
 @Injectable()
@@ -52,7 +54,9 @@ export class Components implements OnModuleInit {
     const complain = (what: string): never => {
       throw new Error(`@TccComponent('${name}') on ${className}: ${what}`);
     };
-    if (!IDENTIFIER.test(name)) complain('a name has 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    if (!IDENTIFIER.test(name) || name.length > MAX_NAME_CHARS) {
+      complain(`a name has 1 to ${MAX_NAME_CHARS} characters of A-Z a-z 0-9 . _ : -`);
+    }
     if (this.byName.has(name)) complain('another provider has this name already');
     const missing = NEEDED.filter((op) => !operations.has(op));
     if (missing.length > 0) complain(`no method is marked @${missing.map(capitalised).join('(), @')}()`);

@@ -1,4 +1,5 @@
 /** @tercet/client/nest: a module, and decorators for providers that take part in transactions. */
+export { isTercetCall } from './calls.controller.js';
 export { Cancel, Confirm, TccComponent, Try } from './decorators.js';
 export type { TccCall, TccComponentOptions } from './decorators.js';
 export { TercetModule } from './module.js';
