@@ -2,6 +2,7 @@
 import { setTimeout as timer } from 'node:timers/promises';
 import type { Problem } from '../protocol/words.js';
 import { TercetError, TercetUnreachable } from './errors.js';
+import { jsonText } from './json-text.js';
 
 export interface RetryOptions {
   /** How often a request is sent at most; default 6. */
@@ -64,11 +65,11 @@ export class Transport {
    * by its place.
    *
    * @throws TercetError the coordinator's answer; TercetUnreachable: it is not known what became of the request;
-   * TypeError: JSON cannot carry the body, and nothing was sent
+   * TypeError or RangeError: JSON cannot carry the body, and nothing was sent
    */
   async send<T>(request: Request): Promise<T> {
     const { signal, body } = request;
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const text = body === undefined ? undefined : jsonText(body, 'the request');
     let isUnknown = false;
     for (let attempt = 1; ; attempt += 1) {
       let failure: unknown;

@@ -166,7 +166,10 @@ describe('the answer to a call', () => {
     const fenced = { gid: 'call-7', branchId: 'pay', op: 'try', beganAt: new Date().toISOString() } as const;
     await fence.run(runner, fenced, () => null);
     const told = await service.post('/tercet/wallet/try', callOf('call-7', 'try'), { 'tercet-timeout-ms': '100' });
-    expect(told).toMatchObject({ status: 425, body: { code: 'TERCET_FENCE_BUSY' } });
+    expect(told).toMatchObject({
+      status: 425,
+      body: { code: 'TERCET_FENCE_BUSY', detail: expect.stringContaining('within 50 ms') },
+    });
     await runner.commitTransaction();
     await runner.release();
     expect((await service.call('call-7', 'try')).body).toBeNull();

@@ -119,10 +119,13 @@ describe('with a coordinator that says what the test wants', () => {
       const child = spawn(process.execPath, [join(here, 'closing-app.js'), coordinator.url], {
         stdio: ['pipe', 'inherit', 'inherit'],
       });
+      // Before the test's own end, so that nothing is left of a failure.
+      const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
       const exited = once(child, 'exit');
       await coordinator.wasAsked(count);
       child.stdin.end('close');
       expect(await exited).toEqual([0, null]);
+      clearTimeout(late);
     },
     30_000,
   );

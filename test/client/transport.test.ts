@@ -252,10 +252,15 @@ describe('what is repeated', () => {
     expect(await client.get('order-17')).toEqual(view);
   });
 
-  test('what JSON cannot carry is said at once, and nothing is sent', async () => {
-    const payload = { amount: 300n };
-    const error = await failureOf(client.begin({ gid: 'order-17', branches: [{ ...branch, payload }] }));
-    expect(error).toBeInstanceOf(TypeError);
+  test.each([
+    ['a BigInt', 300n, TypeError, /BigInt/],
+    ['NaN, which JSON would turn into null', Number.NaN, RangeError, /^the request holds NaN$/],
+    ['an infinite number', [{ deep: -Infinity }], RangeError, /^the request holds -Infinity$/],
+  ])('not what JSON cannot carry: %s is said at once, and nothing is sent', async (_name, amount, kind, message) => {
+    const failing = client.begin({ gid: 'order-17', branches: [{ ...branch, payload: { amount } }] });
+    const error = await failureOf(failing);
+    expect(error).toBeInstanceOf(kind);
+    expect((error as Error).message).toMatch(message);
     expect(service.asked).toHaveLength(0);
   });
 });

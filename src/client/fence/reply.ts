@@ -2,6 +2,7 @@
 import { jsonProblem } from '../../protocol/json.js';
 import { LIMITS } from '../../protocol/words.js';
 import type { Json } from '../../protocol/words.js';
+import { jsonText } from '../json-text.js';
 
 /**
  * @returns null for undefined and null
@@ -9,11 +10,7 @@ import type { Json } from '../../protocol/words.js';
  */
 export function replyText(reply: unknown): string | null {
   if (reply === undefined || reply === null) return null;
-  const text = JSON.stringify(reply, (_key, value: unknown) => {
-    // JSON would make null of them.
-    if (typeof value === 'number' && !Number.isFinite(value)) throw new RangeError(`the reply holds ${value}`);
-    return value;
-  }) as string | undefined;
+  const text = jsonText(reply, 'the reply');
   if (text === undefined) throw new RangeError(`the reply is a ${typeof reply}: answer with data`);
   const bytes = Buffer.byteLength(text);
   if (bytes > LIMITS.replyBytes) {

@@ -1,0 +1,13 @@
+/**
+ * A value as JSON, refusing the numbers that JSON would silently turn into null.
+ *
+ * @param what names the value in the error
+ * @returns undefined for what is no data: a function, for instance
+ * @throws RangeError for NaN and infinite numbers; TypeError, by JSON itself, for a BigInt or a cycle
+ */
+export function jsonText(value: unknown, what: string): string | undefined {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part === 'number' && !Number.isFinite(part)) throw new RangeError(`${what} holds ${part}`);
+    return part;
+  });
+}

@@ -1,0 +1,164 @@
+/** The snippets of src/client/README.md and docs/fence.md: they compile as printed, and those of a service run. */
+import { jest } from '@jest/globals';
+import type { CanActivate } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import pg from 'pg';
+import { installFence, TercetClient } from '../../src/client/index.js';
+import type { Executor } from '../../src/client/index.js';
+import { TestNode } from '../http/node.js';
+import { createDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+
+jest.setTimeout(60_000);
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const { DATABASE_URL, TERCET_URL } = process.env;
+
+let folder: string;
+let compiled: { code: number; output: string };
+let node: TestNode;
+let database: TestDatabase;
+let pool: pg.Pool;
+
+/** The blocks of TypeScript, by the file that their first line names. */
+async function snippets(document: string): Promise<[string, string][]> {
+  const text = await readFile(join(root, document), 'utf8');
+  return [...text.matchAll(/^```ts\n([^]*?)\n```$/gm)].map(([, code = ''], at) => {
+    const name = /^\/\/ ([a-z.]+\.ts)/.exec(code)?.[1] ?? `${document.replaceAll(/\W/g, '-')}-${at}.ts`;
+    return [name, code];
+  });
+}
+
+function compile(): Promise<{ code: number; output: string }> {
+  return new Promise((done) => {
+    const args = [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder];
+    execFile(process.execPath, args, (error, stdout) => done({ code: error ? 1 : 0, output: stdout }));
+  });
+}
+
+function imported<T>(name: string): Promise<T> {
+  return import(pathToFileURL(join(folder, 'all', relative(root, folder), name)).href) as Promise<T>;
+}
+
+beforeAll(async () => {
+  // Inside node_modules, so that packages are found from there.
+  const cache = join(root, 'node_modules/.cache/tercet');
+  await mkdir(cache, { recursive: true });
+  folder = await mkdtemp(join(cache, 'readme-'));
+  const files = [...(await snippets('src/client/README.md')), ...(await snippets('docs/fence.md'))];
+  await Promise.all(files.map(([name, code]) => writeFile(join(folder, name), code)));
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  const paths = {
+    '@tercet/client': [join(root, 'src/client/index.ts')],
+    '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],
+  };
+  const emit = { noEmit: false, sourceMap: false, declaration: false, rootDir: root, outDir: 'all' };
+  const config = {
+    extends: join(root, 'tsconfig.json'),
+    compilerOptions: { ...emit, types: ['node'], paths },
+    files: files.map(([name]) => name),
+    include: [],
+  };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  compiled = await compile();
+
+  node = await TestNode.start();
+  database = await createDatabase();
+  process.env['DATABASE_URL'] = database.url;
+  process.env['TERCET_URL'] = node.url;
+  pool = new pg.Pool({ connectionString: database.url }).on('error', () => undefined);
+  await pool.query(`CREATE TABLE wallet (id text PRIMARY KEY, balance integer NOT NULL, held integer NOT NULL);
+                    INSERT INTO wallet VALUES ('alice', 1000, 0)`);
+}, 120_000);
+
+afterAll(async () => {
+  for (const [name, value] of Object.entries({ DATABASE_URL, TERCET_URL })) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  await pool.end();
+  await database.drop();
+  await node.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('every snippet compiles as it is printed', () => {
+  expect(compiled).toEqual({ code: 0, output: '' });
+});
+
+interface Begin {
+  placeOrder: (orderId: string, customer: string, amount: number) => Promise<string>;
+}
+interface Checkout {
+  checkout: (orderId: string, customer: string) => Promise<string>;
+}
+
+async function balance(): Promise<{ balance: number; held: number } | undefined> {
+  const { rows } = await pool.query<{ balance: number; held: number }>('SELECT balance, held FROM wallet');
+  return rows[0];
+}
+
+/** What a customer of the service sees, whatever it is made with. */
+async function buy(prefix: string): Promise<void> {
+  const { placeOrder } = await imported<Begin>('begin.js');
+  const { checkout } = await imported<Checkout>('checkout.js');
+  const before = (await balance())?.balance ?? 0;
+  expect(await placeOrder(`${prefix}-1`, 'alice', 100)).toBe('placed');
+  expect(await placeOrder(`${prefix}-1`, 'alice', 100)).toBe('placed');
+  expect(await placeOrder(`${prefix}-2`, 'alice', 5000)).toBe('refused: not enough money');
+  await new TercetClient().wait(`${prefix}-1`);
+  expect(await balance()).toEqual({ balance: before - 100, held: 0 });
+  await pool.query('UPDATE wallet SET balance = 299');
+  expect(await checkout(`${prefix}-3`, 'alice')).toBe('refused: not enough money');
+  expect(await balance()).toEqual({ balance: 299, held: 0 });
+  await pool.query('UPDATE wallet SET balance = 1000');
+  expect(await checkout(`${prefix}-4`, 'alice')).toBe('committed: 300 paid');
+  expect(await balance()).toEqual({ balance: 700, held: 0 });
+}
+
+test('the service with Nest takes part, with its guard', async () => {
+  const { AppModule } = await imported<{ AppModule: new () => object }>('app.module.js');
+  const { AuthGuard } = await imported<{ AuthGuard: new () => CanActivate }>('auth.guard.js');
+  const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+  try {
+    app.useGlobalGuards(new AuthGuard());
+    await app.listen(0, '127.0.0.1');
+    const ready = `${await app.getUrl()}/tercet/ready`;
+    while ((await fetch(ready)).status !== 200);
+    await buy('nest');
+  } finally {
+    await app.close();
+  }
+});
+
+test('the service with pg alone takes part', async () => {
+  const { start } = await imported<{ start: () => Promise<void> }>('wallet.start.js');
+  const own = await imported<{ server: Server; pool: pg.Pool }>('wallet.server.js');
+  try {
+    await start();
+    await buy('plain');
+  } finally {
+    own.server.closeAllConnections();
+    own.server.close();
+    await own.pool.end();
+  }
+});
+
+test('the purge forgets all that is old, however much it is, and nothing else', async () => {
+  const { purgeFence } = await imported<{ purgeFence: (executor: Executor) => Promise<number> }>('purge.js');
+  const client = await pool.connect();
+  await installFence(client);
+  client.release();
+  await pool.query(`DELETE FROM tercet_fence`);
+  await pool.query(`INSERT INTO tercet_fence (gid, branch_id, op, began_at)
+                    SELECT 'old-' || n, 'a', 'try', now() - interval '61 days' FROM generate_series(1, 10001) n
+                    UNION ALL SELECT 'young', 'a', 'try', now() - interval '59 days'`);
+  expect(await purgeFence(pool)).toBe(10_001);
+  expect((await pool.query('SELECT gid FROM tercet_fence')).rows).toEqual([{ gid: 'young' }]);
+});
