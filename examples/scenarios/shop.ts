@@ -12,7 +12,8 @@ import { freePort, Service } from './processes.js';
 /** This file runs as dist/examples/scenarios/shop.js, and from the tests as examples/scenarios/shop.ts. */
 const isCompiled = import.meta.url.endsWith('.js');
 const root = join(dirname(fileURLToPath(import.meta.url)), isCompiled ? '../../..' : '../..');
-const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'] };
+/** `tercet serve`. */
+export const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'] };
 
 export const SERVICES = ['order', 'account', 'inventory'] as const;
 export type ServiceName = (typeof SERVICES)[number];

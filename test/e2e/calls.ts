@@ -14,9 +14,12 @@ interface Order {
 
 export class Calls {
   private orders: Order[] = [];
+  /** Every call that came to the gate, in order. */
+  readonly seen: SeenCall[] = [];
 
   constructor(gate: Gate) {
     gate.watcher = async (call, pass) => {
+      this.seen.push(call);
       let passed: ReturnType<typeof pass> | null = null;
       const passOnce = () => (passed ??= pass());
       await this.meet(call, 'before', passOnce);

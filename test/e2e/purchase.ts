@@ -5,6 +5,9 @@
 import type { Shop } from '../../examples/scenarios/shop.js';
 import { TercetClient } from '../../src/client/index.js';
 import type { EventView, TransactionView } from '../../src/client/index.js';
+import { SIDES } from './calls.js';
+import type { Calls } from './calls.js';
+import type { Moment } from './moment.js';
 
 export const OUTCOMES = ['committed', 'aborted'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -55,8 +58,8 @@ export class Purchase {
   }
 
   /** It has ended as it should have, everywhere, once, and everybody who asks hears the same. */
-  async expectOnce(client = patientClient(this.shop.coordinator.url)): Promise<void> {
-    const { gid, outcome } = this;
+  async expectOnce({ client = patientClient(this.shop.coordinator.url), outcome = this.outcome } = {}): Promise<void> {
+    const { gid } = this;
     const decision = outcome === 'committed' ? 'commit' : 'abort';
     const told = await this.begin(client);
     const ended = await client.wait(gid, { waitMs: 60_000 });
@@ -69,11 +72,11 @@ export class Purchase {
     this.told = null;
     expect(await this.begin(client)).toEqual(ended);
     expectOneOfEach((await client.timeline(gid)).events);
-    await this.expectEffects();
+    await this.expectEffects(outcome);
   }
 
-  private async expectEffects(): Promise<void> {
-    const { shop, gid, outcome } = this;
+  private async expectEffects(outcome: Outcome): Promise<void> {
+    const { shop, gid } = this;
     const isPlaced = outcome === 'committed';
     const [accounts, items, orders] = await Promise.all([shop.accounts(), shop.items(), shop.orders()]);
     expect(accounts.find(({ id }) => id === gid)).toEqual({
@@ -101,4 +104,24 @@ export async function expectNothingUnfinished(client: TercetClient): Promise<voi
   for (const status of ['open', 'committing', 'aborting'] as const) {
     expect(await client.list({ status })).toEqual({ transactions: [], next: null });
   }
+}
+
+/** A purchase and the one thing of it that is held back. */
+export interface Held {
+  readonly purchase: Purchase;
+  readonly moment: Moment;
+}
+
+/** Not begun yet; one for each call of a transaction, to be held before that call has its effect or after. */
+export function heldAtCalls(shop: Shop, calls: Calls, outcome: Outcome, name: string = outcome): Promise<Held[]> {
+  const second = outcome === 'committed' ? 'confirm' : 'cancel';
+  const places = COMPONENTS.flatMap((component) =>
+    (['try', second] as const).flatMap((op) => SIDES.map((side) => ({ component, op, side }))),
+  );
+  return Promise.all(
+    places.map(async ({ component, op, side }) => {
+      const purchase = await Purchase.of(shop, `${name}-${op}-${component}-${side}`, outcome);
+      return { purchase, moment: calls.hold({ gid: purchase.gid, component, op }, side) };
+    }),
+  );
 }
