@@ -44,6 +44,12 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** The lease of the frozen one has run out, and that was noticed. */
+async function isDead(): Promise<boolean> {
+  const { rows } = await admin.query(`SELECT FROM tercet.member WHERE node <> 'other' AND NOT dead`);
+  return rows.length === 0;
+}
+
 /** Everything that is recorded of it. */
 async function recorded(gid: string): Promise<unknown> {
   const { rows } = await admin.query<{ tx: unknown }>(
@@ -62,6 +68,7 @@ async function freeze(held: readonly Held[], name: string): Promise<void> {
   await Promise.all(held.map(({ moment }) => moment.reached));
   await coordinator.signal('SIGSTOP');
   for (const { purchase } of held) await purchase.takenOver(otherClient);
+  await shop.until('the frozen one is declared dead', isDead);
   const before = await Promise.all(held.map(({ purchase }) => recorded(purchase.gid)));
   await Promise.all(held.map(({ moment }) => moment.pass()));
   await coordinator.signal('SIGCONT');

@@ -1,0 +1,85 @@
+import pg from 'pg';
+import { prepareDatabase } from '../../../src/storage/data-source.js';
+import { createDatabase } from '../../support/postgres.js';
+import type { TestDatabase } from '../../support/postgres.js';
+import { EngineNode, request, Services, SETTLED, until } from './node.js';
+
+const logger = { info() {}, warn() {}, error() {} };
+const REFUSED = { kind: 'refused', reason: 'no' } as const;
+
+let database: TestDatabase;
+let admin: pg.Client;
+let count = 0;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await prepareDatabase(database.url, 'auto', logger);
+  // From outside: looking into the database would itself count as a commit in it.
+  admin = new pg.Client(process.env['TEST_POSTGRES_URL']);
+  await admin.connect();
+  // From now on every coordinator finds a member that has left.
+  await commitsOf(1, 1);
+});
+
+afterAll(async () => {
+  await admin.end();
+  await database.drop();
+});
+
+async function ask(statement: string): Promise<number> {
+  const { rows } = await admin.query<{ value: string }>(statement, [new URL(database.url).pathname.slice(1)]);
+  return Number(rows[0]?.value);
+}
+
+/** Commits in the database while a new coordinator runs so many transactions, one after another, and stops. */
+async function commitsOf(transactions: number, branches: number): Promise<number> {
+  const committed = (): Promise<number> => ask('SELECT xact_commit AS value FROM pg_stat_database WHERE datname = $1');
+  const before = await committed();
+  const node = await EngineNode.start({ url: database.url, services: new Services() });
+  for (let index = 0; index < transactions; index += 1) {
+    await node.coordinator.begin(request(`c${(count += 1)}`, branches), SETTLED);
+  }
+  await node.stop();
+  // A session says what it did when it ends.
+  await until(async () => (await ask('SELECT count(*) AS value FROM pg_stat_activity WHERE datname = $1')) === 0);
+  return (await committed()) - before;
+}
+
+/** Whatever else runs in the database, such as autovacuum, only adds. */
+async function fewest(transactions: number, branches: number): Promise<number> {
+  const first = await commitsOf(transactions, branches);
+  return Math.min(first, await commitsOf(transactions, branches));
+}
+
+test.each([1, 2, 5, 50])(
+  'a TCC of %i branches is three durable writes, by the count of PostgreSQL',
+  async (branches) => {
+    expect((await fewest(12, branches)) - (await fewest(2, branches))).toBe(3 * 10);
+  },
+);
+
+test.each([
+  ['committed', 1],
+  ['committed', 50],
+  ['aborted', 1],
+  ['aborted', 50],
+] as const)('one that is %s with %i branches is three writes in three flushes', async (status, branches) => {
+  const services = new Services(({ op, branchId }) =>
+    status === 'aborted' && op === 'try' && branchId === 'b0' ? REFUSED : { kind: 'done', reply: '{"held":300}' },
+  );
+  const node = await EngineNode.start({ url: database.url, services });
+  const { tx } = await node.coordinator.begin(request(`c${(count += 1)}`, branches), SETTLED);
+  expect(tx.status).toBe(status);
+  expect(node.log.counts).toEqual({ flushes: 3, writes: 3 });
+  expect(services.asked).toHaveLength(2 * branches);
+  await node.stop();
+});
+
+test('many at once share their commits, ends included', async () => {
+  const node = await EngineNode.start({ url: database.url, services: new Services() });
+  const begun = Array.from({ length: 300 }, () => node.coordinator.begin(request(`c${(count += 1)}`, 2), SETTLED));
+  for (const { tx } of await Promise.all(begun)) expect(tx.status).toBe('committed');
+  expect(node.log.counts.writes).toBe(900);
+  expect(node.log.counts.flushes).toBeLessThan(90);
+  await node.stop();
+});
