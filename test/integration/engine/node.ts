@@ -3,7 +3,7 @@ import type { Outcome } from '../../../src/domain/transaction.js';
 import { DEFAULT_RETRY } from '../../../src/domain/retry.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
-import type { CallRequest, Component, ComponentDirectory, Participants } from '../../../src/engine/ports.js';
+import type { CallRequest, Clock, Component, ComponentDirectory, Participants } from '../../../src/engine/ports.js';
 import type { Waiting } from '../../../src/engine/waiting.js';
 import type { Op, RetryPolicy } from '../../../src/protocol/words.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
@@ -56,6 +56,8 @@ export interface NodeOptions {
   readonly node?: string;
   readonly leaseMs?: number;
   readonly retry?: Partial<RetryPolicy>;
+  /** The real one unless given. */
+  readonly clock?: Clock;
 }
 
 export class EngineNode {
@@ -65,16 +67,10 @@ export class EngineNode {
   ) {}
 
   /** With a lease so long that nothing is written but for transactions, unless told otherwise. */
-  static async start({
-    url,
-    services,
-    node = 'north',
-    leaseMs = 600_000,
-    retry = {},
-  }: NodeOptions): Promise<EngineNode> {
+  static async start({ url, services, node = 'north', leaseMs = 600_000, ...over }: NodeOptions): Promise<EngineNode> {
     const log = new PostgresLog({ url, leaseMs }, logger);
-    const clock = new SystemClock(() => log.clockOffsetMs);
-    const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...retry });
+    const clock = over.clock ?? new SystemClock(() => log.clockOffsetMs);
+    const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...over.retry });
     const participants = services.asSeenBy(node);
     const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
     await coordinator.start();
