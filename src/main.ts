@@ -25,7 +25,9 @@ export interface RunningNode {
 export async function startNode(settings: Settings, logger: Logger): Promise<RunningNode> {
   const stops: (() => Promise<unknown>)[] = [];
   const stopAll = async (): Promise<void> => {
-    for (const stop of stops.reverse()) await stop();
+    for (const stop of stops.splice(0).reverse()) {
+      await stop().catch((error: unknown) => logger.warn({ error: String(error) }, 'something did not stop in order'));
+    }
   };
   try {
     let url = settings.databaseUrl;
@@ -54,7 +56,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       stop: stopAll,
     };
   } catch (error) {
-    await stopAll().catch((trouble: unknown) => logger.warn({ error: String(trouble) }, 'not everything was stopped'));
+    await stopAll();
     throw error;
   }
 }

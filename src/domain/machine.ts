@@ -39,6 +39,12 @@ function rulesOf(mode: Mode): ModeRules {
   throw new Error(`mode ${mode} has no rules yet`);
 }
 
+/** The operation that a branch needs now; null: none. */
+export function opOf(tx: Transaction, branchId: string): Op | null {
+  const branch = tx.branches.find((candidate) => candidate.branchId === branchId);
+  return branch ? rulesOf(tx.mode).opOf(tx, branch) : null;
+}
+
 export function advance(before: Transaction, answers: readonly Answer[], at: Circumstances): Step {
   if (isEnded(before)) return { tx: before, save: null, calls: [], wakeAt: null };
   const rules = rulesOf(before.mode);
@@ -179,7 +185,8 @@ function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Cir
     const op = rules.opOf(tx, branch);
     if (op === null || branch.gaveUp !== null || at.inFlight.has(branch.branchId)) return branch;
     if (branch.retryAt !== null && branch.retryAt > at.now) {
-      wakeAt = Math.min(wakeAt ?? Infinity, branch.retryAt);
+      const agedAt = (branch.since ?? at.now) + at.policyOf(branch.component).maxAgeMs;
+      wakeAt = Math.min(wakeAt ?? Infinity, branch.retryAt, agedAt);
       return branch;
     }
     calls.push({ branchId: branch.branchId, op, attempt: branch.attempts + 1 });

@@ -27,6 +27,10 @@ import type { Answered, Waiting } from './waiting.js';
 
 /** Transactions under way on one node above which begin answers TERCET_TRANSACTIONS_TOO_MANY. */
 const MAX_UNFINISHED = 20_000;
+/** The same for those with a branch of one component, so that a service that is gone leaves room for the others (G10). */
+const MAX_UNFINISHED_OF_ONE = 15_000;
+/** How often a resume begins again that met another write. */
+const RESUME_ATTEMPTS = 3;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -49,6 +53,7 @@ export class Coordinator {
   private readonly driver: Driver;
   private readonly recovery: Recovery;
   private isAccepting = false;
+  private isClosing = false;
 
   constructor(private readonly parts: CoordinatorParts) {
     const { log, clock, logger, leaseMs } = parts;
@@ -64,11 +69,15 @@ export class Coordinator {
     this.isAccepting = true;
   }
 
-  /** Accepts no new transactions; finishes what is under way, or after `limitMs` hands it to other nodes. */
+  /**
+   * Accepts no new transactions; finishes what is under way, or after `limitMs` hands it to other nodes. Then whoever
+   * still waits is answered with what is known.
+   */
   async drain(limitMs: number): Promise<void> {
     this.isAccepting = false;
     this.recovery.stop();
-    await pause(this.parts.clock, limitMs, this.driver.release());
+    await pause(this.parts.clock, limitMs, (released) => void this.driver.release().then(released));
+    this.isClosing = true;
     this.driver.stopAll();
     await this.membership.stop();
   }
@@ -106,6 +115,7 @@ export class Coordinator {
     const answer = await this.parts.log.register(gid, started);
     if (!answer) throw unknownTransaction(gid);
     const { result, held } = answer;
+    this.driver.see(held);
     if (result !== 'registered' && result !== 'exists') throw registerRefusal(held.tx, asked.branchId, result);
     const branch = held.tx.branches.find((candidate) => candidate.branchId === asked.branchId) ?? started;
     const call = this.parts.participants.prepare({ tx: held.tx, branch, op: 'try', attempt: 1, component });
@@ -142,17 +152,22 @@ export class Coordinator {
   /** An operator lets a parked transaction go on. One that is not parked is left as it is. */
   async resume(gid: string, reason: string, who: string): Promise<Transaction> {
     const { log, clock, node } = this.parts;
-    const found = await this.get(gid, null);
-    if (isEnded(found)) throw ended(found);
-    if (!found.parked) return found;
-    const taken = await this.owning((member) => log.take(member, gid));
-    if (!taken) throw ended(await this.get(gid, null));
-    const at = clock.now();
-    const event: TimelineEvent = { at, node, kind: 'operator', detail: `resume by ${who}: ${reason}` };
-    const saved = await this.owning(() => log.save(taken, resume(taken.tx, at), [event]));
-    if (saved === 'lost') throw new TercetError('TERCET_TRANSACTION_STATE', `'${gid}' changed meanwhile; look again`);
-    this.driver.drive(saved);
-    return saved.tx;
+    for (let attempt = 1; attempt <= RESUME_ATTEMPTS; attempt += 1) {
+      const found = await this.get(gid, null);
+      if (isEnded(found)) throw ended(found);
+      if (!found.parked) return found;
+      const taken = await this.owning((member) => log.take(member, gid));
+      if (!taken) continue;
+      // From here on it is this node's, whatever becomes of the write: what was not given up is driven on.
+      this.driver.drive(taken);
+      const at = clock.now();
+      const event: TimelineEvent = { at, node, kind: 'operator', detail: `resume by ${who}: ${reason}` };
+      const saved = await this.owning(() => log.save(taken, resume(taken.tx, at), [event]));
+      if (saved === 'lost') continue;
+      this.driver.drive(saved);
+      return saved.tx;
+    }
+    throw new TercetError('TERCET_TRANSACTION_STATE', `'${gid}' keeps changing; look again`);
   }
 
   private async decide(gid: string, decision: Decision, reason: Reason | null, waiting: Waiting): Promise<Answered> {
@@ -197,11 +212,10 @@ export class Coordinator {
 
   private async refusalOf(request: BeginRequest): Promise<Error | null> {
     if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
-    if (this.driver.size >= MAX_UNFINISHED) {
-      return new TercetError(
-        'TERCET_TRANSACTIONS_TOO_MANY',
-        `${this.driver.size} transactions are unfinished on this node; begin again a little later, with the same gid`,
-      );
+    const tooMany = this.tooMany(request);
+    if (tooMany !== null) {
+      const detail = `${tooMany} are unfinished on this node; begin again a little later, with the same gid`;
+      return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
     }
     try {
       for (const [index, { component }] of request.branches.entries()) {
@@ -214,6 +228,15 @@ export class Coordinator {
     }
   }
 
+  private tooMany({ branches }: BeginRequest): string | null {
+    const { size } = this.driver;
+    if (size >= MAX_UNFINISHED) return `${size} transactions`;
+    // The count of one is no larger than that of all.
+    if (size < MAX_UNFINISHED_OF_ONE) return null;
+    const crowded = branches.find(({ component }) => this.driver.countOf(component) >= MAX_UNFINISHED_OF_ONE);
+    return crowded ? `${this.driver.countOf(crowded.component)} transactions of '${crowded.component}'` : null;
+  }
+
   private async known(gid: string, contentHash: string): Promise<Held | null> {
     const recorded = await this.parts.log.contentHash(gid);
     if (recorded === null) return null;
@@ -222,7 +245,8 @@ export class Coordinator {
   }
 
   private wait(held: Held, waiting: Waiting): Promise<Answered> {
-    return waitFor(held, waiting, { log: this.parts.log, clock: this.parts.clock, driver: this.driver });
+    const { log, clock } = this.parts;
+    return waitFor(held, waiting, { log, clock, driver: this.driver, isClosing: () => this.isClosing });
   }
 }
 

@@ -3,7 +3,7 @@
  * ask the machine for a step, make durable what the step says, then perform its calls, and come back with the
  * answers. A fresh begin, recovery after a crash and an operator's resume all enter here.
  */
-import { advance } from '../domain/machine.js';
+import { advance, opOf } from '../domain/machine.js';
 import { DEFAULT_RETRY } from '../domain/retry.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
@@ -34,9 +34,12 @@ export class Drive {
   private readonly answers: Answer[] = [];
   private events: TimelineEvent[] = [];
   private wake: (() => void) | null = null;
-  private watchers: (() => void)[] = [];
+  private readonly watchers = new Set<() => void>();
   private isStopped = false;
+  private hasEnded = false;
   private isReleasing = false;
+  /** Of its branches when it began. */
+  readonly components: ReadonlySet<string>;
   /** The branches with a call under way, and what cuts it. */
   private readonly inFlight = new Map<string, () => void>();
 
@@ -46,6 +49,7 @@ export class Drive {
     private readonly parts: DriveParts,
   ) {
     this.tx = held.tx;
+    this.components = new Set(held.tx.branches.map(({ component }) => component));
   }
 
   get saved(): Held {
@@ -57,10 +61,16 @@ export class Drive {
     return !this.isStopped;
   }
 
-  /** Resolves at the next durable change, or when the drive ends. */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.watchers.push(resolve));
+  /** Whether it will do nothing more. */
+  get isOver(): boolean {
+    return this.hasEnded;
   }
+
+  /** Calls back at each durable change, and when the drive ends, until the returned function is called. */
+  readonly watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    return () => this.watchers.delete(changed);
+  };
 
   /** Somebody on this node wrote to the log: go on from there. */
   adopt(held: Held): void {
@@ -105,6 +115,7 @@ export class Drive {
       if (this.inFlight.size === 0 && (step.wakeAt === null || this.isReleasing)) break;
       await this.sleep(step.wakeAt);
     }
+    this.hasEnded = true;
     this.tell();
   }
 
@@ -129,7 +140,8 @@ export class Drive {
     const sentAt = clock.monotonic();
     // A promise and not a signal: cheap to make and to listen to.
     const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
-    const mayLeave = (): boolean => !this.isStopped && membership.isValid();
+    // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
+    const mayLeave = (): boolean => opOf(this.tx, branchId) === op && !this.isStopped && membership.isValid();
     participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),
@@ -218,7 +230,7 @@ export class Drive {
   }
 
   private tell(): void {
-    for (const resolve of this.watchers.splice(0)) resolve();
+    for (const changed of this.watchers) changed();
   }
 }
 

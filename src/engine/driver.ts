@@ -9,6 +9,7 @@ const DEFECT_PAUSE_MS = 5000;
 
 export class Driver {
   private readonly drives = new Map<string, Drive>();
+  private readonly counts = new Map<string, number>();
   private idle: (() => void)[] = [];
   private isReleasing = false;
 
@@ -22,14 +23,26 @@ export class Driver {
     return this.drives.get(gid);
   }
 
+  /** The drives of this moment. */
+  all(): Drive[] {
+    return [...this.drives.values()];
+  }
+
+  /** How many of them have a branch of this component. */
+  countOf(component: string): number {
+    return this.counts.get(component) ?? 0;
+  }
+
   /** Drives a transaction that this node owns, from the state given; a drive that is there goes on from it. */
   drive(held: Held): void {
     if (!this.parts.membership.owns(held.owner)) return;
     const there = this.drives.get(held.tx.gid);
-    if (there) return there.adopt(held);
+    if (there && !there.isOver) return there.adopt(held);
+    if (there) this.remove(there);
     if (isEnded(held.tx)) return;
     const drive = new Drive(held, this.parts);
     this.drives.set(held.tx.gid, drive);
+    this.count(drive, 1);
     if (this.isReleasing) drive.release();
     drive.run().then(
       () => this.remove(drive),
@@ -41,25 +54,46 @@ export class Driver {
     );
   }
 
+  /** What the log was found to hold: a drive that knew less goes on from it, or ends if it is not this node's any more. */
+  see(held: Held): void {
+    const drive = this.drives.get(held.tx.gid);
+    if (!drive || held.version <= drive.saved.version) return;
+    if (this.parts.membership.owns(held.owner)) drive.adopt(held);
+    else this.stop(drive);
+  }
+
+  /** Others own what it drives. */
+  stop(drive: Drive): void {
+    this.remove(drive);
+    drive.stop();
+  }
+
   /** The lease is lost: nothing more leaves for any of them. */
   stopAll(): void {
-    const all = [...this.drives.values()];
-    this.drives.clear();
-    for (const drive of all) drive.stop();
-    this.tellIdle();
+    for (const drive of this.all()) this.stop(drive);
   }
 
   /** Resolves when every drive has come to a point where it would only wait. */
   async release(): Promise<void> {
     this.isReleasing = true;
-    for (const drive of this.drives.values()) drive.release();
+    for (const drive of this.all()) drive.release();
     if (this.drives.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
   private remove(drive: Drive): void {
     const { gid } = drive.saved.tx;
-    if (this.drives.get(gid) === drive) this.drives.delete(gid);
+    if (this.drives.get(gid) !== drive) return;
+    this.drives.delete(gid);
+    this.count(drive, -1);
     if (this.drives.size === 0) this.tellIdle();
+  }
+
+  private count(drive: Drive, by: 1 | -1): void {
+    for (const component of drive.components) {
+      const count = this.countOf(component) + by;
+      if (count > 0) this.counts.set(component, count);
+      else this.counts.delete(component);
+    }
   }
 
   private tellIdle(): void {

@@ -51,7 +51,11 @@ export class Membership {
     this.stopTimer = null;
     const member = this.member;
     this.forget();
-    if (member) await this.parts.log.leave(member);
+    try {
+      if (member) await this.parts.log.leave(member);
+    } catch (error) {
+      this.parts.logger.warn({ error: String(error) }, 'the lease was not given back; it runs out by itself');
+    }
   }
 
   isValid(): boolean {

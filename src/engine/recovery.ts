@@ -8,13 +8,12 @@ import { MemberDead } from './ports.js';
 import type { Clock, Held, Logger, TransactionLog } from './ports.js';
 
 const TAKE_OVER_BATCH = 200;
-/** Drives of a node above which it leaves what dead members own to others, or to later. */
-const MAX_DRIVES = 5000;
 /** A statement whose answer was lost is over after this: the log's own time limits lie below the lease. */
 const DOUBT_LEASES = 2;
 
 export class Recovery {
   private inDoubtUntil = -Infinity;
+  private comparedAt = -Infinity;
   private stopTimer: (() => void) | null = null;
   private isRunning = false;
 
@@ -54,8 +53,13 @@ export class Recovery {
 
   private async lookAround(): Promise<void> {
     if (!this.membership.isValid()) return;
-    if (this.clock.monotonic() < this.inDoubtUntil) await this.driveWhatIsOwned();
-    while (this.isRunning && this.driver.size < MAX_DRIVES) {
+    const now = this.clock.monotonic();
+    const isInDoubt = now < this.inDoubtUntil;
+    if (isInDoubt || (this.driver.size > 0 && now - this.comparedAt >= this.leaseMs)) {
+      this.comparedAt = now;
+      await this.compare(isInDoubt);
+    }
+    while (this.isRunning) {
       const taken = await this.takeOver();
       for (const held of taken) this.driver.drive(held);
       if (taken.length > 0) this.logger.info({ count: taken.length }, 'took over transactions of a dead member');
@@ -74,8 +78,14 @@ export class Recovery {
     }
   }
 
-  private async driveWhatIsOwned(): Promise<void> {
-    for (const gid of await this.log.owned(this.membership.current)) {
+  /** Ends the drives of what others were told to decide, and starts those of what this node owns without knowing it. */
+  private async compare(isInDoubt: boolean): Promise<void> {
+    // What is begun meanwhile is not in the answer.
+    const drives = this.driver.all();
+    const owned = new Set(await this.log.owned(this.membership.current));
+    for (const drive of drives) if (!owned.has(drive.saved.tx.gid)) this.driver.stop(drive);
+    if (!isInDoubt) return;
+    for (const gid of owned) {
       if (this.driver.get(gid)) continue;
       const held = await this.log.get(gid);
       if (held) this.driver.drive(held);

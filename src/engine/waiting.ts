@@ -3,10 +3,13 @@ import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import type { Wait } from '../protocol/words.js';
 import type { Driver } from './driver.js';
+import { LogUnavailable } from './ports.js';
 import type { Clock, Held, TransactionLog } from './ports.js';
 
-/** How often a transaction that another node drives is looked at by those who wait for it. */
+/** How often the log is looked at by those who wait for a transaction that another node drives. */
 const POLL_MS = 200;
+/** The same for one that this node drives: another node may have been told to decide it. */
+const LOOK_MS = 1000;
 
 export interface Waiting {
   readonly until: Wait;
@@ -21,40 +24,68 @@ export interface Answered {
   readonly reached: boolean;
 }
 
-/** Shows only what is durable, so that no later look shows less. A parked transaction ends the wait (G7). */
+export interface Lookout {
+  readonly log: TransactionLog;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  /** Whether this node answers now what it knows, because it is about to end. */
+  isClosing(): boolean;
+}
+
+/** Shows only what is durable, and never less than before. A parked transaction ends the wait (G7). */
 export async function waitFor(
   from: Held,
   { until, ms, left }: Waiting,
-  { log, clock, driver }: { log: TransactionLog; clock: Clock; driver: Driver },
+  { log, clock, driver, isClosing }: Lookout,
 ): Promise<Answered> {
   const end = clock.monotonic() + ms;
   let held = from;
-  let isAlone = false;
+  let hasLeft = false;
   void left?.then(() => {
-    isAlone = true;
+    hasLeft = true;
   });
   for (;;) {
+    driver.see(held);
     if (isReached(held.tx, until)) return { tx: held.tx, reached: true };
     const leftMs = end - clock.monotonic();
-    if (until === 'accepted' || held.tx.parked || leftMs <= 0 || isAlone) return { tx: held.tx, reached: false };
-    const drive = driver.get(held.tx.gid);
-    if (drive && drive.saved.version > held.version) held = drive.saved;
-    else {
-      await pause(clock, drive ? leftMs : Math.min(POLL_MS, leftMs), drive?.changed(), left);
-      held = drive?.isCurrent ? drive.saved : ((await log.get(held.tx.gid)) ?? held);
+    if (until === 'accepted' || held.tx.parked || leftMs <= 0 || hasLeft || isClosing()) {
+      return { tx: held.tx, reached: false };
     }
+    const drive = driver.get(held.tx.gid);
+    const isNews = drive !== undefined && drive.saved.version > held.version;
+    if (!isNews) await pause(clock, Math.min(leftMs, drive ? LOOK_MS : POLL_MS), drive?.watch, left && after(left));
+    const seen = drive?.isCurrent && drive.saved.version > held.version ? drive.saved : await look(log, held.tx.gid);
+    if (seen && seen.version > held.version) held = seen;
   }
 }
 
+/** What the log holds; null while it cannot be asked: what was known is still true. */
+async function look(log: TransactionLog, gid: string): Promise<Held | null> {
+  try {
+    return await log.get(gid);
+  } catch (error) {
+    if (error instanceof LogUnavailable) return null;
+    throw error;
+  }
+}
+
+/** Something that may happen: calls back when it does, until the returned function is called. */
+type Event = (happened: () => void) => (() => void) | void;
+
+function after(promise: Promise<void>): Event {
+  return (happened) => void promise.then(happened);
+}
+
 /** For `ms`, or until one of the events comes first. */
-export function pause(clock: Clock, ms: number, ...events: (Promise<void> | undefined)[]): Promise<void> {
+export function pause(clock: Clock, ms: number, ...events: (Event | undefined)[]): Promise<void> {
   return new Promise((resolve) => {
     const finish = (): void => {
       cancel();
+      for (const forget of watched) forget?.();
       resolve();
     };
     const cancel = clock.after(ms, finish);
-    for (const event of events) void event?.then(finish);
+    const watched = events.map((event) => event?.(finish));
   });
 }
 
