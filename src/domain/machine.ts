@@ -13,7 +13,7 @@
  */
 import { LIMITS } from '../protocol/words.js';
 import type { BranchState, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
-import { drawFrom, retryDelay } from './retry.js';
+import { drawFrom, pendingDelay, retryDelay } from './retry.js';
 import { tcc } from './tcc.js';
 import { decide, isEnded, move } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
@@ -116,7 +116,7 @@ function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circ
     case 'pending':
       return {
         ...branch,
-        retryAt: at.now + Math.max(PENDING_MIN_MS, outcome.retryAfterMs ?? pause(branch, op, policy, gid)),
+        retryAt: at.now + Math.max(PENDING_MIN_MS, outcome.retryAfterMs ?? patience(branch, op, policy, gid, at.now)),
       };
     case 'postponed':
       return { ...branch, retryAt: at.now + outcome.retryAfterMs };
@@ -138,6 +138,11 @@ function pause(branch: Branch, op: Op, policy: RetryPolicy, gid: string): number
     Math.max(1, branch.attempts),
     drawFrom(`${gid}/${branch.branchId}/${op}/${branch.attempts}`),
   );
+}
+
+function patience(branch: Branch, op: Op, policy: RetryPolicy, gid: string, now: number): number {
+  const waitedMs = now - (branch.since ?? now);
+  return pendingDelay(policy, waitedMs, drawFrom(`${gid}/${branch.branchId}/${op}/pending/${waitedMs}`));
 }
 
 function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Transaction {

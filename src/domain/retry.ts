@@ -24,6 +24,17 @@ export function retryDelay(policy: RetryPolicy, attempt: number, draw: number): 
 }
 
 /**
+ * The pause after a pending answer that names none, in milliseconds: it grows with the time that was waited, as the
+ * pauses between attempts do with their number.
+ *
+ * @param waitedMs since the operation became due
+ */
+export function pendingDelay(policy: RetryPolicy, waitedMs: number, draw: number): number {
+  const grown = Math.max(policy.baseMs, waitedMs * (policy.factor - 1));
+  return retryDelay({ ...policy, baseMs: Math.min(policy.capMs, grown) }, 1, draw);
+}
+
+/**
  * A number in [0, 1) that depends on the text alone (FNV-1a, 32 bit). It spreads retries of different
  * branches without making the machine random: a replayed simulation draws the same pauses.
  */

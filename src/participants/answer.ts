@@ -5,6 +5,8 @@ import { jsonProblem } from '../protocol/json.js';
 /** A participant that asks for more patience than this is asked again all the same. */
 const MAX_RETRY_AFTER_MS = 24 * 3600 * 1000;
 const QUOTED_CHARS = 200;
+/** A reason stands in every answer about the transaction; a longer one is cut. */
+const REASON_CHARS = 1000;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export function outcomeOf(status: number, retryAfter: string | null, body: Uint8Array, now: number): Outcome {
@@ -34,7 +36,7 @@ function reasonIn(text: string | null): string | null {
   try {
     const body: unknown = JSON.parse(text ?? '');
     const reason: unknown = typeof body === 'object' && body !== null && 'reason' in body ? body.reason : null;
-    return typeof reason === 'string' && !reason.includes('\0') ? reason : null;
+    return typeof reason === 'string' && !reason.includes('\0') ? reason.slice(0, REASON_CHARS) : null;
   } catch {
     return null;
   }

@@ -5,8 +5,10 @@ const FAILURES = 5;
 /** First and longest time that it stays open; each failed probe doubles it. */
 const OPEN_MS = 500;
 const OPEN_CAP_MS = 15_000;
-/** How soon to ask again while a probe is under way. */
-const PROBE_MS = 250;
+/** While a probe is under way. */
+const MIN_WAIT_MS = 100;
+/** Multiples of it, modulo 1, lie evenly in [0, 1) however many they are: those who wait do not all wake at once. */
+const GOLDEN = 0.618_033_988_75;
 
 /** Leave to make one call. */
 export type Pass = 'call' | 'probe';
@@ -16,6 +18,8 @@ export class Breaker {
   private openMs = OPEN_MS;
   private openUntil: number | null = null;
   private isProbing = false;
+  /** How many were told to wait since it opened last. */
+  private waiting = 0;
 
   /** @param now monotonic, ms */
   constructor(private readonly now: () => number) {}
@@ -24,8 +28,7 @@ export class Breaker {
   enter(): Pass | number {
     if (this.openUntil === null) return 'call';
     const leftMs = this.openUntil - this.now();
-    if (leftMs > 0) return Math.ceil(leftMs);
-    if (this.isProbing) return PROBE_MS;
+    if (leftMs > 0 || this.isProbing) return this.patience(leftMs);
     this.isProbing = true;
     return 'probe';
   }
@@ -46,7 +49,15 @@ export class Breaker {
     }
   }
 
+  /** The first to ask comes back just in time to be the probe, the others spread over as long again. */
+  private patience(leftMs: number): number {
+    const share = (this.waiting * GOLDEN) % 1;
+    this.waiting += 1;
+    return Math.ceil(Math.max(MIN_WAIT_MS, leftMs) + share * this.openMs);
+  }
+
   private open(ms: number): void {
+    this.waiting = 0;
     this.openMs = ms;
     this.openUntil = this.now() + ms;
   }

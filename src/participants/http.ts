@@ -14,8 +14,17 @@ import { Turnstile } from './turnstile.js';
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
 const NOT_LEFT_MS = 100;
 const KEEP_ALIVE_MS = 30_000;
-interface Target {
+/** Connections to where no call went for so long are closed: services that move leave their old addresses behind. */
+const UNUSED_MS = 3600 * 1000;
+
+interface Origin {
   readonly pool: Pool;
+  /** Monotonic, ms. */
+  usedAt: number;
+}
+
+interface Target {
+  readonly origin: Origin;
   readonly path: string;
 }
 
@@ -26,7 +35,7 @@ interface Neighbour {
 
 export class HttpParticipants implements Participants {
   private readonly targets = new Map<string, Target>();
-  private readonly pools = new Map<string, Pool>();
+  private readonly origins = new Map<string, Origin>();
   private readonly neighbours = new Map<string, Neighbour>();
 
   constructor(
@@ -35,7 +44,11 @@ export class HttpParticipants implements Participants {
   ) {}
 
   async call(request: CallRequest): Promise<Outcome> {
-    const { breaker, turnstile } = this.neighbour(request.component);
+    const { component, op } = request;
+    // It was replaced by one that lacks what was there at the begin.
+    if (!component.targets[op])
+      return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now` };
+    const { breaker, turnstile } = this.neighbour(component);
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
@@ -74,8 +87,9 @@ export class HttpParticipants implements Participants {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.pools.values()].map((pool) => pool.destroy()));
-    this.pools.clear();
+    await Promise.all([...this.origins.values()].map(({ pool }) => pool.destroy()));
+    this.origins.clear();
+    this.targets.clear();
   }
 
   private exchange(request: CallRequest): Promise<Result> {
@@ -92,8 +106,9 @@ export class HttpParticipants implements Participants {
       void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
       try {
         const { url, headers, body } = this.prepare(request);
-        const { pool, path } = this.target(url);
-        pool.dispatch({ path, method: 'POST', headers, body }, exchange);
+        const { origin, path } = this.target(url);
+        origin.usedAt = this.clock.monotonic();
+        origin.pool.dispatch({ path, method: 'POST', headers, body }, exchange);
       } catch (error) {
         exchange.cut(described(error), false);
       }
@@ -104,13 +119,13 @@ export class HttpParticipants implements Participants {
     const there = this.targets.get(url);
     if (there) return there;
     const parsed = new URL(url);
-    const target = { pool: this.pool(parsed), path: parsed.pathname + parsed.search };
+    const target = { origin: this.origin(parsed), path: parsed.pathname + parsed.search };
     this.targets.set(url, target);
     return target;
   }
 
-  private pool(target: URL): Pool {
-    const there = this.pools.get(target.origin);
+  private origin(target: URL): Origin {
+    const there = this.origins.get(target.origin);
     if (there) return there;
     const host = hostOf(target);
     // An address is never looked up, so it is checked here.
@@ -122,8 +137,20 @@ export class HttpParticipants implements Participants {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    this.pools.set(target.origin, pool);
-    return pool;
+    this.closeUnused();
+    const origin = { pool, usedAt: this.clock.monotonic() };
+    this.origins.set(target.origin, origin);
+    return origin;
+  }
+
+  private closeUnused(): void {
+    const since = this.clock.monotonic() - UNUSED_MS;
+    for (const [name, origin] of this.origins) {
+      if (origin.usedAt > since) continue;
+      this.origins.delete(name);
+      for (const [url, target] of this.targets) if (target.origin === origin) this.targets.delete(url);
+      void origin.pool.destroy();
+    }
   }
 
   private neighbour(component: Component): Neighbour {
