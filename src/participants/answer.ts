@@ -50,8 +50,12 @@ function retryAfterMs(header: string | null, now: number): number | null {
 }
 
 function unknown(status: number, text: string | null, what: string): Outcome {
-  const quoted = text ? `: ${text.slice(0, QUOTED_CHARS).replaceAll('\0', '')}` : '';
-  return { kind: 'unknown', detail: `answered ${status} ${what}`.trimEnd() + quoted };
+  // A page of a proxy has lines; the timeline has one for each call.
+  const line = (text ?? '')
+    .slice(0, QUOTED_CHARS)
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim();
+  return { kind: 'unknown', detail: `answered ${status} ${what}`.trimEnd() + (line && `: ${line}`) };
 }
 
 function decoded(body: Uint8Array): string | null {

@@ -105,6 +105,8 @@ describe('unknown', () => {
     ['404', raw('', 404), /^answered 404$/],
     ['429', raw('', 429, { 'retry-after': '5' }), /^answered 429$/],
     ['500', raw('oops', 500), /^answered 500: oops/],
+    ['a page of many lines', raw('<html>\r\n\t<h1>Bad</h1>\0\n', 502), /^answered 502: <html> <h1>Bad<\/h1>$/],
+    ['a body of spaces', raw(' \n'), /^answered 200 whose body is not JSON$/],
     ['503', raw('', 503), /^answered 503$/],
   ])('%s', async (_name, answer, detail) => {
     expect(await asked(answer)).toEqual({ kind: 'unknown', detail: expect.stringMatching(detail) as string });
