@@ -1,16 +1,5 @@
 import type { RetryPolicy } from '../protocol/words.js';
 
-/** What a component gets that says nothing of retries. */
-export const DEFAULT_RETRY: RetryPolicy = {
-  baseMs: 200,
-  factor: 2,
-  capMs: 30_000,
-  jitter: 0.2,
-  maxAttempts: 25,
-  maxAgeMs: 86_400_000,
-  tryAttempts: 3,
-};
-
 /**
  * The pause before the next attempt, in milliseconds: base · factor^(attempt−1), capped, then spread by
  * ±jitter. `draw` in [0, 1) is the caller's randomness, so that the same inputs give the same pause.

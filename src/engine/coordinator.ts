@@ -21,7 +21,7 @@ import type {
   TransactionLog,
 } from './ports.js';
 import { Recovery } from './recovery.js';
-import { decidedEvent } from './timeline.js';
+import { collapse, decidedEvent } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
@@ -146,7 +146,9 @@ export class Coordinator {
   async timeline(gid: string): Promise<TimelineEvent[]> {
     const events = await this.parts.log.timeline(gid);
     if (!events) throw unknownTransaction(gid);
-    return events;
+    const told: TimelineEvent[] = [];
+    for (const event of events) collapse(told, event);
+    return told;
   }
 
   /** An operator lets a parked transaction go on. One that is not parked is left as it is. */

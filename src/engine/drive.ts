@@ -7,6 +7,7 @@ import { advance, opOf } from '../domain/machine.js';
 import { DEFAULT_RETRY } from '../domain/retry.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
+import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { RetryPolicy } from '../protocol/words.js';
 import type { Membership } from './membership.js';
 import { LogOutcomeUnknown } from './ports.js';
@@ -15,6 +16,11 @@ import { callEvent, collapse, transitions } from './timeline.js';
 
 /** How long a branch waits whose component this node has not heard of yet. */
 const UNKNOWN_COMPONENT_MS = 500;
+/**
+ * Calls that changed nothing are written down after this, and again each time that the time since the begin has
+ * doubled: whoever looks sees what a transaction waits for, at the price of a dozen writes a day.
+ */
+const NOTE_MS = 10_000;
 const LOG_RETRY_MS = 100;
 const LOG_RETRY_CAP_MS = 2000;
 
@@ -42,6 +48,8 @@ export class Drive {
   readonly components: ReadonlySet<string>;
   /** The branches with a call under way, and what cuts it. */
   private readonly inFlight = new Map<string, () => void>();
+  private readonly startedAt: number;
+  private savedAt: number;
 
   constructor(
     /** The transaction as it was last made durable by this drive or read by it. */
@@ -49,6 +57,8 @@ export class Drive {
     private readonly parts: DriveParts,
   ) {
     this.tx = held.tx;
+    this.startedAt = parts.clock.monotonic();
+    this.savedAt = this.startedAt;
     this.components = new Set(held.tx.branches.map(({ component }) => component));
   }
 
@@ -100,7 +110,7 @@ export class Drive {
     while (!this.isStopped) {
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
-      if (step.save !== null) {
+      if (step.save !== null || this.hasNews()) {
         await this.persist(step.tx);
         // Whatever came in meanwhile was said of an older state: look again before anything is called.
         if (this.tx !== step.tx || this.isStopped) continue;
@@ -117,6 +127,11 @@ export class Drive {
     }
     this.hasEnded = true;
     this.tell();
+  }
+
+  private hasNews(): boolean {
+    const since = this.parts.clock.monotonic() - this.savedAt;
+    return this.events.length > 0 && since >= Math.max(NOTE_MS, this.savedAt - this.startedAt);
   }
 
   private circumstances() {
@@ -172,6 +187,7 @@ export class Drive {
           await this.reread();
         } else {
           if (result.version > this.held.version) this.held = result;
+          this.savedAt = clock.monotonic();
           this.tell();
         }
         return;

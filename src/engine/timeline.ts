@@ -36,8 +36,9 @@ export function collapse(events: TimelineEvent[], event: TimelineEvent): void {
     before.kind === 'call' && before.branchId === event.branchId && before.op === event.op;
   const index = event.outcome === 'pending' ? events.findLastIndex(isSame) : -1;
   const before = events[index];
-  if (before?.outcome === 'pending') events[index] = { ...before, count: (before.count ?? 1) + 1 };
-  else events.push(event);
+  if (before?.outcome === 'pending') {
+    events[index] = { ...before, count: (before.count ?? 1) + (event.count ?? 1) };
+  } else events.push(event);
 }
 
 /** What changed between two durable states of a transaction. */

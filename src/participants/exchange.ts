@@ -5,8 +5,6 @@ import { LIMITS } from '../protocol/words.js';
 import { outcomeOf } from './answer.js';
 import { described } from './trouble.js';
 
-export { described };
-
 /** Said by a service, or by a proxy before it, that cannot work now. Any other answer comes from one that can. */
 const OVERLOADED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 

@@ -7,8 +7,9 @@ import { HEADERS } from '../protocol/words.js';
 import { hostOf, isAddress } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { Breaker } from './breaker.js';
-import { described, Exchange } from './exchange.js';
+import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
+import { described } from './trouble.js';
 import { Turnstile } from './turnstile.js';
 
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */

@@ -1,6 +1,6 @@
 /** The requests of docs/wire.md as schemas. Only the server uses them: a client would have to install Zod. */
 import { z } from 'zod';
-import { IDENTIFIER, LIMITS, MODES, STATUSES } from './words.js';
+import { DEFAULT_RETRY, IDENTIFIER, LIMITS, MODES, STATUSES } from './words.js';
 
 const DAY_MS = 86_400_000;
 
@@ -31,13 +31,13 @@ function isCallable(value: string): boolean {
 }
 
 export const retryPolicy = z.strictObject({
-  baseMs: whole(1, DAY_MS).default(200),
-  factor: z.number().min(1).max(100).default(2),
-  capMs: whole(1, DAY_MS).default(30_000),
-  jitter: z.number().min(0).max(1).default(0.2),
-  maxAttempts: whole(1, 100_000).default(25),
-  maxAgeMs: whole(1, 365 * DAY_MS).default(DAY_MS),
-  tryAttempts: whole(1, 1000).default(3),
+  baseMs: whole(1, DAY_MS).default(DEFAULT_RETRY.baseMs),
+  factor: z.number().min(1).max(100).default(DEFAULT_RETRY.factor),
+  capMs: whole(1, DAY_MS).default(DEFAULT_RETRY.capMs),
+  jitter: z.number().min(0).max(1).default(DEFAULT_RETRY.jitter),
+  maxAttempts: whole(1, 100_000).default(DEFAULT_RETRY.maxAttempts),
+  maxAgeMs: whole(1, 365 * DAY_MS).default(DEFAULT_RETRY.maxAgeMs),
+  tryAttempts: whole(1, 1000).default(DEFAULT_RETRY.tryAttempts),
 });
 
 export const component = z

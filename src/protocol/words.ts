@@ -55,6 +55,17 @@ export interface RetryPolicy {
   tryAttempts: number;
 }
 
+/** What a component gets that says nothing of retries. */
+export const DEFAULT_RETRY: RetryPolicy = {
+  baseMs: 200,
+  factor: 2,
+  capMs: 30_000,
+  jitter: 0.2,
+  maxAttempts: 25,
+  maxAgeMs: 86_400_000,
+  tryAttempts: 3,
+};
+
 export interface ComponentView {
   name: string;
   url: string | null;

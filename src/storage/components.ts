@@ -9,6 +9,7 @@ import type { DatabaseSettings } from './database.js';
 
 /** A replaced URL is used within a second. */
 const POLL_MS = 400;
+const CONNECTIONS = 2;
 
 export type ComponentDefinition = Omit<ComponentView, 'createdAt' | 'updatedAt'>;
 
@@ -44,7 +45,7 @@ export class PostgresComponents implements ComponentDirectory {
     settings: DatabaseSettings,
     private readonly logger: Logger,
   ) {
-    this.database = new Database(settings, logger);
+    this.database = new Database({ ...settings, connections: CONNECTIONS }, logger);
   }
 
   /** Loads all, then follows the changes. Rejects with LogUnavailable when the database cannot be reached. */

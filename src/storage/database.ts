@@ -18,6 +18,8 @@ export interface DatabaseSettings {
   readonly url: string;
   /** No statement takes longer than half of this, so that a frozen neighbour holds nobody up for a lease. */
   readonly leaseMs: number;
+  /** Of the lane `log`; default 8. */
+  readonly connections?: number;
 }
 
 /**
@@ -28,18 +30,19 @@ const BY_KEY = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin
 
 /**
  * Connections by what may not wait for what: the group commit has one to itself, which soon gives up on a row that
- * somebody else holds; renewing the lease has one; all else shares the rest.
+ * somebody else holds; renewing the lease has one; lists, which may read much, have two; all else shares the rest.
  */
 const LANES = {
   log: { connections: 8, lockShare: 0.8, session: {} },
   flush: { connections: 1, lockShare: 0.1, session: BY_KEY },
   lease: { connections: 1, lockShare: 0.8, session: {} },
+  list: { connections: 2, lockShare: 0.8, session: {} },
 } as const;
 export type Lane = keyof typeof LANES;
 
-function poolOf(lane: Lane, { url, leaseMs }: DatabaseSettings): pg.Pool {
+function poolOf(lane: Lane, { url, leaseMs, connections }: DatabaseSettings): pg.Pool {
   const limitMs = Math.max(100, Math.floor(leaseMs / 2));
-  const { connections, lockShare, session } = LANES[lane];
+  const { lockShare, session } = LANES[lane];
   const settings = {
     synchronous_commit: 'on',
     statement_timeout: String(limitMs),
@@ -59,8 +62,8 @@ function poolOf(lane: Lane, { url, leaseMs }: DatabaseSettings): pg.Pool {
     options: Object.entries(settings)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),
-    max: connections,
-    idleTimeoutMillis: lane === 'log' ? 30_000 : 0,
+    max: (lane === 'log' ? connections : undefined) ?? LANES[lane].connections,
+    idleTimeoutMillis: lane === 'log' || lane === 'list' ? 30_000 : 0,
   });
 }
 
@@ -72,6 +75,7 @@ export class Database {
       log: poolOf('log', settings),
       flush: poolOf('flush', settings),
       lease: poolOf('lease', settings),
+      list: poolOf('list', settings),
     };
     for (const pool of Object.values(this.pools)) {
       pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
@@ -79,9 +83,9 @@ export class Database {
   }
 
   /** One statement that only reads. @throws LogUnavailable, or DatabaseError: refused for what it carried */
-  async read<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
+  async read<R extends pg.QueryResultRow>(text: string, values: unknown[] = [], lane: Lane = 'log'): Promise<R[]> {
     try {
-      return (await this.pools.log.query<R>(text, values)).rows;
+      return (await this.pools[lane].query<R>(text, values)).rows;
     } catch (error) {
       throw isDataError(error) ? error : unavailable(error);
     }

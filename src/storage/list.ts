@@ -8,6 +8,9 @@ import type { Database } from './database.js';
 import { selectTransactions, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
 
+/** A page ends early where the replies in it would be longer, in characters. */
+const MAX_REPLY_CHARS = 4 * 1024 * 1024;
+
 const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
 
 /** Newest first; a page continues behind the last row of the one before, whatever came in meanwhile. */
@@ -40,16 +43,27 @@ export async function listTransactions(
   }
   values.push(filter.limit + 1);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-  const page = `${where} ORDER BY t.began_at DESC, gid DESC LIMIT $${values.length}`;
+  const order = 'ORDER BY t.began_at DESC, t.gid DESC';
+  // What comes before a row in its page, so that the first is never left out.
+  const page = `
+    JOIN (SELECT gid, count(*) OVER ()::int AS found,
+                 sum(length(replies)) OVER (${order} ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS chars
+            FROM (SELECT gid, began_at, replies FROM tercet.transaction t ${where} ${order} LIMIT $${values.length}) t
+         ) page USING (gid)
+   WHERE COALESCE(page.chars, 0) <= ${MAX_REPLY_CHARS} ${order}`;
   const rows = await database
-    .read<TransactionRow>(selectTransactions('without payloads', page), values)
+    .read<TransactionRow & { found: number }>(
+      selectTransactions('without payloads', page, ', page.found'),
+      values,
+      'list',
+    )
     .catch((error: unknown) => {
       if (!isDataError(error)) throw error;
       const detail = `no transaction can be looked for like this: ${error.message}`;
       throw new TercetError('TERCET_REQUEST_INVALID', detail, undefined, { cause: error });
     });
   const shown = rows.slice(0, filter.limit);
-  const last = rows.length > shown.length ? shown.at(-1) : undefined;
+  const last = (rows[0]?.found ?? 0) > shown.length ? shown.at(-1) : undefined;
   const next = last ? Buffer.from(JSON.stringify([last.began_at, last.gid])).toString('base64url') : null;
   return { items: shown.map(toHeld), next };
 }

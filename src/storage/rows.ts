@@ -7,14 +7,14 @@ import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../prot
 const ms = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8 AS ${column}`;
 
 /** A transaction with its branches, read in one statement and so as of one moment. */
-export function selectTransactions(payload: 'with payloads' | 'without payloads', rest: string): string {
+export function selectTransactions(payload: 'with payloads' | 'without payloads', rest: string, more = ''): string {
   return `
     SELECT gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress, replies,
            ${ms('began_at')}, ${ms('deadline_at')}, ${ms('decided_at')}, ${ms('ended_at')}, content_hash,
            (SELECT json_agg(json_build_array(b.branch_id, b.component,
                                              ${payload === 'with payloads' ? 'b.payload' : `'null'`})
                             ORDER BY b.position)
-              FROM tercet.branch b WHERE b.gid = t.gid) AS branches
+              FROM tercet.branch b WHERE b.gid = t.gid) AS branches${more}
       FROM tercet.transaction t ${rest}`;
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { drawFrom, retryDelay } from '../../src/domain/retry.js';
+import { drawFrom, pendingDelay, retryDelay } from '../../src/domain/retry.js';
 
 const policy = {
   baseMs: 200,
@@ -15,6 +15,13 @@ test('pauses double from the base to the cap', () => {
   const even = { ...policy, jitter: 0 };
   expect([1, 2, 3, 4].map((attempt) => retryDelay(even, attempt, 0.5))).toEqual([200, 400, 800, 1600]);
   expect(retryDelay(even, 60, 0.5)).toBe(30_000);
+});
+
+test('the pauses after pending answers double too, from the base to the cap', () => {
+  const even = { ...policy, jitter: 0 };
+  const waits: number[] = [];
+  for (let waited = 0; waits.length < 10; waited += waits.at(-1) ?? 0) waits.push(pendingDelay(even, waited, 0.5));
+  expect(waits).toEqual([200, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000]);
 });
 
 test('a pause never leaves the band that jitter allows and is never zero', () => {

@@ -1,6 +1,6 @@
 /** A coordinator in this process over a real log; the services are functions of the test. */
 import type { Outcome } from '../../../src/domain/transaction.js';
-import { DEFAULT_RETRY } from '../../../src/domain/retry.js';
+import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
 import type { CallRequest, Clock, Component, ComponentDirectory, Participants } from '../../../src/engine/ports.js';

@@ -1,4 +1,4 @@
-import { DEFAULT_RETRY } from '../../../src/domain/retry.js';
+import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import { LogUnavailable } from '../../../src/engine/ports.js';
 import { PostgresComponents } from '../../../src/storage/components.js';
 import type { ComponentDefinition } from '../../../src/storage/components.js';
