@@ -34,6 +34,10 @@ const TRY_ATTEMPTS = 3;
 const PAUSE_MS = 200;
 /** What the coordinator takes when no deadline is given. */
 const DEFAULT_DEADLINE_MS = 30_000;
+/** How long an abort may take when the deadline is near or over. */
+const MIN_ABORT_MS = 1000;
+/** Timers of Node last no longer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export async function runTcc<T>(
   client: TercetClient,
@@ -75,8 +79,11 @@ export async function runTcc<T>(
   } catch (error) {
     over.abort(error);
     const reason = reasonOf(error);
-    // Without the signal: it may be the reason for the abort. If this fails too, the deadline aborts.
-    await client.abort(gid, { reason, ...waiting }).catch(() => undefined);
+    // Without the signal: it may be the reason for the abort. If this fails too, the deadline aborts, so that there is
+    // nothing to wait for after it.
+    const leftMs = Math.max(MIN_ABORT_MS, Math.round(deadline - performance.now()));
+    const late = AbortSignal.timeout(Math.min(leftMs, MAX_TIMER_MS));
+    await client.abort(gid, { reason, ...waiting, signal: late }).catch(() => undefined);
     throw error;
   }
   // From here on nothing aborts: the submit may have arrived, whatever is heard of it.

@@ -98,7 +98,7 @@ export class Transport {
   }
 
   private exchange({ method, path, waitMs = 0, signal }: Request, text: string | undefined): Promise<Response> {
-    const timeout = AbortSignal.timeout(this.timeoutMs + waitMs);
+    const timeout = AbortSignal.timeout(Math.ceil(this.timeoutMs + waitMs));
     return fetch(`${this.url}${path}`, {
       method,
       headers: {

@@ -317,4 +317,15 @@ describe('the decision', () => {
       await coordinator.stop();
     }
   });
+
+  test('an abort that nobody answers is not waited for after the deadline, which aborts as well', async () => {
+    const coordinator = await Service.start(inTurn(json(view, 201), silence));
+    try {
+      const failure = new Error('changed my mind');
+      const patient = new TercetClient({ url: coordinator.url, timeoutMs: 600_000 });
+      await expect(patient.tcc({ deadlineMs: 1 }, () => Promise.reject(failure))).rejects.toBe(failure);
+    } finally {
+      await coordinator.stop();
+    }
+  });
 });
