@@ -19,6 +19,7 @@ import { map } from 'rxjs';
 import { TercetClient } from '../../src/client/index.js';
 import { isTercetCall } from '../../src/client/nest/index.js';
 import { TestNode } from '../http/node.js';
+import { ready } from './until.js';
 import { WalletApp } from './wallet.js';
 import type { WalletOptions } from './wallet.js';
 
@@ -40,11 +41,6 @@ async function start(configure: WalletOptions['configure'], options: Partial<Wal
 const pay = (payload: object = { amount: 300 }) =>
   client.begin({ wait: 'settled', branches: [{ branchId: 'pay', component: 'wallet', payload }] });
 
-/** Wherever the routes are. */
-async function registered(path: string): Promise<void> {
-  while ((await fetch(`${service.url}${path}/ready`)).status !== 200);
-}
-
 test.each<[string, string, NonNullable<WalletOptions['configure']>]>([
   ['a global prefix', '/api/v2/tercet', (app) => app.setGlobalPrefix('api/v2')],
   ['versions in the path', '/tercet', (app) => app.enableVersioning({ type: VersioningType.URI, defaultVersion: '3' })],
@@ -55,7 +51,7 @@ test.each<[string, string, NonNullable<WalletOptions['configure']>]>([
   ],
 ])('%s: the component is registered where its routes are', async (_name, path, configure) => {
   await start(configure);
-  await registered(path);
+  await ready(`${service.url}${path}/ready`);
   expect((await client.getComponent('wallet')).url).toBe(`${service.url}${path}/wallet`);
   expect(await pay()).toMatchObject({ status: 'committed' });
 });
@@ -131,6 +127,6 @@ test('the limit of bodies: the default takes the largest payload, and one that i
 test('routes that a prefix leaves out stay out', async () => {
   const exclude = [{ path: 'health', method: RequestMethod.GET }];
   await start((app) => app.setGlobalPrefix('api', { exclude }));
-  await registered('/api/tercet');
+  await ready(`${service.url}/api/tercet/ready`);
   expect(await pay()).toMatchObject({ status: 'committed' });
 });

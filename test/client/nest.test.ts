@@ -2,6 +2,7 @@
 import { DataSource } from 'typeorm';
 import { fence, TercetClient } from '../../src/client/index.js';
 import { TestNode } from '../http/node.js';
+import { until } from './until.js';
 import { callOf, WalletApp } from './wallet.js';
 
 let node: TestNode;
@@ -77,11 +78,11 @@ describe('called by the coordinator', () => {
     const call = { gid: 'order-5', branchId: 'pay', op: 'try' } as const;
     const complete = (): Promise<void> =>
       service.app.get(DataSource).transaction((manager) => fence.complete(manager, call, { held: 100 }));
-    while (
-      await complete().then(
-        () => false,
+    await until('the try is pending', () =>
+      complete().then(
         () => true,
-      )
+        () => false,
+      ),
     );
     expect(await paying).toMatchObject({ status: 'committed', branches: [{ reply: { held: 100 } }] });
     expect(service.ran('order-5')).toEqual(['try', 'confirm']);

@@ -14,6 +14,7 @@ import type { Executor } from '../../src/client/index.js';
 import { TestNode } from '../http/node.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { ready } from './until.js';
 
 jest.setTimeout(60_000);
 
@@ -129,8 +130,7 @@ test('the service with Nest takes part, with its guard', async () => {
   try {
     app.useGlobalGuards(new AuthGuard());
     await app.listen(0, '127.0.0.1');
-    const ready = `${await app.getUrl()}/tercet/ready`;
-    while ((await fetch(ready)).status !== 200);
+    await ready(`${await app.getUrl()}/tercet/ready`);
     await buy('nest');
   } finally {
     await app.close();

@@ -14,6 +14,7 @@ import type { Asked } from '../participants/service.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { problem, silence } from './coordinator.js';
+import { until } from './until.js';
 import { create, Currency, Wallet, WalletApp } from './wallet.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -35,7 +36,10 @@ test('a coordinator that comes late hears of the component; until then the appli
   let node: TestNode | undefined;
   try {
     let told = await service.ready();
-    while (problemsOf(told.body)[0]?.includes('no certain answer') !== true) told = await service.ready();
+    await until('it says why', async () => {
+      told = await service.ready();
+      return problemsOf(told.body)[0]?.includes('no certain answer') === true;
+    });
     expect(told).toMatchObject({ status: 503, body: { ready: false } });
     expect(problemsOf(told.body)).toEqual([
       expect.stringMatching(
@@ -51,7 +55,7 @@ test('a coordinator that comes late hears of the component; until then the appli
     await service.stop();
     await node?.stop();
   }
-});
+}, 30_000);
 
 describe('with a coordinator that says what the test wants', () => {
   let coordinator: Service;

@@ -11,6 +11,7 @@ import type { Json, ParticipantCall } from '../../src/client/index.js';
 import { Cancel, Confirm, TccComponent, TercetModule, Try } from '../../src/client/nest/index.js';
 import type { TccCall, TercetOptions } from '../../src/client/nest/index.js';
 import { createDatabase } from '../support/postgres.js';
+import { ready } from './until.js';
 
 interface Payment {
   amount: number;
@@ -145,8 +146,8 @@ export class WalletApp {
   }
 
   /** Resolves once the coordinator knows every component. */
-  async registered(): Promise<void> {
-    while ((await this.ready()).status !== 200);
+  registered(): Promise<void> {
+    return ready(`${this.url}/tercet/ready`);
   }
 }
 

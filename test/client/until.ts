@@ -1,0 +1,18 @@
+/** Waits for a condition, not for ever: nothing of a failed test runs on. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+const LIMIT_MS = 20_000;
+const PAUSE_MS = 5;
+
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + LIMIT_MS;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`after ${LIMIT_MS} ms it is still not so that ${what}`);
+    await pause(PAUSE_MS);
+  }
+}
+
+/** The readiness probe of TercetModule says that all is well. */
+export function ready(url: string): Promise<void> {
+  return until(`${url} answers 200`, async () => (await fetch(url)).status === 200);
+}
