@@ -123,14 +123,19 @@ export interface Held {
 }
 
 /** Not begun yet; one for each call of a transaction, to be held before that call has its effect or after. */
-export function heldAtCalls(shop: Shop, calls: Calls, outcome: Outcome, name: string = outcome): Promise<Held[]> {
+export function heldAtCalls(
+  shop: Shop,
+  calls: Calls,
+  outcome: Outcome,
+  components: readonly string[] = COMPONENTS,
+): Promise<Held[]> {
   const second = outcome === 'committed' ? 'confirm' : 'cancel';
-  const places = COMPONENTS.flatMap((component) =>
+  const places = components.flatMap((component) =>
     (['try', second] as const).flatMap((op) => SIDES.map((side) => ({ component, op, side }))),
   );
   return Promise.all(
     places.map(async ({ component, op, side }) => {
-      const purchase = await Purchase.of(shop, `${name}-${op}-${component}-${side}`, outcome);
+      const purchase = await Purchase.of(shop, `${outcome}-${op}-${component}-${side}`, outcome);
       return { purchase, moment: calls.hold({ gid: purchase.gid, component, op }, side) };
     }),
   );
