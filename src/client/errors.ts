@@ -64,7 +64,8 @@ export class TercetUnreachable extends Error {
     const next =
       gid === null ? 'ask again' : `ask for the transaction '${gid}', or repeat the request with this same gid`;
     const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`;
-    super(`no certain answer from ${url} after ${tries} (${described(cause)}): ${next}`, { cause });
+    const why = cause instanceof TercetError ? cause.message : described(cause);
+    super(`no certain answer from ${url} after ${tries} (${why}): ${next}`, { cause });
   }
 }
 

@@ -38,8 +38,7 @@ interface Request extends CallOptions {
   gid?: string;
 }
 
-/** Nothing was accepted (429, 503), or it is not known (504; 502 and 504 of a proxy in between). */
-const REPEATABLE = new Set([429, 502, 503, 504]);
+/** Of the answers that are worth asking again for; after any other 5xx it is not known what was accepted. */
 const ACCEPTED_NOTHING = new Set([429, 503]);
 /** The coordinator may ask for a longer pause than capMs, up to this. */
 const MAX_RETRY_AFTER_MS = 30_000;
@@ -77,14 +76,15 @@ export class Transport {
       try {
         const response = await this.exchange(request, text);
         const answer = await response.text();
-        if (response.ok) return parsed<T>(answer, response.status, this.url);
-        failure = refusal(answer, response.status, this.url);
-        if (!REPEATABLE.has(response.status)) throw failure;
-        isUnknown ||= !ACCEPTED_NOTHING.has(response.status);
+        const { status } = response;
+        if (response.ok) return parsed<T>(answer, status, this.url);
+        failure = refusal(answer, status, this.url);
+        if (status < 500 && status !== 429) throw failure;
+        isUnknown ||= !ACCEPTED_NOTHING.has(status);
         retryAfterMs = Math.min(MAX_RETRY_AFTER_MS, 1000 * (Number(response.headers.get('retry-after')) || 0));
       } catch (error) {
         signal?.throwIfAborted();
-        if (error instanceof TercetError) throw error;
+        if (error === failure) throw error;
         failure = error;
         isUnknown = true;
       }

@@ -4,7 +4,6 @@
  * answers. A fresh begin, recovery after a crash and an operator's resume all enter here.
  */
 import { advance, opOf } from '../domain/machine.js';
-import { DEFAULT_RETRY } from '../domain/retry.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';

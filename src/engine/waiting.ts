@@ -29,7 +29,7 @@ export interface Lookout {
   readonly clock: Clock;
   readonly driver: Driver;
   /** Whether this node answers now what it knows, because it is about to end. */
-  isClosing(): boolean;
+  readonly isClosing: () => boolean;
 }
 
 /** Shows only what is durable, and never less than before. A parked transaction ends the wait (G7). */
