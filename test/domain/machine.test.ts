@@ -178,6 +178,12 @@ describe('after the decision', () => {
     expect(opsOf(resumed)).toEqual(['confirm a #1']);
   });
 
+  test('age is looked at in time, whatever pause a pending answer asked for', () => {
+    const patient = { kind: 'pending', retryAfterMs: 3_600_000 } as const;
+    const waiting = step(committing, [answer('a', 'confirm', patient), answer('b', 'confirm', done)], 101);
+    expect(waiting.wakeAt).toBe(60_100);
+  });
+
   test('age parks even when every answer is pending', () => {
     const tx = step(committing, [answer('a', 'confirm', { kind: 'pending', retryAfterMs: 10 })], 101, ['b']).tx;
     expect(step(tx, [answer('b', 'confirm', done)], 60_100).tx.parked).toMatchObject({ branchId: 'a', op: 'confirm' });

@@ -58,6 +58,8 @@ export interface NodeOptions {
   readonly retry?: Partial<RetryPolicy>;
   /** The real one unless given. */
   readonly clock?: Clock;
+  /** The services themselves unless given. */
+  readonly participants?: Participants;
 }
 
 export class EngineNode {
@@ -71,7 +73,7 @@ export class EngineNode {
     const log = new PostgresLog({ url, leaseMs }, logger);
     const clock = over.clock ?? new SystemClock(() => log.clockOffsetMs);
     const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...over.retry });
-    const participants = services.asSeenBy(node);
+    const participants = over.participants ?? services.asSeenBy(node);
     const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
     await coordinator.start();
     return new EngineNode(coordinator, log);
