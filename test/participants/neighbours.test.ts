@@ -137,6 +137,17 @@ describe('concurrency', () => {
   });
 });
 
+test('an operation that the component lacks now is unknown, in words, and nobody is blamed for it', async () => {
+  const { try: tried } = component(service.url).targets;
+  const cut = component(service.url, { targets: { try: tried! } });
+  for (let count = 0; count < 20; count += 1) {
+    const outcome = await call(cut, { op: 'confirm' });
+    expect(outcome).toEqual({ kind: 'unknown', detail: "component 'account' has no URL for confirm now" });
+  }
+  service.answer = json({});
+  expect((await call(cut)).kind).toBe('done');
+});
+
 describe('circuit breaker', () => {
   /** Calls until one is not sent; says how many were. */
   async function callUntilOpen(to: Component): Promise<number> {

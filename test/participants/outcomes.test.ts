@@ -54,6 +54,11 @@ describe('done', () => {
 });
 
 describe('refused', () => {
+  test('a reason as long as a book is cut: it stands in every answer about the transaction', async () => {
+    const outcome = await asked(json({ reason: 'no '.repeat(10_000) }, 409));
+    expect(outcome).toEqual({ kind: 'refused', reason: 'no '.repeat(334).slice(0, 1000) });
+  });
+
   test('409 with a reason', async () => {
     expect(await asked(json({ reason: 'too little money', more: 1 }, 409))).toEqual({
       kind: 'refused',

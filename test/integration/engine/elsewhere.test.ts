@@ -98,7 +98,7 @@ test('a try that waited in line while its transaction was aborted does not leave
 
 test('a node takes over all that a dead one left, however much of it only waits', async () => {
   const dead = await EngineNode.start({ url: database.url, services, node: 'dead', leaseMs: LEASE_MS });
-  const begun = Array.from({ length: 5500 }, (_, index) =>
+  const begun = Array.from({ length: 10_500 }, (_, index) =>
     dead.coordinator.begin(request(`waits-${index}`, 0, { drive: 'initiator', deadlineMs: 3_600_000 }), ACCEPTED),
   );
   await Promise.all(begun);

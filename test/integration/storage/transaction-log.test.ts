@@ -112,3 +112,29 @@ test('what a node owns, and what a dead one left, is found without reading what 
   while (now.updates < 1) now = await statistics();
   expect(now.scanned).toBeLessThan(1000);
 });
+
+test('a page of long replies ends early, and the next one goes on behind it', async () => {
+  const member = await log.join('north', 60_000);
+  const businessKey = 'long';
+  const begun = await Promise.all(
+    Array.from({ length: 12 }, () => log.insert(member, transaction({ businessKey }), 'x')),
+  );
+  await Promise.all(
+    begun.map(({ held }) => {
+      const [first, ...others] = held.tx.branches;
+      const branches = [{ ...first!, reply: JSON.stringify('x'.repeat(1_000_000)) }, ...others];
+      return log.save(held, { ...held.tx, branches }, []);
+    }),
+  );
+  const gids: string[] = [];
+  const sizes: number[] = [];
+  let after: string | null = null;
+  do {
+    const page = await log.list({ limit: 100, businessKey, ...(after === null ? {} : { after }) });
+    gids.push(...page.items.map(({ tx }) => tx.gid));
+    sizes.push(page.items.length);
+    after = page.next;
+  } while (after !== null);
+  expect(sizes).toEqual([5, 5, 2]);
+  expect(new Set(gids)).toEqual(new Set(begun.map(({ held }) => held.tx.gid)));
+});
