@@ -1,5 +1,6 @@
 /** kill -9 of each participant in each phase, before its effect and after it. */
 import { jest } from '@jest/globals';
+import pg from 'pg';
 import { Shop } from '../../examples/scenarios/shop.js';
 import { Calls } from './calls.js';
 import { COMPONENTS, expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
@@ -48,4 +49,36 @@ describe.each(COMPONENTS)('kill -9 of the service %s', (component) => {
     await shop.services[component].start();
     await purchase.expectOnce({ outcome: 'aborted' });
   });
+});
+
+test.each([
+  ['try', 'committed'],
+  ['confirm', 'committed'],
+  ['cancel', 'aborted'],
+] as const)('kill -9 of a service in the middle of its %s: nothing is left of the half', async (op, outcome) => {
+  const { account } = shop.services;
+  const purchase = await Purchase.of(shop, `half-${op}`, outcome);
+  const moment = calls.hold({ gid: purchase.gid, component: 'account', op }, 'before');
+  void purchase.begin();
+  await moment.reached;
+  const admin = new pg.Client(account.program.env['DATABASE_URL']);
+  await admin.connect();
+  // Its work cannot get past this row.
+  await admin.query('BEGIN');
+  await admin.query('SELECT FROM account WHERE id = $1 FOR UPDATE', [purchase.gid]);
+  const passed = moment.pass();
+  await shop.until('its work waits for the row', async () => {
+    // Within a transaction the first look would be shown again and again.
+    await admin.query('SELECT pg_stat_clear_snapshot()');
+    const waiting = await admin.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return waiting.rows.length > 0;
+  });
+  await account.signal('SIGKILL');
+  await admin.query('ROLLBACK');
+  await admin.end();
+  await account.start();
+  await passed;
+  await purchase.expectOnce({ outcome: await outcomeOf(purchase) });
 });
