@@ -51,7 +51,7 @@ async function kill(held: readonly Held[]): Promise<void> {
 describe.each(OUTCOMES)('a transaction is %s once and everywhere', (outcome) => {
   const boundaries = WRITES.flatMap((write) => WAYS.map((way) => ({ write, way })));
 
-  test('and before its decision is durable, neither a call that rests on it nor an answer leaves', async () => {
+  test('and before its decision is durable, neither a call that rests on it nor an answer leaves (G2)', async () => {
     const purchase = await Purchase.of(shop, `${outcome}-first`, outcome);
     const decision = road.hold('decision', purchase.gid, 'there');
     let isTold = false;

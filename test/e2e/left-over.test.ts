@@ -43,7 +43,7 @@ test('after kill -9 the next start uses the PostgreSQL left running, loses nothi
   expect(await cluster.running()).toBeNull();
 });
 
-test('kill -9 of both, and of the PostgreSQL alone: nothing accepted is lost', async () => {
+test('kill -9 of both, and of the PostgreSQL alone: nothing accepted is lost (G5)', async () => {
   await coordinator.start();
   const client = patientClient(coordinator.url);
   await client.begin({ gid: 'both', drive: 'initiator' });

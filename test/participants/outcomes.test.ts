@@ -1,4 +1,4 @@
-/** What each answer of a participant means: the table of docs/wire.md, section 7. */
+/** G12, what each answer of a participant means: the table of docs/wire.md, section 7. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { AllowList } from '../../src/participants/allow-list.js';
