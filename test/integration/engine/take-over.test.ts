@@ -41,6 +41,16 @@ async function start(...[options]: Parameters<typeof EngineNode.start>): Promise
   return node;
 }
 
+/** Says how many timers were set. */
+class CountingClock extends ManualClock {
+  timersSet = 0;
+
+  override after(ms: number, run: () => void): () => void {
+    this.timersSet += 1;
+    return super.after(ms, run);
+  }
+}
+
 /** Services that never answer a confirm of the node north. */
 function silentToNorth(): Services {
   return new Services(({ node, op }) => (node === 'north' && op === 'confirm' ? new Promise(() => undefined) : DONE));
@@ -56,8 +66,10 @@ test('the work of a dead node is taken over within its lease, and not while it l
   const north = await start({ url: proxy.url, services, leaseMs });
   await north.coordinator.begin(request('tx', 3), ACCEPTED);
   await until(() => confirms(services, 'north').length === 3);
-  const clock = new ManualClock();
+  const clock = new CountingClock();
   const south = await start({ url: database.url, services, node: 'south', leaseMs, clock });
+  // It has looked around once, and will renew its lease and look again.
+  await until(() => clock.timersSet === 2);
   expect(await south.log.takeOver(await south.log.join('third', leaseMs), 10)).toEqual([]);
   const { rows } = await admin.query<{ left: number }>(
     `SELECT extract(epoch FROM until - now())::float8 * 1000 AS left FROM tercet.member WHERE node = 'north'`,

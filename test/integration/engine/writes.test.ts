@@ -17,8 +17,6 @@ beforeAll(async () => {
   // From outside: looking into the database would itself count as a commit in it.
   admin = new pg.Client(process.env['TEST_POSTGRES_URL']);
   await admin.connect();
-  // From now on every coordinator finds a member that has left.
-  await commitsOf(1, 1);
 });
 
 afterAll(async () => {
@@ -45,16 +43,12 @@ async function commitsOf(transactions: number, branches: number): Promise<number
   return (await committed()) - before;
 }
 
-/** Whatever else runs in the database, such as autovacuum, only adds. */
-async function fewest(transactions: number, branches: number): Promise<number> {
-  const first = await commitsOf(transactions, branches);
-  return Math.min(first, await commitsOf(transactions, branches));
-}
-
 test.each([1, 2, 5, 50])(
   'a TCC of %i branches is three durable writes, by the count of PostgreSQL',
   async (branches) => {
-    expect((await fewest(12, branches)) - (await fewest(2, branches))).toBe(3 * 10);
+    const each = ((await commitsOf(62, branches)) - (await commitsOf(2, branches))) / 60;
+    // Connections, the lease and autovacuum commit now and then, a few times in all.
+    expect(each).toBeCloseTo(3, 0);
   },
 );
 
