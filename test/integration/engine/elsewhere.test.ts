@@ -5,7 +5,7 @@ import type { TestDatabase } from '../../support/postgres.js';
 import { ACCEPTED, DONE, EngineNode, newBranch, request, Services, SETTLED, until } from './node.js';
 
 const logger = { info() {}, warn() {}, error() {} };
-const LEASE_MS = 1000;
+const LEASE_MS = 3000;
 
 let database: TestDatabase;
 let north: EngineNode;
@@ -97,7 +97,7 @@ test('a try that waited in line while its transaction was aborted does not leave
 });
 
 test('a node takes over all that a dead one left, however much of it only waits', async () => {
-  const dead = await EngineNode.start({ url: database.url, services, node: 'dead', leaseMs: LEASE_MS });
+  const dead = await EngineNode.start({ url: database.url, services, node: 'dead' });
   const begun = Array.from({ length: 10_500 }, (_, index) =>
     dead.coordinator.begin(request(`waits-${index}`, 0, { drive: 'initiator', deadlineMs: 3_600_000 }), ACCEPTED),
   );
