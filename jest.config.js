@@ -1,5 +1,7 @@
 export default {
   testEnvironment: 'node',
+  // Most tests wait for something more than they compute.
+  maxWorkers: '100%',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

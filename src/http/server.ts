@@ -85,14 +85,9 @@ function queryProblem(url: string): Error | undefined {
 
 /** A connection that is kept alive after its last answer would hold up the end of the process. */
 function closeSoon(fastify: FastifyInstance): void {
-  let isClosing = false;
   fastify.addHook('preClose', (done) => {
-    isClosing = true;
+    fastify.server.keepAliveTimeout = 1;
     setTimeout(() => fastify.server.closeAllConnections(), CLOSE_MS).unref();
-    done();
-  });
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    if (isClosing) void reply.header('connection', 'close');
     done();
   });
 }
