@@ -199,13 +199,13 @@ test('a begin that meets the burial of its member is refused, and whoever takes 
 
 test('a begin under way holds up the burial of its member, and is then taken over', async () => {
   const held = transaction();
-  // The lock of the gid keeps the flush, and with it the lock of the member, until we say so.
-  const neighbour = await frozen(INSERT, [held.gid]);
-  const answer = log.insert(member, held, HASH);
-  await somebodyWaits();
   const gravedigger = new pg.Client({ connectionString: database.url });
   await gravedigger.connect();
   opened.push({ close: () => gravedigger.end() });
+  // The lock of the gid keeps the flush, and with it the lock of the member, until it gives up waiting for it.
+  const neighbour = await frozen(INSERT, [held.gid]);
+  const answer = log.insert(member, held, HASH);
+  await somebodyWaits();
   const free = await gravedigger.query('SELECT FROM tercet.member WHERE id = $1 FOR UPDATE SKIP LOCKED', [member.id]);
   expect(free.rows).toHaveLength(0);
   await neighbour.query('ROLLBACK');
