@@ -16,7 +16,7 @@ export interface Result {
 
 /**
  * What undici tells about a request, without the stream, the promises and the signal that its `request` makes for
- * each: a third of the time of a call (docs/benchmarks.md).
+ * each: they were most of a third of the coordinator's work (docs/benchmarks.md).
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | null = null;
