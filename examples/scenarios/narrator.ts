@@ -131,7 +131,9 @@ function describe(event: EventView): { mark: string; text: string; style: Style 
       const attempt = event.attempt && event.attempt > 1 ? ` #${event.attempt}` : '';
       const name = `${event.op ?? ''}${attempt}`.padEnd(11);
       const count = event.count && event.count > 1 ? ` ×${event.count}` : '';
-      const text = `${(event.branchId ?? '').padEnd(10)}${name}${event.outcome}${count}${why}`;
+      // What went wrong says more than that it is not known what came of it.
+      const said = event.outcome === 'unknown' && event.detail ? event.detail : `${event.outcome}${count}${why}`;
+      const text = `${(event.branchId ?? '').padEnd(10)}${name}${said}`;
       const styles = { done: 'green', refused: 'yellow', pending: 'cyan', unknown: 'red' } as const;
       return { mark: event.outcome === 'done' ? '✔' : '✘', text, style: styles[event.outcome ?? 'unknown'] };
     }
