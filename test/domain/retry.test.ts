@@ -1,15 +1,6 @@
 import fc from 'fast-check';
 import { drawFrom, pendingDelay, retryDelay } from '../../src/domain/retry.js';
-
-const policy = {
-  baseMs: 200,
-  factor: 2,
-  capMs: 30_000,
-  jitter: 0.2,
-  maxAttempts: 25,
-  maxAgeMs: 86_400_000,
-  tryAttempts: 3,
-};
+import { DEFAULT_RETRY as policy } from '../../src/protocol/words.js';
 
 test('pauses double from the base to the cap', () => {
   const even = { ...policy, jitter: 0 };

@@ -1,6 +1,7 @@
 /** Calls for tests of the participants. */
 import type { Branch } from '../../src/domain/transaction.js';
 import type { CallRequest, Component } from '../../src/engine/ports.js';
+import { DEFAULT_RETRY } from '../../src/protocol/words.js';
 import { branch, transaction } from '../contract/sample.js';
 
 export function component(url: string, over: Partial<Component> = {}): Component {
@@ -8,15 +9,7 @@ export function component(url: string, over: Partial<Component> = {}): Component
     name: 'account',
     timeoutMs: 3000,
     concurrency: 256,
-    retry: {
-      baseMs: 200,
-      factor: 2,
-      capMs: 30_000,
-      jitter: 0.2,
-      maxAttempts: 25,
-      maxAgeMs: 86_400_000,
-      tryAttempts: 3,
-    },
+    retry: DEFAULT_RETRY,
     targets: { try: `${url}/try`, confirm: `${url}/confirm`, cancel: `${url}/cancel` },
     ...over,
   };
