@@ -2,6 +2,8 @@ export default {
   testEnvironment: 'node',
   // Most tests wait for something more than they compute.
   maxWorkers: '100%',
+  // A test that waits for what does not come fails; a slow machine fails none.
+  testTimeout: 60_000,
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

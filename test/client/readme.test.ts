@@ -1,5 +1,4 @@
 /** The snippets of src/client/README.md and docs/fence.md: they compile as printed, and those of a service run. */
-import { jest } from '@jest/globals';
 import type { CanActivate } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -15,8 +14,6 @@ import { TestNode } from '../http/node.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { ready } from './until.js';
-
-jest.setTimeout(60_000);
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const { DATABASE_URL, TERCET_URL } = process.env;

@@ -55,7 +55,7 @@ test('a coordinator that comes late hears of the component; until then the appli
     await service.stop();
     await node?.stop();
   }
-}, 30_000);
+});
 
 describe('with a coordinator that says what the test wants', () => {
   let coordinator: Service;

@@ -1,5 +1,4 @@
 /** kill -9 of the coordinator at every boundary of a TCC, for a committing and an aborting one. */
-import { jest } from '@jest/globals';
 import { Shop } from '../../examples/scenarios/shop.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
@@ -7,8 +6,6 @@ import { Calls } from './calls.js';
 import { expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
 import type { Held } from './purchase.js';
 import { Road, WAYS, WRITES } from './road.js';
-
-jest.setTimeout(60_000);
 
 let database: TestDatabase;
 let road: Road;

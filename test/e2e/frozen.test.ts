@@ -1,5 +1,4 @@
 /** A coordinator that is frozen past its lease at every boundary of a TCC, and another one that takes over. */
-import { jest } from '@jest/globals';
 import pg from 'pg';
 import type { Service } from '../../examples/scenarios/processes.js';
 import { Shop } from '../../examples/scenarios/shop.js';
@@ -10,8 +9,6 @@ import { Calls } from './calls.js';
 import { expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
 import type { Held } from './purchase.js';
 import { Road, WAYS, WRITES } from './road.js';
-
-jest.setTimeout(60_000);
 
 const settings = { TERCET_LEASE_MS: '1000' };
 

@@ -1,5 +1,4 @@
 /** `tercet serve` with its own PostgreSQL, killed: the server that it leaves behind is found by the next start. */
-import { jest } from '@jest/globals';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Service } from '../../examples/scenarios/processes.js';
@@ -7,8 +6,6 @@ import { COORDINATOR } from '../../examples/scenarios/shop.js';
 import { EmbeddedCluster } from '../../src/storage/embedded-cluster.js';
 import { patientClient } from './purchase.js';
 import { temporaryFolder } from './server.js';
-
-jest.setTimeout(60_000);
 
 let folder: string;
 let cluster: EmbeddedCluster;

@@ -1,12 +1,9 @@
 /** kill -9 of each participant in each phase, before its effect and after it. */
-import { jest } from '@jest/globals';
 import pg from 'pg';
 import { Shop } from '../../examples/scenarios/shop.js';
 import { Calls } from './calls.js';
 import { COMPONENTS, expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
 import type { Outcome } from './purchase.js';
-
-jest.setTimeout(60_000);
 
 let shop: Shop;
 let calls: Calls;

@@ -1,13 +1,10 @@
 /** The coordinator's PostgreSQL dies at every boundary of a TCC and comes back; the coordinator stays. */
-import { jest } from '@jest/globals';
 import { Shop } from '../../examples/scenarios/shop.js';
 import { Calls } from './calls.js';
 import { expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
 import type { Held } from './purchase.js';
 import { Road, WAYS, WRITES } from './road.js';
 import { Server } from './server.js';
-
-jest.setTimeout(60_000);
 
 let server: Server;
 let road: Road;

@@ -75,7 +75,7 @@ describe('when the database is away', () => {
     const again = await node.post('/v1/transactions', begin({ gid: 'refused', wait: 'settled' }));
     expect([again.status, again.body.status]).toEqual([201, 'committed']);
     // A connection that is tried while nobody answers is given up after three seconds.
-  }, 20_000);
+  });
 
   test('a begin whose answer was lost is 504; the same begin again, or a look, tells what became of it', async () => {
     const request = begin({ gid: 'doubtful', wait: 'settled' });

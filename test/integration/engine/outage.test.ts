@@ -1,12 +1,9 @@
-import { jest } from '@jest/globals';
 import { LogOutcomeUnknown, LogUnavailable } from '../../../src/engine/ports.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
 import { Proxy } from '../../support/proxy.js';
 import { DONE, EngineNode, request, Services, SETTLED, until } from './node.js';
-
-jest.setTimeout(30_000);
 
 const logger = { info() {}, warn() {}, error() {} };
 const LEASE_MS = 1000;

@@ -108,4 +108,4 @@ test('submit, abort, deadline and register race on two nodes: one decision, whic
   for (const decision of ['commit', 'abort']) {
     expect(decisions.filter((each) => each === decision).length).toBeGreaterThan(ROUNDS / 10);
   }
-}, 60_000);
+});

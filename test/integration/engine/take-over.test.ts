@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import pg from 'pg';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
@@ -9,8 +8,6 @@ import type { TestDatabase } from '../../support/postgres.js';
 import { Proxy } from '../../support/proxy.js';
 import { ACCEPTED, DONE, EngineNode, request, Services, SETTLED, until } from './node.js';
 import type { Asked } from './node.js';
-
-jest.setTimeout(30_000);
 
 const logger = { info() {}, warn() {}, error() {} };
 

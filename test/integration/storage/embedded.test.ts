@@ -122,7 +122,7 @@ test('a server left over that does not answer is stopped, and another one starte
   const embedded = await start();
   expect(await ask(embedded.url, 'SELECT 1 AS one')).toEqual({ one: 1 });
   expect(serverPid()).not.toBe(pid);
-}, 60_000);
+});
 
 test('a pid file whose process is another one by now does not hinder', async () => {
   const first = await start();
