@@ -1,5 +1,5 @@
 /** The whole shop on this machine: PostgreSQL, the coordinator and three services, each a process of its own. */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -214,8 +214,6 @@ async function runAll(cleanUps: CleanUp[]): Promise<void> {
 async function temporaryServer(cleanUps: CleanUp[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tercet-demo-'));
   cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-  // PostgreSQL does not run as root; the user that it runs as must be able to enter.
-  await chmod(folder, 0o711);
   const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });
   cleanUps.push(() => server.stop());

@@ -65,11 +65,6 @@ export class Drive {
     return this.held;
   }
 
-  /** False once others own the transaction: `saved` may then be out of date. */
-  get isCurrent(): boolean {
-    return !this.isStopped;
-  }
-
   /** Whether it will do nothing more. */
   get isOver(): boolean {
     return this.hasEnded;

@@ -54,8 +54,12 @@ export async function waitFor(
     const drive = driver.get(held.tx.gid);
     const isNews = drive !== undefined && drive.saved.version > held.version;
     if (!isNews) await pause(clock, Math.min(leftMs, drive ? LOOK_MS : POLL_MS), drive?.watch, left && after(left));
-    const seen = drive?.isCurrent && drive.saved.version > held.version ? drive.saved : await look(log, held.tx.gid);
-    if (seen && seen.version > held.version) held = seen;
+    // Durable whoever owns it by now.
+    if (drive && drive.saved.version > held.version) held = drive.saved;
+    else if (!isClosing()) {
+      const seen = await look(log, held.tx.gid);
+      if (seen && seen.version > held.version) held = seen;
+    }
   }
 }
 

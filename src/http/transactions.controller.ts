@@ -1,5 +1,4 @@
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
-import type { OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
@@ -11,17 +10,8 @@ import { contentHash, payloadText, validated } from './body.js';
 import { branchView, eventView, transactionView } from './view.js';
 
 @Controller('v1/transactions')
-export class TransactionsController implements OnModuleDestroy {
-  private readonly waiting = new Set<() => void>();
-  private isClosing = false;
-
+export class TransactionsController {
   constructor(@Inject(Coordinator) private readonly coordinator: Coordinator) {}
-
-  /** The node goes: who still waits is told what is known, instead of being cut off. */
-  onModuleDestroy(): void {
-    this.isClosing = true;
-    for (const answerNow of this.waiting) answerNow();
-  }
 
   @Post()
   async begin(
@@ -49,7 +39,7 @@ export class TransactionsController implements OnModuleDestroy {
       })),
     };
     const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
-    const answer = await this.coordinator.begin(request, this.waitingFor(wait, asked.waitMs, reply));
+    const answer = await this.coordinator.begin(request, waiting(wait, asked.waitMs, reply));
     void reply.header('location', `/v1/transactions/${encodeURIComponent(answer.tx.gid)}`);
     return answered(answer, answer.begun ? 201 : 200, reply);
   }
@@ -67,7 +57,7 @@ export class TransactionsController implements OnModuleDestroy {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TransactionView> {
     const { wait, waitMs } = validated(look, query);
-    const tx = await this.coordinator.get(known(gid), wait ? this.waitingFor(wait, waitMs, reply) : null);
+    const tx = await this.coordinator.get(known(gid), wait ? waiting(wait, waitMs, reply) : null);
     return transactionView(tx);
   }
 
@@ -102,7 +92,7 @@ export class TransactionsController implements OnModuleDestroy {
   ): Promise<TransactionView> {
     validated(nothing, query);
     const { wait, waitMs } = validated(submit, body);
-    return answered(await this.coordinator.submit(known(gid), this.waitingFor(wait, waitMs, reply)), 200, reply);
+    return answered(await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply)), 200, reply);
   }
 
   @Post(':gid/abort')
@@ -114,7 +104,7 @@ export class TransactionsController implements OnModuleDestroy {
   ): Promise<TransactionView> {
     validated(nothing, query);
     const { reason = null, wait, waitMs } = validated(abort, body);
-    return answered(await this.coordinator.abort(known(gid), reason, this.waitingFor(wait, waitMs, reply)), 200, reply);
+    return answered(await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply)), 200, reply);
   }
 
   @Post(':gid/resume')
@@ -124,19 +114,6 @@ export class TransactionsController implements OnModuleDestroy {
     const { reason } = validated(resume, body);
     // Who it was is known once there are keys; until then the coordinator listens on loopback only.
     return transactionView(await this.coordinator.resume(known(gid), reason, 'operator'));
-  }
-
-  /** Waits as long as the asker listens and the node stays. */
-  private waitingFor(until: Wait, ms: number, reply: FastifyReply): Waiting {
-    const left = new Promise<void>((resolve) => {
-      if (this.isClosing || reply.raw.destroyed) return resolve();
-      this.waiting.add(resolve);
-      reply.raw.once('close', () => {
-        this.waiting.delete(resolve);
-        resolve();
-      });
-    });
-    return { until, ms, left };
   }
 }
 
@@ -167,6 +144,11 @@ function gidOf({ gid }: BeginBody, key: string | undefined): string | null {
   if (!identifier.safeParse(key).success) refuse('must be what a gid may be: A-Z a-z 0-9 . _ : -, at most 128');
   if (gid !== undefined && gid !== key) refuse(`differs from the gid '${gid}'; give one of the two`);
   return key;
+}
+
+/** Waits as long as the asker listens. */
+function waiting(until: Wait, ms: number, reply: FastifyReply): Waiting {
+  return { until, ms, left: new Promise((resolve) => reply.raw.once('close', resolve)) };
 }
 
 function answered({ tx, reached }: Answered, status: number, reply: FastifyReply): TransactionView {

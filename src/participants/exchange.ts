@@ -31,9 +31,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     private readonly over: (result: Result) => void,
   ) {}
 
-  /** Ends it from this side: what has not left yet does not leave, and the connection is closed. */
-  cut(detail: string, isAlive: false | null): void {
-    this.fail(detail, isAlive);
+  /** Ends it from this side as unknown: what has not left yet does not leave, and the connection is closed. */
+  cut(detail: string, isAlive: boolean | null): void {
+    this.end({ outcome: { kind: 'unknown', detail }, isAlive });
+    this.controller?.abort(new Error(detail));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -49,7 +50,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.body = this.body ? Buffer.concat([this.body, chunk]) : chunk;
-    if (this.body.length > LIMITS.replyBytes) this.fail(`answered more than ${LIMITS.replyBytes} bytes`, this.isAlive);
+    if (this.body.length > LIMITS.replyBytes) this.cut(`answered more than ${LIMITS.replyBytes} bytes`, this.isAlive);
   }
 
   onResponseEnd(): void {
@@ -58,16 +59,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.fail(described(error), false);
+    this.cut(described(error), false);
   }
 
   private get isAlive(): boolean {
     return !OVERLOADED.has(this.status);
-  }
-
-  private fail(detail: string, isAlive: boolean | null): void {
-    this.end({ outcome: { kind: 'unknown', detail }, isAlive });
-    this.controller?.abort(new Error(detail));
   }
 
   private end(result: Result): void {

@@ -1,6 +1,6 @@
 /** The coordinator as a process: what it prints, how it ends, what stops its start. docs/wire.md, section 1. */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -282,8 +282,6 @@ describe('a coordinator that runs', () => {
 
   test('without a DATABASE_URL it brings its own PostgreSQL, and keeps what it knows in TERCET_DATA_DIR', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-process-'));
-    // Started as root, PostgreSQL runs as another user, who must be able to enter.
-    chmodSync(folder, 0o711);
     const own = { DATABASE_URL: '', TERCET_DATA_DIR: join(folder, 'data') };
     try {
       const first = await start(own);
