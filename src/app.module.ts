@@ -4,6 +4,7 @@ import { Coordinator } from './engine/coordinator.js';
 import { ComponentsController } from './http/components.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
+import { OperatorController } from './http/operator.controller.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { AllowList } from './participants/allow-list.js';
 import { PostgresComponents } from './storage/components.js';
@@ -20,7 +21,13 @@ export class AppModule {
   static over({ coordinator, components, allowList }: Parts): DynamicModule {
     return {
       module: AppModule,
-      controllers: [ComponentsController, TransactionsController, HealthController, OpenApiController],
+      controllers: [
+        ComponentsController,
+        TransactionsController,
+        OperatorController,
+        HealthController,
+        OpenApiController,
+      ],
       providers: [
         { provide: Coordinator, useValue: coordinator },
         { provide: PostgresComponents, useValue: components },

@@ -10,12 +10,13 @@
  * M3. A branch with a call under way gets no second one, however slow it is.
  * M4. Pending and postponed answers use up no attempt; age counts whatever the answers were.
  * M5. A branch that is given up after the decision parks the transaction; the others go on to their end.
+ * M6. A transaction that a person parked gets no call; answers under way and its deadline still count.
  */
 import { LIMITS } from '../protocol/words.js';
 import type { BranchState, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
 import { drawFrom, pendingDelay, retryDelay } from './retry.js';
 import { tcc } from './tcc.js';
-import { decide, isEnded, move } from './transaction.js';
+import { decide, isEnded, isHeld, move } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
 
 const DONE_STATE: Readonly<Partial<Record<Op, BranchState>>> = {
@@ -43,6 +44,11 @@ function rulesOf(mode: Mode): ModeRules {
 export function opOf(tx: Transaction, branchId: string): Op | null {
   const branch = tx.branches.find((candidate) => candidate.branchId === branchId);
   return branch ? rulesOf(tx.mode).opOf(tx, branch) : null;
+}
+
+/** Whether a call of this operation may still leave: one that waited in line may be one of the past. */
+export function mayCall(tx: Transaction, branchId: string, op: Op): boolean {
+  return !isHeld(tx) && opOf(tx, branchId) === op;
 }
 
 export function advance(before: Transaction, answers: readonly Answer[], at: Circumstances): Step {
@@ -186,6 +192,7 @@ function parkedBy(tx: Transaction, rules: ModeRules, now: number): Parked | null
 function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Circumstances): Step {
   const calls: Call[] = [];
   let wakeAt = tx.status === 'open' ? tx.deadlineAt : null;
+  if (isHeld(tx)) return { tx, save, calls, wakeAt };
   const branches = tx.branches.map((branch) => {
     const op = rules.opOf(tx, branch);
     if (op === null || branch.gaveUp !== null || at.inFlight.has(branch.branchId)) return branch;

@@ -28,6 +28,7 @@ export interface Branch {
 
 export interface Parked {
   readonly at: number;
+  /** Null: a person parked all of it. */
   readonly branchId: string | null;
   readonly op: Op | null;
   readonly why: string;
@@ -119,13 +120,9 @@ export function decide(tx: Transaction, decision: Decision, reason: Reason | nul
   };
 }
 
-/** An operator lets a parked transaction go on: what was given up is tried again from the first attempt. */
-export function resume(tx: Transaction, now: number): Transaction {
-  return {
-    ...tx,
-    parked: null,
-    branches: tx.branches.map((branch) => (branch.gaveUp === null ? branch : restarted(branch, now))),
-  };
+/** A person stopped it: nothing is called, whatever its status, until a person lets it go on. */
+export function isHeld({ parked }: Transaction): boolean {
+  return parked !== null && parked.branchId === null;
 }
 
 export function move(tx: Transaction, to: Status): Transaction {
@@ -134,6 +131,6 @@ export function move(tx: Transaction, to: Status): Transaction {
 }
 
 /** The branch at the start of its next operation. */
-function restarted(branch: Branch, now: number): Branch {
+export function restarted(branch: Branch, now: number): Branch {
   return { ...branch, attempts: 0, since: now, retryAt: null, gaveUp: null };
 }

@@ -1,5 +1,4 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
-import { isEnded, resume } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
 import type { Decision, Reason } from '../protocol/words.js';
@@ -7,6 +6,8 @@ import { componentFor, openTransaction, startedBranch } from './begin.js';
 import type { BeginRequest, NewBranch } from './begin.js';
 import { Driver } from './driver.js';
 import { Membership } from './membership.js';
+import { Operator, unknownTransaction } from './operator.js';
+import type { BulkDone, BulkOrder } from './operator.js';
 import { LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
 import type {
   Clock,
@@ -21,7 +22,8 @@ import type {
   TransactionLog,
 } from './ports.js';
 import { Recovery } from './recovery.js';
-import { collapse, decidedEvent } from './timeline.js';
+import { collapse, decidedEvent, operatorEvent } from './timeline.js';
+import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
@@ -29,8 +31,6 @@ import type { Answered, Waiting } from './waiting.js';
 const MAX_UNFINISHED = 20_000;
 /** The same for those with a branch of one component, so that a service that is gone leaves room for the others (G10). */
 const MAX_UNFINISHED_OF_ONE = 15_000;
-/** How often a resume begins again that met another write. */
-const RESUME_ATTEMPTS = 3;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -52,6 +52,8 @@ export class Coordinator {
   private readonly membership: Membership;
   private readonly driver: Driver;
   private readonly recovery: Recovery;
+  /** What a person on call does. */
+  readonly operator: Operator;
   private isAccepting = false;
   private isClosing = false;
 
@@ -60,6 +62,7 @@ export class Coordinator {
     this.membership = new Membership(parts, () => this.driver.stopAll());
     this.driver = new Driver({ ...parts, membership: this.membership });
     this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs);
+    this.operator = new Operator(parts, this.driver, (write) => this.owning(write));
   }
 
   /** Joins the members; from then on it drives and takes over. Rejects when the log cannot be reached. */
@@ -127,9 +130,16 @@ export class Coordinator {
     return this.decide(gid, 'commit', null, waiting);
   }
 
-  /** Decides abort of any open transaction. */
-  abort(gid: string, detail: string | null, waiting: Waiting): Promise<Answered> {
-    return this.decide(gid, 'abort', { kind: 'requested', ...(detail === null ? {} : { detail }) }, waiting);
+  /** Decides abort of any open transaction. @param by null: whoever began it; else the person on call, and why */
+  abort(gid: string, detail: string | null, waiting: Waiting, by: Order | null = null): Promise<Answered> {
+    const reason = { kind: by ? 'operator' : 'requested', ...(detail === null ? {} : { detail }) } as const;
+    return this.decide(gid, 'abort', reason, waiting, by);
+  }
+
+  /** An operator's order for all that a filter finds. */
+  bulk(order: BulkOrder): Promise<BulkDone> {
+    const at = { until: 'accepted', ms: 0 } as const;
+    return this.operator.bulk(order, (gid) => this.abort(gid, order.reason, at, order));
   }
 
   async get(gid: string, waiting: Waiting | null): Promise<Transaction> {
@@ -151,28 +161,13 @@ export class Coordinator {
     return told;
   }
 
-  /** An operator lets a parked transaction go on. One that is not parked is left as it is. */
-  async resume(gid: string, reason: string, who: string): Promise<Transaction> {
-    const { log, clock, node } = this.parts;
-    for (let attempt = 1; attempt <= RESUME_ATTEMPTS; attempt += 1) {
-      const found = await this.get(gid, null);
-      if (isEnded(found)) throw ended(found);
-      if (!found.parked) return found;
-      const taken = await this.owning((member) => log.take(member, gid));
-      if (!taken) continue;
-      // From here on it is this node's, whatever becomes of the write: what was not given up is driven on.
-      this.driver.drive(taken);
-      const at = clock.now();
-      const event: TimelineEvent = { at, node, kind: 'operator', detail: `resume by ${who}: ${reason}` };
-      const saved = await this.owning(() => log.save(taken, resume(taken.tx, at), [event]));
-      if (saved === 'lost') continue;
-      this.driver.drive(saved);
-      return saved.tx;
-    }
-    throw new TercetError('TERCET_TRANSACTION_STATE', `'${gid}' keeps changing; look again`);
-  }
-
-  private async decide(gid: string, decision: Decision, reason: Reason | null, waiting: Waiting): Promise<Answered> {
+  private async decide(
+    gid: string,
+    decision: Decision,
+    reason: Reason | null,
+    waiting: Waiting,
+    by: Order | null = null,
+  ): Promise<Answered> {
     const { log, clock, node } = this.parts;
     let held = await log.get(gid);
     if (!held) throw unknownTransaction(gid);
@@ -184,8 +179,9 @@ export class Coordinator {
         );
       }
       const at = clock.now();
-      const event = decidedEvent({ decision, reason }, at, node);
-      const answer = await this.owning((member) => log.decide(member, gid, decision, reason, at, [event]));
+      const events = [decidedEvent({ decision, reason }, at, node)];
+      if (by) events.unshift(operatorEvent(decision, by, at, node));
+      const answer = await this.owning((member) => log.decide(member, gid, decision, reason, at, events));
       if (!answer) throw unknownTransaction(gid);
       held = answer.held;
       if (answer.decided) this.driver.drive(held);
@@ -252,19 +248,11 @@ export class Coordinator {
   }
 }
 
-function unknownTransaction(gid: string): TercetError {
-  return new TercetError('TERCET_TRANSACTION_UNKNOWN', `no transaction '${gid}' is recorded`);
-}
-
 function contentConflict(gid: string): TercetError {
   return new TercetError(
     'TERCET_GID_CONFLICT',
     `'${gid}' was begun with other content; repeat the first request unchanged, or use a gid of its own`,
   );
-}
-
-function ended(tx: Transaction): TercetError {
-  return new TercetError('TERCET_TRANSACTION_STATE', `'${tx.gid}' has ended: ${tx.status}`);
 }
 
 function registerRefusal(tx: Transaction, branchId: string, result: 'conflict' | 'closed' | 'full'): TercetError {

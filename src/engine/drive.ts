@@ -3,7 +3,7 @@
  * ask the machine for a step, make durable what the step says, then perform its calls, and come back with the
  * answers. A fresh begin, recovery after a crash and an operator's resume all enter here.
  */
-import { advance, opOf } from '../domain/machine.js';
+import { advance, mayCall } from '../domain/machine.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';
@@ -150,7 +150,7 @@ export class Drive {
     // A promise and not a signal: cheap to make and to listen to.
     const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
     // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
-    const mayLeave = (): boolean => opOf(this.tx, branchId) === op && !this.isStopped && membership.isValid();
+    const mayLeave = (): boolean => mayCall(this.tx, branchId, op) && !this.isStopped && membership.isValid();
     participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),

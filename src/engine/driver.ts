@@ -10,6 +10,8 @@ const DEFECT_PAUSE_MS = 5000;
 export class Driver {
   private readonly drives = new Map<string, Drive>();
   private readonly counts = new Map<string, number>();
+  /** Versions at which drives ended that have more to do, once somebody lets them: what is older is not driven. */
+  private readonly resting = new Map<string, number>();
   private idle: (() => void)[] = [];
   private isReleasing = false;
 
@@ -21,6 +23,11 @@ export class Driver {
 
   get(gid: string): Drive | undefined {
     return this.drives.get(gid);
+  }
+
+  /** Whether it has nothing to compare with what the node owns. */
+  get isEmpty(): boolean {
+    return this.drives.size === 0 && this.resting.size === 0;
   }
 
   /** The drives of this moment. */
@@ -39,13 +46,20 @@ export class Driver {
     const there = this.drives.get(held.tx.gid);
     if (there && !there.isOver) return there.adopt(held);
     if (there) this.remove(there);
+    // What was read before another write of this node, and arrives after it.
+    if (held.version <= (this.resting.get(held.tx.gid) ?? 0)) return;
+    this.resting.delete(held.tx.gid);
     if (isEnded(held.tx)) return;
     const drive = new Drive(held, this.parts);
     this.drives.set(held.tx.gid, drive);
     this.count(drive, 1);
     if (this.isReleasing) drive.release();
     drive.run().then(
-      () => this.remove(drive),
+      () => {
+        const { tx, version } = drive.saved;
+        if (!isEnded(tx) && this.drives.get(tx.gid) === drive) this.resting.set(tx.gid, version);
+        this.remove(drive);
+      },
       (defect: unknown) => {
         this.parts.logger.error({ gid: held.tx.gid, error: defect }, 'defect in a drive; it is looked at again later');
         this.remove(drive);
@@ -68,8 +82,14 @@ export class Driver {
     drive.stop();
   }
 
+  /** What rests and is not owned any more is somebody else's. */
+  forgetAllBut(owned: ReadonlySet<string>): void {
+    for (const gid of this.resting.keys()) if (!owned.has(gid)) this.resting.delete(gid);
+  }
+
   /** The lease is lost: nothing more leaves for any of them. */
   stopAll(): void {
+    this.resting.clear();
     for (const drive of this.all()) this.stop(drive);
   }
 

@@ -30,6 +30,8 @@ export interface ListFilter {
   readonly component?: string;
   readonly businessKey?: string;
   readonly parked?: boolean;
+  /** Only what has not ended, or only what has. */
+  readonly unfinished?: boolean;
   /** Bounds of beganAt, ms, both inclusive. */
   readonly from?: number;
   readonly to?: number;

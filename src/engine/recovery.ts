@@ -55,7 +55,7 @@ export class Recovery {
     if (!this.membership.isValid()) return;
     const now = this.clock.monotonic();
     const isInDoubt = now < this.inDoubtUntil;
-    if (isInDoubt || (this.driver.size > 0 && now - this.comparedAt >= this.leaseMs)) {
+    if (isInDoubt || (!this.driver.isEmpty && now - this.comparedAt >= this.leaseMs)) {
       this.comparedAt = now;
       await this.compare(isInDoubt);
     }
@@ -84,6 +84,7 @@ export class Recovery {
     const drives = this.driver.all();
     const owned = new Set(await this.log.owned(this.membership.current));
     for (const drive of drives) if (!owned.has(drive.saved.tx.gid)) this.driver.stop(drive);
+    this.driver.forgetAllBut(owned);
     if (!isInDoubt) return;
     for (const gid of owned) {
       if (this.driver.get(gid)) continue;

@@ -67,6 +67,16 @@ export function decidedEvent(tx: Pick<Transaction, 'decision' | 'reason'>, at: n
   return { at, node, kind: 'decided', ...branch, detail: cut(`${decision ?? ''}${why}`) };
 }
 
+/** What a person orders, and why: nothing that ends a transaction otherwise than its branches do goes without it (G1). */
+export interface Order {
+  readonly who: string;
+  readonly reason: string;
+}
+
+export function operatorEvent(what: string, { who, reason }: Order, at: number, node: string): TimelineEvent {
+  return { at, node, kind: 'operator', detail: cut(`${what} by ${who}: ${reason}`) };
+}
+
 function cut(text: string): string {
   return text.length <= DETAIL_CHARS ? text : `${text.slice(0, DETAIL_CHARS)}…`;
 }

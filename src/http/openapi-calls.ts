@@ -1,7 +1,7 @@
 /** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
 import type { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
-import { abort, begin, component, list, look, registerBranch, resume, submit } from '../protocol/schema.js';
+import { abort, begin, bulk, component, list, look, order, registerBranch, submit } from '../protocol/schema.js';
 import type { ViewName } from './openapi-views.js';
 
 export interface Call {
@@ -23,6 +23,13 @@ const found = (view: ViewName) => ['as it is now', view] as const;
 const UNKNOWN = 'TERCET_TRANSACTION_UNKNOWN';
 const NAMES_COMPONENTS: readonly ErrorCode[] = ['TERCET_COMPONENT_NOT_REGISTERED', 'TERCET_COMPONENT_LACKS_OPERATION'];
 const WRITES: readonly ErrorCode[] = ['TERCET_OUTCOME_UNKNOWN'];
+
+/** What the orders of an operator for one transaction have in common. */
+const ORDER = {
+  body: order,
+  answers: { 200: found('Transaction') },
+  problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
+} as const satisfies Partial<Call>;
 
 /** By method and path. */
 export const CALLS: Readonly<Record<string, Call>> = {
@@ -88,12 +95,33 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 200: WAITED, 202: NOT_YET },
     problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', ...WRITES],
   },
+  'post /v1/transactions/{gid}/retry': {
+    id: 'retryTransaction',
+    summary: 'Call now what waits for its next attempt, and let what is parked go on',
+    ...ORDER,
+  },
+  'post /v1/transactions/{gid}/park': {
+    id: 'parkTransaction',
+    summary: 'Call nobody any more until it is resumed',
+    ...ORDER,
+  },
   'post /v1/transactions/{gid}/resume': {
     id: 'resumeTransaction',
     summary: 'Let a parked transaction go on',
-    body: resume,
-    answers: { 200: found('Transaction') },
-    problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
+    ...ORDER,
+  },
+  'post /v1/transactions/{gid}/branches/{branchId}/force': {
+    id: 'forceBranch',
+    summary: 'Take a parked branch as done',
+    ...ORDER,
+    problems: [...ORDER.problems, 'TERCET_BRANCH_UNKNOWN'],
+  },
+  'post /v1/bulk': {
+    id: 'bulk',
+    summary: 'Retry, park, resume or abort all that a filter finds, or count them',
+    body: bulk,
+    answers: { 200: ['what was done, or would be', 'Bulk'] },
+    problems: WRITES,
   },
   'get /v1/components': {
     id: 'listComponents',

@@ -2,6 +2,7 @@
 import { BRANCH_STATES, EVENT_KINDS, MODES, OPS, REASON_KINDS, STATUSES } from '../protocol/words.js';
 import type {
   BranchView,
+  BulkView,
   ComponentView,
   EventView,
   Problem,
@@ -100,6 +101,14 @@ export const VIEWS = {
     }),
   }),
   Timeline: object<TimelineView>({ gid: text, events: list(event) }),
+  Bulk: object<BulkView>({
+    action: oneOf('retry', 'park', 'resume', 'abort'),
+    dryRun: { type: 'boolean' },
+    matched: count,
+    more: { type: 'boolean' },
+    done: count,
+    failed: list(object<BulkView['failed'][number]>({ gid: text, code: text, detail: text })),
+  }),
   Component: object<ComponentView>({
     name: text,
     url: orNull(text),

@@ -1,9 +1,9 @@
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
 import { TercetError } from '../protocol/errors.js';
-import { abort, begin, identifier, list, look, nothing, registerBranch, resume, submit } from '../protocol/schema.js';
+import { abort, begin, identifier, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
 import type { BeginBody } from '../protocol/schema.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
 import { contentHash, payloadText, validated } from './body.js';
@@ -103,22 +103,16 @@ export class TransactionsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TransactionView> {
     validated(nothing, query);
-    const { reason = null, wait, waitMs } = validated(abort, body);
-    return answered(await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply)), 200, reply);
-  }
-
-  @Post(':gid/resume')
-  @HttpCode(200)
-  async resume(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
-    validated(nothing, query);
-    const { reason } = validated(resume, body);
-    // Who it was is known once there are keys; until then the coordinator listens on loopback only.
-    return transactionView(await this.coordinator.resume(known(gid), reason, 'operator'));
+    const { reason = null, by, wait, waitMs } = validated(abort, body);
+    // Who it was is known once there are keys.
+    const order = by === 'operator' ? { who: 'operator', reason: reason ?? '' } : null;
+    const answer = await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply), order);
+    return answered(answer, 200, reply);
   }
 }
 
 /** A gid in a path that could not be one names no transaction. */
-function known(gid: string): string {
+export function known(gid: string): string {
   if (identifier.safeParse(gid).success) return gid;
   throw new TercetError(
     'TERCET_TRANSACTION_UNKNOWN',
@@ -157,7 +151,7 @@ function answered({ tx, reached }: Answered, status: number, reply: FastifyReply
 }
 
 /** Without the fields that were not given. */
-function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+export function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };

@@ -9,6 +9,7 @@ const REGISTRY = {
   TERCET_REQUEST_MALFORMED: [400, 'The request cannot be read'],
   TERCET_ROUTE_UNKNOWN: [404, 'There is nothing at this path'],
   TERCET_TRANSACTION_UNKNOWN: [404, 'There is no such transaction'],
+  TERCET_BRANCH_UNKNOWN: [404, 'There is no such branch'],
   TERCET_COMPONENT_UNKNOWN: [404, 'There is no such component'],
   TERCET_GID_CONFLICT: [409, 'The gid was used with other content'],
   TERCET_BRANCH_CONFLICT: [409, 'The branchId was used with other content'],

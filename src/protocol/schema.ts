@@ -98,8 +98,19 @@ export const begin = z
 export type BeginBody = z.output<typeof begin>;
 
 export const submit = z.strictObject({ wait: wait.default('decided'), waitMs });
-export const abort = z.strictObject({ reason: text(1000).optional(), wait: wait.default('decided'), waitMs });
-export const resume = z.strictObject({ reason: text(1000) });
+export const abort = z
+  .strictObject({
+    reason: text(1000).optional(),
+    by: z.enum(['initiator', 'operator']).optional(),
+    wait: wait.default('decided'),
+    waitMs,
+  })
+  .refine(({ by, reason }) => by !== 'operator' || reason !== undefined, {
+    path: ['reason'],
+    message: 'an operator says why',
+  });
+/** What an operator orders, and why. */
+export const order = z.strictObject({ reason: text(1000) });
 
 const number = (schema: z.ZodInt) =>
   z
@@ -110,18 +121,39 @@ const number = (schema: z.ZodInt) =>
 const time = z.iso.datetime({ offset: true }).transform((value) => Date.parse(value));
 
 export const look = z.strictObject({ wait: wait.optional(), waitMs: number(whole(0, LIMITS.waitMs)).default(30_000) });
-export const list = z.strictObject({
+const yesOrNo = z.enum(['true', 'false']).transform((value) => value === 'true');
+const whichTransactions = {
   status: z.enum(STATUSES).optional(),
   mode: z.enum(MODES).optional(),
   component: identifier.optional(),
   businessKey: text(256).optional(),
-  parked: z
-    .enum(['true', 'false'])
-    .transform((value) => value === 'true')
-    .optional(),
   from: time.optional(),
   to: time.optional(),
+};
+export const list = z.strictObject({
+  ...whichTransactions,
+  parked: yesOrNo.optional(),
+  unfinished: yesOrNo.optional(),
   limit: number(whole(1, 500)).default(50),
   after: text(1000).optional(),
 });
+export const bulk = z
+  .strictObject({
+    action: z.enum(['retry', 'park', 'resume', 'abort']),
+    filter: z
+      .strictObject({ ...whichTransactions, parked: z.boolean().optional() })
+      .refine((filter) => Object.values(filter).some((value) => value !== undefined), 'must name at least one field'),
+    reason: text(1000),
+    dryRun: z.boolean().default(false),
+    limit: whole(1, LIMITS.bulk).default(1000),
+  })
+  .superRefine(({ action, filter }, context) => {
+    const complain = (field: string, message: string) =>
+      context.addIssue({ code: 'custom', path: ['filter', field], message });
+    if (filter.status === 'committed' || filter.status === 'aborted')
+      complain('status', 'what has ended stays as it is');
+    else if (action === 'abort' && (filter.status ?? 'open') !== 'open')
+      complain('status', 'only open ones can be aborted');
+    if (action === 'resume' && filter.parked === false) complain('parked', 'only parked ones can be resumed');
+  });
 export const nothing = z.strictObject({});

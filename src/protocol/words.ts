@@ -121,6 +121,19 @@ export interface TimelineView {
   events: EventView[];
 }
 
+/** What a bulk order did, or with `dryRun` would do. */
+export interface BulkView {
+  action: 'retry' | 'park' | 'resume' | 'abort';
+  dryRun: boolean;
+  /** How many the filter found, up to the limit. */
+  matched: number;
+  /** Whether it finds more than that. */
+  more: boolean;
+  done: number;
+  /** The first hundred of those that were not done, and why. */
+  failed: { gid: string; code: string; detail: string }[];
+}
+
 /** The body of a call to a participant; see docs/wire.md section 7. */
 export interface ParticipantCall {
   gid: string;
@@ -163,4 +176,6 @@ export const LIMITS = {
   jsonDepth: 64,
   branches: 1000,
   waitMs: 60_000,
+  /** Transactions of one bulk order. */
+  bulk: 10_000,
 } as const;

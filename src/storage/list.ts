@@ -27,7 +27,9 @@ export async function listTransactions(
   };
   demand((p) => `status = ${p}`, filter.status);
   // What has not ended has an index of its own, however much has ended since.
-  if (filter.parked || (filter.status && !ENDED.has(filter.status))) conditions.push('ended_at IS NULL');
+  if (filter.unfinished || filter.parked || (filter.status && !ENDED.has(filter.status)))
+    conditions.push('ended_at IS NULL');
+  demand((p) => `(ended_at IS NULL) = ${p}`, filter.unfinished);
   demand((p) => `mode = ${p}`, filter.mode);
   demand((p) => `business_key = ${p}`, filter.businessKey);
   demand((p) => `(parked IS NOT NULL) = ${p}`, filter.parked);

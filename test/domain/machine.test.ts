@@ -1,6 +1,7 @@
 import type { BranchState, Op } from '../../src/protocol/words.js';
 import { advance } from '../../src/domain/machine.js';
-import { decide, LEGAL_MOVES, move, resume } from '../../src/domain/transaction.js';
+import { resume } from '../../src/domain/operator.js';
+import { decide, LEGAL_MOVES, move } from '../../src/domain/transaction.js';
 import type { Answer, Branch, Outcome, Step, Transaction } from '../../src/domain/transaction.js';
 
 const policy = { baseMs: 100, factor: 2, capMs: 1000, jitter: 0, maxAttempts: 3, maxAgeMs: 60_000, tryAttempts: 2 };

@@ -159,6 +159,7 @@ function matches(tx: Transaction, filter: ListFilter): boolean {
     (filter.component === undefined || tx.branches.some((branch) => branch.component === filter.component)) &&
     (filter.businessKey === undefined || tx.businessKey === filter.businessKey) &&
     (filter.parked === undefined || (tx.parked !== null) === filter.parked) &&
+    (filter.unfinished === undefined || isEnded(tx) !== filter.unfinished) &&
     (filter.from === undefined || tx.beganAt >= filter.from) &&
     (filter.to === undefined || tx.beganAt <= filter.to)
   );

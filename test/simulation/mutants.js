@@ -68,6 +68,25 @@ export const MUTANTS = [
     replace: 'const parked = tx.parked;',
   },
   {
+    name: 'what a person parked is still called',
+    file: 'src/domain/machine.ts',
+    find: 'if (isHeld(tx)) return { tx, save, calls, wakeAt };',
+    replace: '',
+    also: { find: 'return !isHeld(tx) && opOf', replace: 'return opOf' },
+  },
+  {
+    name: 'a call that waits in line leaves though a person parked its transaction',
+    file: 'src/domain/machine.ts',
+    find: 'return !isHeld(tx) && opOf(tx, branchId) === op;',
+    replace: 'return opOf(tx, branchId) === op;',
+  },
+  {
+    name: 'a branch is forced that nobody parked',
+    file: 'src/domain/operator.ts',
+    find: 'if (branch.gaveUp === null && !isHeld(tx))',
+    replace: 'if (!tx)',
+  },
+  {
     name: 'nobody takes over from the dead',
     file: 'src/engine/recovery.ts',
     find: 'for (const held of taken) this.driver.drive(held);',

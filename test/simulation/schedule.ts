@@ -2,6 +2,7 @@
 import { isEnded } from '../../src/domain/transaction.js';
 import type { Transaction } from '../../src/domain/transaction.js';
 import type { NewBranch } from '../../src/engine/begin.js';
+import type { Coordinator } from '../../src/engine/coordinator.js';
 import { TercetError } from '../../src/protocol/errors.js';
 import type { Wait } from '../../src/protocol/words.js';
 import { Node } from './node.js';
@@ -30,6 +31,8 @@ class Schedule {
   private readonly around: Surroundings;
   private readonly nodes: Node[] = [];
   private busy = 0;
+  /** How often somebody may still park what needs no parking. */
+  private parks: number;
 
   constructor(private readonly world: World) {
     const { chance } = world;
@@ -41,6 +44,7 @@ class Schedule {
       isDatabaseDown: false,
       statements: 0,
     };
+    this.parks = chance.happens(0.3) ? chance.between(1, 3) : 0;
     this.around = { world, log, services, watch: new Watch(log, services), faults };
   }
 
@@ -187,18 +191,41 @@ class Schedule {
     });
   }
 
-  /** Resumes what is parked, as a person on call does. */
+  /** Lets go on what is parked, or gives it up, and parks what is not, as a person on call does. */
   private operator(): void {
+    const { chance } = this.world;
     this.world.after(1000, () => {
       for (const { held } of this.around.log.rows.values()) {
-        if (!held.tx.parked) continue;
-        this.start(async () => {
-          await this.patiently(1, async (node) => ({
-            tx: await node.ask((coordinator) => coordinator.resume(held.tx.gid, 'fixed', 'operator')),
-          }));
-        });
+        if (held.tx.parked) this.start(() => this.relieve(held.tx));
+        else if (!isEnded(held.tx) && this.parks > 0 && chance.happens(0.2)) this.start(() => this.park(held.tx.gid));
       }
       this.operator();
     });
+  }
+
+  private async relieve({ gid, branches }: Transaction): Promise<void> {
+    const { chance } = this.world;
+    const order = { reason: 'fixed', who: 'somebody' };
+    const { branchId } = branches[chance.between(0, branches.length - 1)] ?? { branchId: 'a' };
+    const kind = chance.next();
+    if (kind < 0.3) {
+      // Often refused: the branch is not parked.
+      await this.ask(gid, (coordinator) => coordinator.operator.force(gid, branchId, order));
+      return;
+    }
+    this.around.watch.released(gid);
+    await this.ask(gid, (coordinator) => coordinator.operator.act(gid, kind < 0.5 ? 'retry' : 'resume', order));
+  }
+
+  private async park(gid: string): Promise<void> {
+    this.parks -= 1;
+    const order = { reason: 'let me look', who: 'somebody' };
+    const isParked = await this.ask(gid, (coordinator) => coordinator.operator.act(gid, 'park', order));
+    if (isParked) this.around.watch.parkedByHand(gid);
+  }
+
+  private ask(gid: string, what: (coordinator: Coordinator) => Promise<Transaction>): Promise<boolean> {
+    this.world.note(`somebody looks after ${gid}`);
+    return this.patiently(1, async (node) => ({ tx: await node.ask(what) }));
   }
 }

@@ -1,5 +1,5 @@
 /** Looks at every write and every call of a schedule, and says which guarantee was broken. */
-import { isEnded, LEGAL_MOVES } from '../../src/domain/transaction.js';
+import { isEnded, isHeld, LEGAL_MOVES } from '../../src/domain/transaction.js';
 import type { Transaction } from '../../src/domain/transaction.js';
 import type { CallRequest, Held, Member, TimelineEvent } from '../../src/engine/ports.js';
 import type { Decision } from '../../src/protocol/words.js';
@@ -36,6 +36,16 @@ export class WatchedLog extends MemoryLog {
     for (const { branchId } of before.branches) {
       if (!kept.has(branchId)) this.violations.push(`G3: branch ${branchId} of ${after.gid} was forgotten`);
     }
+    for (const [index, { branchId, state }] of after.branches.entries()) {
+      const was = before.branches[index];
+      if (state !== 'forced' || was?.state === 'forced') continue;
+      if (was?.gaveUp === null && !isHeld(before)) {
+        this.violations.push(`G1: ${branchId} of ${after.gid} was forced, and nobody had parked it`);
+      }
+      if (!events.some((event) => event.kind === 'operator' && event.branchId === branchId)) {
+        this.violations.push(`G1: ${branchId} of ${after.gid} was forced, and the timeline does not say by whom`);
+      }
+    }
     return super.write(row, held, events);
   }
 
@@ -48,6 +58,8 @@ export class Watch {
   readonly violations: string[] = [];
   private readonly told = new Map<string, Decision>();
   private readonly underWay = new Set<string>();
+  /** What somebody parked and was told so. */
+  private readonly byHand = new Set<string>();
 
   constructor(
     private readonly log: WatchedLog,
@@ -57,7 +69,11 @@ export class Watch {
   /** A call leaves a process, which writes as `member`. Gives a function to say that it is back. */
   callLeaves({ tx, branch, op }: CallRequest, process: string, member: Member | null): () => void {
     const key = `${tx.gid}/${branch.branchId}`;
-    const recorded = this.log.rows.get(tx.gid)?.held.tx;
+    const held = this.log.rows.get(tx.gid)?.held;
+    const recorded = held?.tx;
+    if (this.byHand.has(tx.gid) && held?.owner === member?.id) {
+      this.violations.push(`M6: ${op} of ${key} left ${process} after somebody had parked it`);
+    }
     if (!recorded?.branches.some((candidate) => candidate.branchId === branch.branchId)) {
       this.violations.push(`G3: ${op} of ${key} left before the branch was recorded`);
     }
@@ -74,6 +90,15 @@ export class Watch {
     if (this.underWay.has(call)) this.violations.push(`G6: ${key} was called while a call to it was under way`);
     this.underWay.add(call);
     return () => this.underWay.delete(call);
+  }
+
+  parkedByHand(gid: string): void {
+    this.byHand.add(gid);
+  }
+
+  /** Somebody lets it go on, from before he is answered. */
+  released(gid: string): void {
+    this.byHand.delete(gid);
   }
 
   /** The initiator, or anybody, was told how a transaction stands. */
@@ -106,6 +131,7 @@ export class Watch {
     }
     const expected = tx.status === 'committed' ? 'confirmed' : 'cancelled';
     for (const { branchId, state } of tx.branches) {
+      if (state === 'forced') continue;
       const part = this.services.parts.get(`${tx.gid}/${branchId}`);
       if (part?.fence !== expected || state !== expected) {
         this.violations.push(`G1: ${tx.gid} is ${tx.status}, but ${branchId} is ${part?.fence} (recorded: ${state})`);

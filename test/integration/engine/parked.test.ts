@@ -62,7 +62,7 @@ describe.each(DECISIONS)('decided for $decision', ({ decision, op, branchEnd, en
     await expect(turned).rejects.toMatchObject({ code: 'TERCET_TRANSACTION_DECIDED' });
 
     services.answer = () => DONE;
-    await node.coordinator.resume(gid, 'repaired', 'me');
+    await node.coordinator.operator.act(gid, 'resume', { reason: 'repaired', who: 'me' });
     expect(await node.coordinator.get(gid, SETTLED)).toMatchObject({ status: ended, decision, parked: null });
     expect((await node.coordinator.list({ parked: true, limit: 10 })).items).toEqual([]);
   });
@@ -77,7 +77,7 @@ describe.each(DECISIONS)('decided for $decision', ({ decision, op, branchEnd, en
     expect(tx.parked?.why).toContain('maxAgeMs');
     expect(tx.branches[1]).toMatchObject({ attempts: 0 });
     services.answer = () => DONE;
-    await node.coordinator.resume(gid, 'repaired', 'me');
+    await node.coordinator.operator.act(gid, 'resume', { reason: 'repaired', who: 'me' });
     expect(await node.coordinator.get(gid, SETTLED)).toMatchObject({ status: ended, decision });
   });
 });

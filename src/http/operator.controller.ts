@@ -1,0 +1,69 @@
+/** What a person on call does; docs/wire.md section 6. */
+import { Body, Controller, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { Coordinator } from '../engine/coordinator.js';
+import type { Action } from '../engine/operator.js';
+import type { Order } from '../engine/timeline.js';
+import { bulk, nothing, order } from '../protocol/schema.js';
+import type { BulkView, TransactionView } from '../protocol/words.js';
+import { validated } from './body.js';
+import { defined, known } from './transactions.controller.js';
+import { transactionView } from './view.js';
+
+@Controller('v1')
+export class OperatorController {
+  constructor(@Inject(Coordinator) private readonly coordinator: Coordinator) {}
+
+  @Post('transactions/:gid/retry')
+  @HttpCode(200)
+  retry(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
+    return this.act('retry', gid, body, query);
+  }
+
+  @Post('transactions/:gid/park')
+  @HttpCode(200)
+  park(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
+    return this.act('park', gid, body, query);
+  }
+
+  @Post('transactions/:gid/resume')
+  @HttpCode(200)
+  resume(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
+    return this.act('resume', gid, body, query);
+  }
+
+  @Post('transactions/:gid/branches/:branchId/force')
+  @HttpCode(200)
+  async force(
+    @Param('gid') gid: string,
+    @Param('branchId') branchId: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+  ): Promise<TransactionView> {
+    const given = ordered(body, query);
+    return transactionView(await this.coordinator.operator.force(known(gid), branchId, given));
+  }
+
+  @Post('bulk')
+  @HttpCode(200)
+  async bulk(@Body() body: unknown, @Query() query: unknown): Promise<BulkView> {
+    validated(nothing, query);
+    const { action, filter, reason, dryRun, limit } = validated(bulk, body);
+    const given = { action, filter: defined(filter), reason, who: WHO, dryRun, limit };
+    const answer = await this.coordinator.bulk(given);
+    const failed = answer.failures.map(({ gid, error: { code, detail } }) => ({ gid, code, detail }));
+    return { action, dryRun, matched: answer.matched, more: answer.more, done: answer.done, failed };
+  }
+
+  private async act(action: Action, gid: string, body: unknown, query: unknown): Promise<TransactionView> {
+    const given = ordered(body, query);
+    return transactionView(await this.coordinator.operator.act(known(gid), action, given));
+  }
+}
+
+/** Who it was is known once there are keys; until then the coordinator listens on loopback only. */
+const WHO = 'operator';
+
+function ordered(body: unknown, query: unknown): Order {
+  validated(nothing, query);
+  return { who: WHO, reason: validated(order, body).reason };
+}
