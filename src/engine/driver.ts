@@ -82,9 +82,14 @@ export class Driver {
     drive.stop();
   }
 
-  /** What rests and is not owned any more is somebody else's. */
-  forgetAllBut(owned: ReadonlySet<string>): void {
-    for (const gid of this.resting.keys()) if (!owned.has(gid)) this.resting.delete(gid);
+  /** What has come to rest here: parked, or handed over. */
+  allResting(): string[] {
+    return [...this.resting.keys()];
+  }
+
+  /** It is somebody else's now. */
+  forget(gid: string): void {
+    this.resting.delete(gid);
   }
 
   /** The lease is lost: nothing more leaves for any of them. */

@@ -82,9 +82,10 @@ export class Recovery {
   private async compare(isInDoubt: boolean): Promise<void> {
     // What is begun meanwhile is not in the answer.
     const drives = this.driver.all();
+    const resting = this.driver.allResting();
     const owned = new Set(await this.log.owned(this.membership.current));
     for (const drive of drives) if (!owned.has(drive.saved.tx.gid)) this.driver.stop(drive);
-    this.driver.forgetAllBut(owned);
+    for (const gid of resting) if (!owned.has(gid)) this.driver.forget(gid);
     if (!isInDoubt) return;
     for (const gid of owned) {
       if (this.driver.get(gid)) continue;
