@@ -16,21 +16,20 @@ import type {
   ListFilter,
   Logger,
   Member,
+  Observer,
   Participants,
   PreparedCall,
   TimelineEvent,
   TransactionLog,
 } from './ports.js';
+import { Observers } from './observers.js';
 import { Recovery } from './recovery.js';
 import { collapse, decidedEvent, operatorEvent } from './timeline.js';
 import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
-/** Transactions under way on one node above which begin answers TERCET_TRANSACTIONS_TOO_MANY. */
 const MAX_UNFINISHED = 20_000;
-/** The same for those with a branch of one component, so that a service that is gone leaves room for the others (G10). */
-const MAX_UNFINISHED_OF_ONE = 15_000;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -42,6 +41,10 @@ export interface CoordinatorParts {
   readonly node: string;
   /** A dead node's work is taken over after at most this long. */
   readonly leaseMs: number;
+  /** Transactions under way on this node above which begin answers TERCET_TRANSACTIONS_TOO_MANY; default 20000. */
+  readonly maxUnfinished?: number;
+  /** None unless given. */
+  readonly observers?: readonly Observer[];
 }
 
 /**
@@ -52,6 +55,7 @@ export class Coordinator {
   private readonly membership: Membership;
   private readonly driver: Driver;
   private readonly recovery: Recovery;
+  private readonly observers: Observers;
   /** What a person on call does. */
   readonly operator: Operator;
   private isAccepting = false;
@@ -59,9 +63,13 @@ export class Coordinator {
 
   constructor(private readonly parts: CoordinatorParts) {
     const { log, clock, logger, leaseMs } = parts;
-    this.membership = new Membership(parts, () => this.driver.stopAll());
-    this.driver = new Driver({ ...parts, membership: this.membership });
-    this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs);
+    const observers = (this.observers = new Observers(parts.observers ?? [], logger));
+    this.membership = new Membership(parts, () => {
+      this.driver.stopAll();
+      observers.leaseLost();
+    });
+    this.driver = new Driver({ ...parts, membership: this.membership, observers });
+    this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs, observers);
     this.operator = new Operator(parts, this.driver, (write) => this.owning(write));
   }
 
@@ -91,6 +99,12 @@ export class Coordinator {
     return this.membership.isValid() ? [] : ['the database does not renew the lease of this node'];
   }
 
+  /** Transactions under way on this node: with a call out, and waiting for a retry, a deadline or their initiator. */
+  load(): { calling: number; waiting: number } {
+    const calling = this.driver.all().filter((drive) => drive.isCalling).length;
+    return { calling, waiting: this.driver.size - calling };
+  }
+
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
   async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
     const refusal = await this.refusalOf(request);
@@ -104,7 +118,10 @@ export class Coordinator {
       this.parts.log.insert(member, tx, request.contentHash),
     );
     if (!sameContent) throw contentConflict(tx.gid);
-    if (inserted) this.driver.drive(held);
+    if (inserted) {
+      this.observers.begun(held.tx);
+      this.driver.drive(held);
+    }
     return { ...(await this.wait(held, waiting)), begun: inserted };
   }
 
@@ -184,7 +201,10 @@ export class Coordinator {
       const answer = await this.owning((member) => log.decide(member, gid, decision, reason, at, events));
       if (!answer) throw unknownTransaction(gid);
       held = answer.held;
-      if (answer.decided) this.driver.drive(held);
+      if (answer.decided) {
+        this.observers.decided(held.tx);
+        this.driver.drive(held);
+      }
     }
     if (held.tx.decision !== decision) {
       throw new TercetError(
@@ -210,7 +230,7 @@ export class Coordinator {
 
   private async refusalOf(request: BeginRequest): Promise<Error | null> {
     if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
-    const tooMany = this.tooMany(request);
+    const tooMany = this.driver.tooMany(request.branches, this.parts.maxUnfinished ?? MAX_UNFINISHED);
     if (tooMany !== null) {
       const detail = `${tooMany} are unfinished on this node; begin again a little later, with the same gid`;
       return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
@@ -224,15 +244,6 @@ export class Coordinator {
       if (error instanceof TercetError) return error;
       throw error;
     }
-  }
-
-  private tooMany({ branches }: BeginRequest): string | null {
-    const { size } = this.driver;
-    if (size >= MAX_UNFINISHED) return `${size} transactions`;
-    // The count of one is no larger than that of all.
-    if (size < MAX_UNFINISHED_OF_ONE) return null;
-    const crowded = branches.find(({ component }) => this.driver.countOf(component) >= MAX_UNFINISHED_OF_ONE);
-    return crowded ? `${this.driver.countOf(crowded.component)} transactions of '${crowded.component}'` : null;
   }
 
   private async known(gid: string, contentHash: string): Promise<Held | null> {

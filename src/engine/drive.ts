@@ -5,10 +5,11 @@
  */
 import { advance, mayCall } from '../domain/machine.js';
 import { isEnded } from '../domain/transaction.js';
-import type { Answer, Call, Outcome, Transaction } from '../domain/transaction.js';
+import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';
-import type { RetryPolicy } from '../protocol/words.js';
+import type { Op, RetryPolicy } from '../protocol/words.js';
 import type { Membership } from './membership.js';
+import type { Observers } from './observers.js';
 import { LogOutcomeUnknown } from './ports.js';
 import type { Clock, ComponentDirectory, Held, Logger, Participants, TimelineEvent, TransactionLog } from './ports.js';
 import { callEvent, collapse, transitions } from './timeline.js';
@@ -31,6 +32,7 @@ export interface DriveParts {
   readonly logger: Logger;
   readonly node: string;
   readonly membership: Membership;
+  readonly observers: Observers;
 }
 
 export class Drive {
@@ -68,6 +70,10 @@ export class Drive {
   /** Whether it will do nothing more. */
   get isOver(): boolean {
     return this.hasEnded;
+  }
+
+  get isCalling(): boolean {
+    return this.inFlight.size > 0;
   }
 
   /** Calls back at each durable change, and when the drive ends, until the returned function is called. */
@@ -152,14 +158,16 @@ export class Drive {
     // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
     const mayLeave = (): boolean => mayCall(this.tx, branchId, op) && !this.isStopped && membership.isValid();
     participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped }).then(
-      (outcome) => this.answered({ branchId, op, outcome }, attempt, clock.monotonic() - sentAt),
-      (defect: unknown) => this.answered({ branchId, op, outcome: failure(defect) }, attempt, 0),
+      (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
+      (defect: unknown) => this.answered(branch, op, failure(defect), attempt, 0),
     );
   }
 
-  private answered(answer: Answer, attempt: number, durationMs: number): void {
+  private answered(branch: Branch, op: Op, outcome: Outcome, attempt: number, durationMs: number): void {
+    const answer: Answer = { branchId: branch.branchId, op, outcome };
     this.inFlight.delete(answer.branchId);
     this.answers.push(answer);
+    this.parts.observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
     const event = callEvent(answer, attempt, durationMs, this.parts.clock.now(), this.parts.node);
     if (event) collapse(this.events, event);
     this.nudge();
@@ -178,10 +186,12 @@ export class Drive {
         const result = await log.save(from, tx, [...events, ...transitions(from.tx, tx, clock.now(), node)]);
         if (result === 'lost') {
           this.events.unshift(...events);
+          this.parts.observers.saveLost(tx);
           await this.reread();
         } else {
           if (result.version > this.held.version) this.held = result;
           this.savedAt = clock.monotonic();
+          this.parts.observers.saved(from.tx, tx);
           this.tell();
         }
         return;
@@ -192,6 +202,8 @@ export class Drive {
         if (error instanceof LogOutcomeUnknown && (await this.reread())) {
           // One version on is our own write, which landed with its events.
           if (this.held.version === from.version + 1) this.events.splice(0, events.length);
+          // Whatever somebody outside wrote has another epoch, and was told by who wrote it.
+          if (this.held.epoch === from.epoch) this.parts.observers.saved(from.tx, this.held.tx);
           return;
         }
       }

@@ -6,6 +6,8 @@ import type { Held } from './ports.js';
 
 /** Pause before a drive that met a defect is looked at again. */
 const DEFECT_PAUSE_MS = 5000;
+/** Of all that may be under way, for those with a branch of one component: a service that is gone leaves room (G10). */
+const SHARE_OF_ONE = 0.75;
 
 export class Driver {
   private readonly drives = new Map<string, Drive>();
@@ -35,9 +37,15 @@ export class Driver {
     return [...this.drives.values()];
   }
 
-  /** How many of them have a branch of this component. */
-  countOf(component: string): number {
-    return this.counts.get(component) ?? 0;
+  /** What is too many to take one more with these branches, in words; null: there is room. */
+  tooMany(branches: readonly { component: string }[], max: number): string | null {
+    const { size } = this.drives;
+    const maxOfOne = Math.floor(max * SHARE_OF_ONE);
+    if (size >= max) return `${size} transactions`;
+    // The count of one is no larger than that of all.
+    if (size < maxOfOne) return null;
+    const crowded = branches.find(({ component }) => this.countOf(component) >= maxOfOne);
+    return crowded ? `${this.countOf(crowded.component)} transactions of '${crowded.component}'` : null;
   }
 
   /** Drives a transaction that this node owns, from the state given; a drive that is there goes on from it. */
@@ -119,6 +127,11 @@ export class Driver {
       if (count > 0) this.counts.set(component, count);
       else this.counts.delete(component);
     }
+  }
+
+  /** How many drives have a branch of this component. */
+  private countOf(component: string): number {
+    return this.counts.get(component) ?? 0;
   }
 
   private tellIdle(): void {

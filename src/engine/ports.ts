@@ -180,6 +180,42 @@ export interface Clock {
   after(ms: number, run: () => void): () => void;
 }
 
+/** One call that came to an end. `postponed` is none: that call was never made, and comes again. */
+export interface AnsweredCall {
+  readonly tx: Transaction;
+  readonly branch: Branch;
+  readonly op: Op;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  /** From when the call was due here, waiting in line for its component included. */
+  readonly durationMs: number;
+}
+
+/**
+ * Who watches the engine: metrics, traces, alerts. Each names what it wants to hear. It is told at once and on the hot
+ * path: it returns within microseconds and waits for nothing. What it throws is logged and changes nothing.
+ *
+ * A fact of a transaction is told by the node whose write made it durable, after that, and never by two. One that
+ * became durable while its node died, or while the answer to its write was lost, may be told by nobody.
+ */
+export interface Observer {
+  /** A new one is recorded. */
+  begun?(tx: Transaction): void;
+  /** By its branches, its deadline, its initiator or an operator; `tx` has the decision, its reason and when. */
+  decided?(tx: Transaction): void;
+  answered?(call: AnsweredCall): void;
+  /** Given up by this node; not: parked by an operator. */
+  parked?(tx: Transaction): void;
+  ended?(tx: Transaction): void;
+  /** A write of this node counted no more: somebody else wrote first, or owns the transaction now. */
+  saveLost?(tx: Transaction): void;
+  /** Another node declared this one dead. */
+  leaseLost?(): void;
+  /** This node drives what a dead one left behind. */
+  tookOver?(transactions: readonly Transaction[]): void;
+}
+
 export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -4,6 +4,7 @@
  */
 import type { Driver } from './driver.js';
 import type { Membership } from './membership.js';
+import type { Observers } from './observers.js';
 import { MemberDead } from './ports.js';
 import type { Clock, Held, Logger, TransactionLog } from './ports.js';
 
@@ -24,6 +25,7 @@ export class Recovery {
     private readonly clock: Clock,
     private readonly logger: Logger,
     private readonly leaseMs: number,
+    private readonly observers: Observers,
   ) {}
 
   start(): void {
@@ -62,7 +64,10 @@ export class Recovery {
     while (this.isRunning) {
       const taken = await this.takeOver();
       for (const held of taken) this.driver.drive(held);
-      if (taken.length > 0) this.logger.info({ count: taken.length }, 'took over transactions of a dead member');
+      if (taken.length > 0) {
+        this.logger.info({ count: taken.length }, 'took over transactions of a dead member');
+        this.observers.tookOver(taken.map(({ tx }) => tx));
+      }
       if (taken.length < TAKE_OVER_BATCH) return;
     }
   }

@@ -3,7 +3,14 @@ import type { Outcome } from '../../../src/domain/transaction.js';
 import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
-import type { CallRequest, Clock, Component, ComponentDirectory, Participants } from '../../../src/engine/ports.js';
+import type {
+  CallRequest,
+  Clock,
+  Component,
+  ComponentDirectory,
+  Observer,
+  Participants,
+} from '../../../src/engine/ports.js';
 import type { Waiting } from '../../../src/engine/waiting.js';
 import type { Op, RetryPolicy } from '../../../src/protocol/words.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
@@ -60,6 +67,7 @@ export interface NodeOptions {
   readonly clock?: Clock;
   /** The services themselves unless given. */
   readonly participants?: Participants;
+  readonly observers?: readonly Observer[];
 }
 
 export class EngineNode {
@@ -74,7 +82,8 @@ export class EngineNode {
     const clock = over.clock ?? new SystemClock(() => log.clockOffsetMs);
     const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...over.retry });
     const participants = over.participants ?? services.asSeenBy(node);
-    const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
+    const parts = { log, components, participants, clock, logger, node, leaseMs };
+    const coordinator = new Coordinator({ ...parts, observers: over.observers ?? [] });
     await coordinator.start();
     return new EngineNode(coordinator, log);
   }
