@@ -104,7 +104,7 @@ test('what is given up is told as parked', async () => {
     'parked stuck b0',
   ]);
   services.answer = () => DONE;
-  await node.coordinator.resume('stuck', 'repaired', 'me');
+  await node.coordinator.operator.act('stuck', 'resume', { reason: 'repaired', who: 'me' });
   await node.coordinator.get('stuck', SETTLED);
   expect(witness.of('parked')).toHaveLength(1);
   expect(witness.heard.at(-1)).toBe('ended stuck committed');
