@@ -62,12 +62,20 @@ export interface ComponentRequest {
   version?: string;
 }
 
+export interface AbortOptions {
+  reason?: string;
+  /** Default `initiator`; an operator's abort is recorded with who it was. */
+  by?: 'initiator' | 'operator';
+}
+
 export interface ListFilter {
   status?: Status;
   mode?: Mode;
   component?: string;
   businessKey?: string;
   parked?: boolean;
+  /** Only what has not ended, or only what has. */
+  unfinished?: boolean;
   /** Bounds of beganAt, ISO 8601. */
   from?: string;
   to?: string;
@@ -125,8 +133,8 @@ export class TercetClient {
     return this.post(gid, `${pathOf(gid)}/submit`, rest, waitMsOf(rest), signal);
   }
 
-  /** Decides abort while the transaction is open. */
-  async abort(gid: string, options: { reason?: string } & WaitOptions & CallOptions = {}): Promise<TransactionView> {
+  /** Decides abort while the transaction is open; `by: 'operator'` needs a reason. */
+  async abort(gid: string, options: AbortOptions & WaitOptions & CallOptions = {}): Promise<TransactionView> {
     const { signal, ...rest } = options;
     return this.post(gid, `${pathOf(gid)}/abort`, rest, waitMsOf(rest), signal);
   }
@@ -150,13 +158,29 @@ export class TercetClient {
   }
 
   /**
-   * For operators: lets a parked transaction go on, when what kept it is repaired. One that is not parked stays as it
-   * is; one that has ended is TERCET_TRANSACTION_STATE.
+   * For operators, as the three that follow: lets a parked transaction go on, when what kept it is repaired. One that
+   * is not parked stays as it is; one that has ended is TERCET_TRANSACTION_STATE.
    *
    * @param reason stands in the timeline
    */
   async resume(gid: string, reason: string, { signal }: CallOptions = {}): Promise<TransactionView> {
     return this.post(gid, `${pathOf(gid)}/resume`, { reason }, 0, signal);
+  }
+
+  /** Calls now what waits for its next attempt; if it is parked, as `resume` too. */
+  async retry(gid: string, reason: string, { signal }: CallOptions = {}): Promise<TransactionView> {
+    return this.post(gid, `${pathOf(gid)}/retry`, { reason }, 0, signal);
+  }
+
+  /** Calls nobody any more until it is resumed. */
+  async park(gid: string, reason: string, { signal }: CallOptions = {}): Promise<TransactionView> {
+    return this.post(gid, `${pathOf(gid)}/park`, { reason }, 0, signal);
+  }
+
+  /** Takes a parked branch as done: nobody calls it any more, what became of it was settled by hand. */
+  async force(gid: string, branchId: string, reason: string, options: CallOptions = {}): Promise<TransactionView> {
+    const path = `${pathOf(gid)}/branches/${encodeURIComponent(branchId)}/force`;
+    return this.post(gid, path, { reason }, 0, options.signal);
   }
 
   /** Every call, attempt, outcome and decision, oldest first. */

@@ -1,6 +1,7 @@
 /** @tercet/client: begin transactions, and guard what a participant does (README.md, docs/fence.md). */
 export { TercetClient } from './client.js';
 export type {
+  AbortOptions,
   AwaitOptions,
   BeginRequest,
   BranchRequest,

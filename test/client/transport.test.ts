@@ -73,13 +73,28 @@ const METHODS: [string, string, Method][] = [
     (c, options) => c.resume('order-17', 'repaired', options),
   ],
   [
+    'retry',
+    'POST /v1/transactions/order-17/retry {"reason":"repaired"}',
+    (c, options) => c.retry('order-17', 'repaired', options),
+  ],
+  [
+    'park',
+    'POST /v1/transactions/order-17/park {"reason":"wait"}',
+    (c, options) => c.park('order-17', 'wait', options),
+  ],
+  [
+    'force',
+    'POST /v1/transactions/order-17/branches/a%3Ab/force {"reason":"by hand"}',
+    (c, options) => c.force('order-17', 'a:b', 'by hand', options),
+  ],
+  [
     'putComponent',
     'PUT /v1/components/account {"url":"http://127.0.0.1:1/account","timeoutMs":100}',
     (c, options) => c.putComponent('account', { url: 'http://127.0.0.1:1/account', timeoutMs: 100 }, options),
   ],
   ['getComponent', 'GET /v1/components/account', (c, options) => c.getComponent('account', options)],
 ];
-const NAMES_A_TRANSACTION = new Set(['begin', 'register', 'submit', 'abort', 'get', 'wait', 'timeline', 'resume']);
+const NAMES_A_TRANSACTION = new Set(METHODS.map(([name]) => name).filter((name) => !/^list$|Component$/.test(name)));
 
 describe.each(METHODS)('%s', (name, request, method) => {
   test('sends one request and gives what is answered', async () => {
