@@ -1,5 +1,5 @@
 /** A PostgreSQL that a test may kill and start again, in a folder of its own. */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -48,9 +48,26 @@ export class Server {
     while (await this.cluster.isOurs(running.pid)) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  /** Stops every process of it where it stands: connections stay, and nothing answers. */
+  async freeze(): Promise<void> {
+    await this.signal('SIGSTOP');
+  }
+
+  async thaw(): Promise<void> {
+    await this.signal('SIGCONT');
+  }
+
   async remove(): Promise<void> {
     await this.crash();
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async signal(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const running = await this.cluster.running();
+    if (!running) throw new Error('PostgreSQL does not run');
+    const { pid } = running;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    for (const one of [pid, ...children.trim().split(' ').map(Number)]) process.kill(one, signal);
   }
 
   private async answers(): Promise<boolean> {
