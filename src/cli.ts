@@ -14,6 +14,8 @@ Settings come from the environment:
   TERCET_LEASE_MS         5000
   TERCET_ALLOWED_TARGETS  127.0.0.0/8,[::1]
   TERCET_MIGRATE          auto or off
+  TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
+  TERCET_VIEWER_SEES      all or no-payloads
 docs/wire.md, section 1, says more of each. --version prints the version.
 `;
 

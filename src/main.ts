@@ -47,7 +47,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     stops.push(() => participants.close());
     const { node, leaseMs } = settings;
     const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
-    const app = await createServer({ coordinator, components, allowList: settings.allowList }, logger);
+    const app = await createServer({ coordinator, components, allowList: settings.allowList }, logger, settings);
     await coordinator.start();
     stops.push(() => drain(coordinator, app));
     await app.listen(settings.port, settings.host);

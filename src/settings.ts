@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
+import { parseKeys } from './http/keys.js';
+import type { KeyEntry } from './http/keys.js';
 import { AllowList } from './participants/allow-list.js';
 import { IDENTIFIER } from './protocol/words.js';
 
@@ -15,6 +17,9 @@ export interface Settings {
   readonly leaseMs: number;
   readonly allowList: AllowList;
   readonly migrate: 'auto' | 'off';
+  /** Empty: everybody who reaches it may do everything. */
+  readonly keys: readonly KeyEntry[];
+  readonly viewerSees: 'all' | 'no-payloads';
 }
 
 /** Wrong use or a wrong setting: exit code 2. */
@@ -30,6 +35,7 @@ const KNOWN = new Set([
   'TERCET_ALLOWED_TARGETS',
   'TERCET_MIGRATE',
   'TERCET_KEYS',
+  'TERCET_VIEWER_SEES',
   // For the command line and the client; the service has no use for them.
   'TERCET_URL',
   'TERCET_KEY',
@@ -47,12 +53,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   }
   // An empty value is one that was not given: that is how compose files and charts leave one out.
   const value = (name: string): string | undefined => env[name] || undefined;
-  if (value('TERCET_KEYS')) {
-    throw new SettingError(
-      'TERCET_KEYS is set, but this version does not check keys yet; leave it out and listen on loopback',
-    );
-  }
-  const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372');
+  const keys = keysOf(value('TERCET_KEYS'));
+  const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),
     host,
@@ -61,7 +63,9 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     node: node(value('TERCET_NODE')),
     leaseMs: leaseMs(value('TERCET_LEASE_MS')),
     allowList: allowList(value('TERCET_ALLOWED_TARGETS') ?? '127.0.0.0/8,[::1]'),
-    migrate: migrate(value('TERCET_MIGRATE') ?? 'auto'),
+    migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
+    keys,
+    viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
   });
 }
 
@@ -73,16 +77,16 @@ function databaseUrl(text: string | undefined): string | null {
   return text;
 }
 
-function listen(text: string): { host: string; port: number } {
+function listen(text: string, hasKeys: boolean): { host: string; port: number } {
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const host = found?.[1] ?? found?.[2];
   const port = Number(found?.[3]);
   if (!host || port > 65_535)
     throw new SettingError(`TERCET_LISTEN is '${text}'; it must be HOST:PORT, like 127.0.0.1:8372`);
-  if (!isLoopback(host)) {
+  if (!hasKeys && !isLoopback(host)) {
     throw new SettingError(
       `TERCET_LISTEN is '${text}', beyond loopback, and there are no keys: anybody who reaches it could move money. ` +
-        'Listen on 127.0.0.1 and put a proxy that checks who calls in front',
+        'Set TERCET_KEYS, or listen on 127.0.0.1 and put a proxy that checks who calls in front',
     );
   }
   return { host, port };
@@ -123,7 +127,16 @@ function allowList(text: string): AllowList {
   }
 }
 
-function migrate(text: string): 'auto' | 'off' {
-  if (text === 'auto' || text === 'off') return text;
-  throw new SettingError(`TERCET_MIGRATE is '${text}'; it must be 'auto' or 'off'`);
+function keysOf(text: string | undefined): KeyEntry[] {
+  try {
+    return text === undefined ? [] : parseKeys(text);
+  } catch (error) {
+    throw new SettingError(`TERCET_KEYS: ${(error as Error).message}`);
+  }
+}
+
+function oneOf<T extends string>(name: string, text: string, words: readonly T[]): T {
+  const found = words.find((word) => word === text);
+  if (found !== undefined) return found;
+  throw new SettingError(`${name} is '${text}'; it must be ${words.map((word) => `'${word}'`).join(' or ')}`);
 }

@@ -1,4 +1,5 @@
 /** The settings of docs/wire.md, section 1: their defaults, and what stops the start. */
+import { newKey } from '../src/http/keys.js';
 import { readSettings, SettingError } from '../src/settings.js';
 
 function refusal(env: Record<string, string>): string {
@@ -20,6 +21,8 @@ test('without any, every setting has its default', () => {
     dataDir: '.tercet',
     leaseMs: 5000,
     migrate: 'auto',
+    keys: [],
+    viewerSees: 'all',
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
   expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
@@ -35,6 +38,7 @@ test('each is taken as it is given', () => {
     TERCET_LEASE_MS: '500',
     TERCET_ALLOWED_TARGETS: '10.0.0.0/8, .svc.local',
     TERCET_MIGRATE: 'off',
+    TERCET_VIEWER_SEES: 'no-payloads',
     TERCET_URL: 'http://elsewhere:8372',
     TERCET_KEY: 'of the client',
   });
@@ -46,6 +50,8 @@ test('each is taken as it is given', () => {
     node: 'node-1',
     leaseMs: 500,
     migrate: 'off',
+    keys: [],
+    viewerSees: 'no-payloads',
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
   expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
@@ -56,8 +62,8 @@ test('two nodes on one host have different names', () => {
 });
 
 test('an empty value is one that was not given', () => {
-  const names = ['DATABASE_URL', 'LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'URL', 'KEY'];
-  const env = Object.fromEntries(names.map((name) => [name === 'DATABASE_URL' ? name : `TERCET_${name}`, '']));
+  const names = ['LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES', 'URL', 'KEY'];
+  const env = Object.fromEntries(['DATABASE_URL', ...names.map((name) => `TERCET_${name}`)].map((name) => [name, '']));
   const comparable = ({ allowList, ...rest }: ReturnType<typeof readSettings>) => ({
     ...rest,
     allowList: { ...allowList, lookup: null },
@@ -92,6 +98,8 @@ test.each([
   ['TERCET_ALLOWED_TARGETS', '10.0.0'],
   ['TERCET_MIGRATE', 'on'],
   ['TERCET_MIGRATE', 'OFF'],
+  ['TERCET_VIEWER_SEES', 'nothing'],
+  ['TERCET_KEYS', ' , '],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
 });
@@ -119,10 +127,13 @@ test.each(['127.0.0.1:0', '127.8.7.6:1', 'localhost:8372', '[::1]:8372'])('%s is
   expect(() => readSettings({ TERCET_LISTEN: listen })).not.toThrow();
 });
 
-test('keys, which this version does not check, are refused and not ignored', () => {
-  expect(refusal({ TERCET_KEYS: 'admin:secret' })).toMatch(/^TERCET_KEYS is set, but/);
-  expect(refusal({ TERCET_KEYS: 'admin:secret' })).not.toContain('secret');
-});
+test.each(['0.0.0.0:8372', '[::]:8372', 'example.org:80'])(
+  'listening on %s is taken where there are keys',
+  (listen) => {
+    const { entry } = newKey('ops', 'operator');
+    expect(readSettings({ TERCET_LISTEN: listen, TERCET_KEYS: entry }).keys).toHaveLength(1);
+  },
+);
 
 test('an unknown name is named, with those that are known', () => {
   expect(refusal({ TERCET_LEASEMS: '1' })).toMatch(

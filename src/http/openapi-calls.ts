@@ -2,11 +2,14 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
 import { abort, begin, bulk, component, list, look, order, registerBranch, submit } from '../protocol/schema.js';
+import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
 
 export interface Call {
   readonly id: string;
   readonly summary: string;
+  /** One of these is needed, or admin; of `component` alone, one that is for the component in the path. */
+  readonly roles: readonly Role[] | 'any role' | 'no key';
   readonly query?: z.ZodObject;
   /** Whether `Idempotency-Key` may be given. */
   readonly hasKey?: true;
@@ -26,6 +29,7 @@ const WRITES: readonly ErrorCode[] = ['TERCET_OUTCOME_UNKNOWN'];
 
 /** What the orders of an operator for one transaction have in common. */
 const ORDER = {
+  roles: ['operator'],
   body: order,
   answers: { 200: found('Transaction') },
   problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
@@ -36,6 +40,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'post /v1/transactions': {
     id: 'beginTransaction',
     summary: 'Begin a transaction; the same gid and content again gives the recorded one',
+    roles: ['initiator'],
     hasKey: true,
     body: begin,
     answers: { 201: ['begun; what was waited for has come', 'Transaction'], 200: WAITED, 202: NOT_YET },
@@ -50,6 +55,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'get /v1/transactions': {
     id: 'listTransactions',
     summary: 'Transactions, newest first, page by page',
+    roles: 'any role',
     query: list,
     answers: { 200: found('Transactions') },
     problems: [],
@@ -57,6 +63,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'get /v1/transactions/{gid}': {
     id: 'getTransaction',
     summary: 'One transaction; with `wait`, a long poll',
+    roles: 'any role',
     query: look,
     answers: { 200: found('Transaction') },
     problems: [UNKNOWN],
@@ -64,12 +71,14 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'get /v1/transactions/{gid}/timeline': {
     id: 'getTimeline',
     summary: 'Every call, attempt, outcome and decision, oldest first',
+    roles: 'any role',
     answers: { 200: found('Timeline') },
     problems: [UNKNOWN],
   },
   'post /v1/transactions/{gid}/branches': {
     id: 'registerBranch',
     summary: 'Record a branch of an open transaction that its initiator drives, before its try is called',
+    roles: ['initiator'],
     body: registerBranch,
     answers: { 201: ['recorded', 'RegisteredBranch'], 200: ['was recorded before', 'RegisteredBranch'] },
     problems: [
@@ -84,6 +93,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'post /v1/transactions/{gid}/submit': {
     id: 'submitTransaction',
     summary: 'Decide commit of a transaction that its initiator drives',
+    roles: ['initiator'],
     body: submit,
     answers: { 200: WAITED, 202: NOT_YET },
     problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', 'TERCET_TRANSACTION_STATE', ...WRITES],
@@ -91,6 +101,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'post /v1/transactions/{gid}/abort': {
     id: 'abortTransaction',
     summary: 'Decide abort of an open transaction',
+    roles: ['initiator', 'operator'],
     body: abort,
     answers: { 200: WAITED, 202: NOT_YET },
     problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', ...WRITES],
@@ -119,6 +130,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'post /v1/bulk': {
     id: 'bulk',
     summary: 'Retry, park, resume or abort all that a filter finds, or count them',
+    roles: ['operator'],
     body: bulk,
     answers: { 200: ['what was done, or would be', 'Bulk'] },
     problems: WRITES,
@@ -126,18 +138,21 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'get /v1/components': {
     id: 'listComponents',
     summary: 'All components, by name',
+    roles: 'any role',
     answers: { 200: found('Components') },
     problems: [],
   },
   'get /v1/components/{name}': {
     id: 'getComponent',
     summary: 'One component',
+    roles: 'any role',
     answers: { 200: found('Component') },
     problems: ['TERCET_COMPONENT_UNKNOWN'],
   },
   'put /v1/components/{name}': {
     id: 'putComponent',
     summary: 'Register a component, or replace it',
+    roles: ['component'],
     body: component,
     answers: { 201: ['registered', 'Component'], 200: ['replaced, or was the same', 'Component'] },
     problems: ['TERCET_TARGET_FORBIDDEN', ...WRITES],
@@ -145,6 +160,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'delete /v1/components/{name}': {
     id: 'deleteComponent',
     summary: 'Take a component out',
+    roles: ['admin'],
     answers: { 204: ['taken out', null] },
     problems: ['TERCET_COMPONENT_UNKNOWN', 'TERCET_COMPONENT_IN_USE', ...WRITES],
   },
@@ -152,18 +168,21 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'get /health/live': {
     id: 'getLive',
     summary: 'Whether the process runs',
+    roles: 'no key',
     answers: { 200: ['it does', 'Live'] },
     problems: [],
   },
   'get /health/ready': {
     id: 'getReady',
     summary: 'Whether the node takes requests',
+    roles: 'no key',
     answers: { 200: ['it does', 'Ready'], 503: ['it does not; ask again after Retry-After', 'Ready'] },
     problems: [],
   },
   'get /openapi.json': {
     id: 'getOpenApi',
     summary: 'This document',
+    roles: 'no key',
     answers: { 200: ['this document', null] },
     problems: [],
   },

@@ -31,11 +31,15 @@ export function openApi(): Schema {
       description: 'A transaction coordinator for microservices. docs/wire.md says in words what each call means.',
     },
     paths,
-    components: { schemas: VIEWS },
+    components: {
+      schemas: VIEWS,
+      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'Where the node has TERCET_KEYS' } },
+    },
   };
 }
 
-function operation(path: string, { id, summary, query, hasKey, body, answers, problems }: Call): Schema {
+function operation(path: string, call: Call): Schema {
+  const { id, summary, roles, query, hasKey, body, answers, problems } = call;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
@@ -54,13 +58,23 @@ function operation(path: string, { id, summary, query, hasKey, body, answers, pr
   ];
   const isOfContract = path.startsWith('/v1/');
   const codes = isOfContract ? [...ANY_CALL, ...(body ? WITH_BODY : []), ...problems] : [];
+  if (roles !== 'no key') codes.push('TERCET_KEY_INVALID');
+  if (typeof roles !== 'string') codes.push('TERCET_ROLE_FORBIDDEN');
   return {
     operationId: id,
     summary,
+    description: whoMay(roles),
+    security: roles === 'no key' ? [] : [{ key: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: bodyOf(body) } : {}),
     responses: { ...responses(answers), ...refusals(codes) },
   };
+}
+
+function whoMay(roles: Call['roles']): string {
+  if (roles === 'no key') return 'Needs no key.';
+  if (roles === 'any role') return 'Needs a key with any role.';
+  return `Needs a key with the role ${[...new Set([...roles, 'admin'])].join(' or ')}.`;
 }
 
 /** It may be left out where every field has a default. */

@@ -6,6 +6,8 @@ import type { Order } from '../engine/timeline.js';
 import { bulk, nothing, order } from '../protocol/schema.js';
 import type { BulkView, TransactionView } from '../protocol/words.js';
 import { validated } from './body.js';
+import { WhoCalls } from './caller.js';
+import type { Caller } from './caller.js';
 import { defined, known } from './transactions.controller.js';
 import { transactionView } from './view.js';
 
@@ -15,20 +17,35 @@ export class OperatorController {
 
   @Post('transactions/:gid/retry')
   @HttpCode(200)
-  retry(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
-    return this.act('retry', gid, body, query);
+  retry(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @WhoCalls() caller: Caller,
+  ): Promise<TransactionView> {
+    return this.act('retry', gid, ordered(body, query, caller), caller);
   }
 
   @Post('transactions/:gid/park')
   @HttpCode(200)
-  park(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
-    return this.act('park', gid, body, query);
+  park(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @WhoCalls() caller: Caller,
+  ): Promise<TransactionView> {
+    return this.act('park', gid, ordered(body, query, caller), caller);
   }
 
   @Post('transactions/:gid/resume')
   @HttpCode(200)
-  resume(@Param('gid') gid: string, @Body() body: unknown, @Query() query: unknown): Promise<TransactionView> {
-    return this.act('resume', gid, body, query);
+  resume(
+    @Param('gid') gid: string,
+    @Body() body: unknown,
+    @Query() query: unknown,
+    @WhoCalls() caller: Caller,
+  ): Promise<TransactionView> {
+    return this.act('resume', gid, ordered(body, query, caller), caller);
   }
 
   @Post('transactions/:gid/branches/:branchId/force')
@@ -38,25 +55,25 @@ export class OperatorController {
     @Param('branchId') branchId: string,
     @Body() body: unknown,
     @Query() query: unknown,
+    @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
-    const given = ordered(body, query);
-    return transactionView(await this.coordinator.operator.force(known(gid), branchId, given));
+    const given = ordered(body, query, caller);
+    return transactionView(await this.coordinator.operator.force(known(gid), branchId, given), caller);
   }
 
   @Post('bulk')
   @HttpCode(200)
-  async bulk(@Body() body: unknown, @Query() query: unknown): Promise<BulkView> {
+  async bulk(@Body() body: unknown, @Query() query: unknown, @WhoCalls() caller: Caller): Promise<BulkView> {
     validated(nothing, query);
     const { action, filter, reason, dryRun, limit } = validated(bulk, body);
-    const given = { action, filter: defined(filter), reason, who: WHO, dryRun, limit };
+    const given = { action, filter: defined(filter), reason, who: caller.name, dryRun, limit };
     const answer = await this.coordinator.bulk(given);
     const failed = answer.failures.map(({ gid, error: { code, detail } }) => ({ gid, code, detail }));
     return { action, dryRun, matched: answer.matched, more: answer.more, done: answer.done, failed };
   }
 
-  private async act(action: Action, gid: string, body: unknown, query: unknown): Promise<TransactionView> {
-    const given = ordered(body, query);
-    return transactionView(await this.coordinator.operator.act(known(gid), action, given));
+  private async act(action: Action, gid: string, given: Order, caller: Caller): Promise<TransactionView> {
+    return transactionView(await this.coordinator.operator.act(known(gid), action, given), caller);
   }
 }
 
@@ -65,5 +82,5 @@ const WHO = 'operator';
 
 function ordered(body: unknown, query: unknown): Order {
   validated(nothing, query);
-  return { who: WHO, reason: validated(order, body).reason };
+  return { who: caller.name, reason: validated(order, body).reason };
 }

@@ -22,6 +22,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.sent) return;
     const problem = this.asTercetError(error).toProblem();
     if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', RETRY_AFTER_S);
+    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(problem.status).header('content-type', 'application/problem+json').send(JSON.stringify(problem));
   }
 

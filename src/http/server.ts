@@ -11,13 +11,25 @@ import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
 import { parseBody } from './body.js';
+import { Guard } from './guard.js';
+import type { KeyEntry } from './keys.js';
 import { ProblemFilter } from './problem-filter.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Who has not sent or read all by then is cut off, so that the process ends. */
 const CLOSE_MS = 2000;
 
-export async function createServer(parts: Parts, logger: Logger): Promise<NestFastifyApplication> {
+export interface ServerOptions {
+  /** Empty: no key is asked for. */
+  readonly keys: readonly KeyEntry[];
+  readonly viewerSees: 'all' | 'no-payloads';
+}
+
+export async function createServer(
+  parts: Parts,
+  logger: Logger,
+  options: ServerOptions,
+): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter(logger);
   const adapter = new FastifyAdapter({
     bodyLimit: LIMITS.bodyBytes,
@@ -40,6 +52,7 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
       done(error as Error);
     }
   });
+  letIn(fastify, new Guard(options.keys, options.viewerSees));
   fastify.addHook('onRequest', (request, _reply, done) => done(queryProblem(request.raw.url ?? '')));
   closeSoon(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.over(parts), adapter, {
@@ -49,6 +62,19 @@ export async function createServer(parts: Parts, logger: Logger): Promise<NestFa
   });
   app.useGlobalFilters(problems);
   return app;
+}
+
+/** The first that happens to a request: of one that may not be here, nothing more is read. */
+function letIn(fastify: FastifyInstance, guard: Guard): void {
+  fastify.decorateRequest('caller');
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    try {
+      request.caller = guard.admit(request);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
 }
 
 /** What is no HTTP at all never becomes a request: its answer is written by hand. */

@@ -7,6 +7,8 @@ import { abort, begin, identifier, list, look, nothing, registerBranch, submit }
 import type { BeginBody } from '../protocol/schema.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
 import { contentHash, payloadText, validated } from './body.js';
+import { WhoCalls } from './caller.js';
+import type { Caller } from './caller.js';
 import { branchView, eventView, transactionView } from './view.js';
 
 @Controller('v1/transactions')
@@ -19,6 +21,7 @@ export class TransactionsController {
     @Headers('idempotency-key') key: string | undefined,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     validated(nothing, query);
     refuseOtherModes(body);
@@ -41,13 +44,16 @@ export class TransactionsController {
     const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
     const answer = await this.coordinator.begin(request, waiting(wait, asked.waitMs, reply));
     void reply.header('location', `/v1/transactions/${encodeURIComponent(answer.tx.gid)}`);
-    return answered(answer, answer.begun ? 201 : 200, reply);
+    return answered(answer, answer.begun ? 201 : 200, reply, caller);
   }
 
   @Get()
-  async list(@Query() query: unknown): Promise<{ transactions: TransactionView[]; next: string | null }> {
+  async list(
+    @Query() query: unknown,
+    @WhoCalls() caller: Caller,
+  ): Promise<{ transactions: TransactionView[]; next: string | null }> {
     const { items, next } = await this.coordinator.list(defined(validated(list, query)));
-    return { transactions: items.map(transactionView), next };
+    return { transactions: items.map((tx) => transactionView(tx, caller)), next };
   }
 
   @Get(':gid')
@@ -55,17 +61,22 @@ export class TransactionsController {
     @Param('gid') gid: string,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     const { wait, waitMs } = validated(look, query);
     const tx = await this.coordinator.get(known(gid), wait ? waiting(wait, waitMs, reply) : null);
-    return transactionView(tx);
+    return transactionView(tx, caller);
   }
 
   @Get(':gid/timeline')
-  async timeline(@Param('gid') gid: string, @Query() query: unknown): Promise<TimelineView> {
+  async timeline(
+    @Param('gid') gid: string,
+    @Query() query: unknown,
+    @WhoCalls() caller: Caller,
+  ): Promise<TimelineView> {
     validated(nothing, query);
     const events = await this.coordinator.timeline(known(gid));
-    return { gid, events: events.map(eventView) };
+    return { gid, events: events.map((event) => eventView(event, caller)) };
   }
 
   @Post(':gid/branches')
@@ -74,13 +85,14 @@ export class TransactionsController {
     @Body() body: unknown,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @WhoCalls() caller: Caller,
   ) {
     validated(nothing, query);
     const { branchId, component, payload } = validated(registerBranch, body);
     const asked = { branchId, component, payload: payloadText(payload, 'payload') };
     const { branch, registered, call } = await this.coordinator.register(known(gid), asked);
     void reply.status(registered ? 201 : 200);
-    return { gid, ...branchView(branch), call };
+    return { gid, ...branchView(branch, caller), call };
   }
 
   @Post(':gid/submit')
@@ -89,10 +101,11 @@ export class TransactionsController {
     @Body() body: unknown,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     validated(nothing, query);
     const { wait, waitMs } = validated(submit, body);
-    return answered(await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply)), 200, reply);
+    return answered(await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply)), 200, reply, caller);
   }
 
   @Post(':gid/abort')
@@ -101,13 +114,14 @@ export class TransactionsController {
     @Body() body: unknown,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     validated(nothing, query);
-    const { reason = null, by, wait, waitMs } = validated(abort, body);
-    // Who it was is known once there are keys.
-    const order = by === 'operator' ? { who: 'operator', reason: reason ?? '' } : null;
+    const { reason = null, by = 'initiator', wait, waitMs } = validated(abort, body);
+    if (!caller.may(by)) throw mayNotAbort(by, caller);
+    const order = by === 'operator' ? { who: caller.name, reason: reason ?? '' } : null;
     const answer = await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply), order);
-    return answered(answer, 200, reply);
+    return answered(answer, 200, reply, caller);
   }
 }
 
@@ -118,6 +132,13 @@ export function known(gid: string): string {
     'TERCET_TRANSACTION_UNKNOWN',
     `'${gid.slice(0, 200)}' cannot be a gid, so there is no such transaction`,
   );
+}
+
+/** So that nobody's abort passes for somebody else's. */
+function mayNotAbort(by: 'initiator' | 'operator', { name, roles }: Caller): TercetError {
+  const has = [...roles].join(', ');
+  const what = by === 'operator' ? 'an operator' : 'an initiator (the default of `by`)';
+  return new TercetError('TERCET_ROLE_FORBIDDEN', `to abort as ${what} needs that role; the key '${name}' has ${has}`);
 }
 
 /** Said before the fields are looked at: other modes have others. */
@@ -145,9 +166,9 @@ function waiting(until: Wait, ms: number, reply: FastifyReply): Waiting {
   return { until, ms, left: new Promise((resolve) => reply.raw.once('close', resolve)) };
 }
 
-function answered({ tx, reached }: Answered, status: number, reply: FastifyReply): TransactionView {
+function answered({ tx, reached }: Answered, status: number, reply: FastifyReply, caller: Caller): TransactionView {
   void reply.status(reached ? status : 202);
-  return transactionView(tx);
+  return transactionView(tx, caller);
 }
 
 /** Without the fields that were not given. */

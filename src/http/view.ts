@@ -1,21 +1,30 @@
-/** Transactions as the wire shows them. */
+/**
+ * Transactions as the wire shows them. Where a caller may not see payloads, what a service or an initiator said is
+ * replaced: replies by null, texts by a fixed word; Tercet's own words and those of operators stay.
+ */
 import type { Branch, Transaction } from '../domain/transaction.js';
 import type { TimelineEvent } from '../engine/ports.js';
-import type { BranchView, EventView, Json, TransactionView } from '../protocol/words.js';
+import type { BranchView, EventView, Json, Reason, TransactionView } from '../protocol/words.js';
+import type { Caller } from './caller.js';
+
+type Seer = Pick<Caller, 'seesPayloads'>;
+
+const HIDDEN = 'hidden';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 
-export function transactionView(tx: Transaction): TransactionView {
+export function transactionView(tx: Transaction, caller: Seer): TransactionView {
+  const { reason, parked } = caller.seesPayloads ? tx : withoutQuotes(tx);
   return {
     gid: tx.gid,
     mode: tx.mode,
     businessKey: tx.businessKey,
     status: tx.status,
     decision: tx.decision,
-    reason: tx.reason,
-    parked: tx.parked && { ...tx.parked, at: iso(tx.parked.at) },
-    branches: tx.branches.map(branchView),
+    reason,
+    parked: parked && { ...parked, at: iso(parked.at) },
+    branches: tx.branches.map((branch) => branchView(branch, caller)),
     beganAt: iso(tx.beganAt),
     decidedAt: isoOrNull(tx.decidedAt),
     endedAt: isoOrNull(tx.endedAt),
@@ -24,16 +33,59 @@ export function transactionView(tx: Transaction): TransactionView {
 }
 
 /** Attempts are those of the operation that was last asked: after the decision still the try's, until a confirm was. */
-export function branchView({ branchId, component, state, attempts, tries, reply }: Branch): BranchView {
+export function branchView(
+  { branchId, component, state, attempts, tries, reply }: Branch,
+  { seesPayloads }: Seer,
+): BranchView {
   return {
     branchId,
     component,
     state,
     attempts: attempts || tries,
-    reply: reply === null ? null : (JSON.parse(reply) as Json),
+    reply: reply === null || !seesPayloads ? null : (JSON.parse(reply) as Json),
   };
 }
 
-export function eventView(event: TimelineEvent): EventView {
-  return { ...event, at: iso(event.at) };
+export function eventView(event: TimelineEvent, { seesPayloads }: Seer): EventView {
+  const { detail } = event;
+  const shown = seesPayloads || detail === undefined ? {} : { detail: eventWithoutQuotes(event, detail) };
+  return { ...event, ...shown, at: iso(event.at) };
+}
+
+function withoutQuotes({ reason, parked }: Transaction): Pick<Transaction, 'reason' | 'parked'> {
+  return {
+    reason: reason?.detail === undefined || isOwnWords(reason.kind) ? reason : { ...reason, detail: HIDDEN },
+    // Without a branch it was parked by a person, in that person's words.
+    parked: parked && { ...parked, why: parked.branchId === null ? parked.why : whyWithoutQuotes(parked.why) },
+  };
+}
+
+/** Whether nobody but Tercet or an operator wrote the detail of such an abort. */
+function isOwnWords(kind: Reason['kind']): boolean {
+  return kind === 'deadline' || kind === 'operator';
+}
+
+function eventWithoutQuotes({ kind, branchId }: TimelineEvent, detail: string): string {
+  switch (kind) {
+    case 'begun':
+    case 'operator':
+    case 'ended':
+      return detail;
+    case 'call':
+      return HIDDEN;
+    case 'parked':
+      return branchId === undefined ? detail : whyWithoutQuotes(detail);
+    case 'decided': {
+      const [fixed, decision, kind, said] = /^(\w+)(?:: (\w+)(, [^]*)?)?$/.exec(detail) ?? [];
+      if (fixed === undefined) return HIDDEN;
+      return said === undefined || isOwnWords(kind as Reason['kind']) ? detail : `${decision}: ${kind}, ${HIDDEN}`;
+    }
+  }
+}
+
+/** What comes behind the fixed words is what the service answered. */
+function whyWithoutQuotes(why: string): string {
+  if (/^\w+ had no answer within maxAgeMs$/.test(why)) return why;
+  const [fixed = ''] = /^\w+ failed \d+ times, the last time: /.exec(why) ?? [];
+  return fixed + HIDDEN;
 }

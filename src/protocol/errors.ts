@@ -7,6 +7,8 @@ import type { Problem } from './words.js';
 const REGISTRY = {
   TERCET_REQUEST_INVALID: [400, 'The request is not valid'],
   TERCET_REQUEST_MALFORMED: [400, 'The request cannot be read'],
+  TERCET_KEY_INVALID: [401, 'There is no valid key'],
+  TERCET_ROLE_FORBIDDEN: [403, 'The key may not do this'],
   TERCET_ROUTE_UNKNOWN: [404, 'There is nothing at this path'],
   TERCET_TRANSACTION_UNKNOWN: [404, 'There is no such transaction'],
   TERCET_BRANCH_UNKNOWN: [404, 'There is no such branch'],

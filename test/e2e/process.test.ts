@@ -51,7 +51,7 @@ describe('the command line', () => {
   test('--help names every setting of the process and ends with 0', async () => {
     const { code, stdout, stderr } = await run(['--help']);
     expect([code, stderr]).toEqual([0, '']);
-    const names = ['LISTEN', 'DATA_DIR', 'NODE', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE'];
+    const names = ['LISTEN', 'DATA_DIR', 'NODE', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES'];
     for (const name of ['DATABASE_URL', ...names.map((name) => `TERCET_${name}`)]) expect(stdout).toContain(name);
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });

@@ -55,7 +55,7 @@ async function matches(method: string, template: string, at: { path?: string; bo
 
 test('every route of the application is in it, and nothing else', async () => {
   const parts = { coordinator: {}, components: {}, allowList: {} } as unknown as Parts;
-  const app = await createServer(parts, { info() {}, warn() {}, error() {} });
+  const app = await createServer(parts, { info() {}, warn() {}, error() {} }, { keys: [], viewerSees: 'all' });
   const routes: string[] = [];
   const fastify = app.getHttpAdapter().getInstance() as unknown as {
     addHook(event: 'onRoute', note: (route: { method: string | string[]; url: string }) => void): void;
