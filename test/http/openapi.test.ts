@@ -1,8 +1,7 @@
 /** /openapi.json is the document of the application that runs: every route, every body, every answer. */
 import { z } from 'zod';
-import type { Parts } from '../../src/app.module.js';
-import { createServer } from '../../src/http/server.js';
 import { begin, TestNode } from './node.js';
+import { routesOfApplication } from './routes.js';
 
 type Schema = Record<string, unknown>;
 interface Operation {
@@ -54,22 +53,10 @@ async function matches(method: string, template: string, at: { path?: string; bo
 }
 
 test('every route of the application is in it, and nothing else', async () => {
-  const parts = { coordinator: {}, components: {}, allowList: {} } as unknown as Parts;
-  const app = await createServer(parts, { info() {}, warn() {}, error() {} }, { keys: [], viewerSees: 'all' });
-  const routes: string[] = [];
-  const fastify = app.getHttpAdapter().getInstance() as unknown as {
-    addHook(event: 'onRoute', note: (route: { method: string | string[]; url: string }) => void): void;
-  };
-  fastify.addHook('onRoute', ({ method, url }) => {
-    const path = url.replace(/:(\w+)/g, '{$1}');
-    for (const one of [method].flat()) if (one !== 'HEAD') routes.push(`${one.toLowerCase()} ${path}`);
-  });
-  await app.init();
-  await app.close();
   const shown = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method} ${path}`),
   );
-  expect(shown.sort()).toEqual(routes.sort());
+  expect(shown.sort()).toEqual(await routesOfApplication());
 });
 
 test('it is OpenAPI 3.1, its references lead somewhere, its names are unique, its path parameters declared', () => {

@@ -1,0 +1,208 @@
+/** Which role may use which route: docs/operations.md, "Keys, roles, TLS". Every route of the application has a row. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { newKey } from '../../src/http/keys.js';
+import type { Role } from '../../src/http/keys.js';
+import type { EventView, Problem, TimelineView } from '../../src/protocol/words.js';
+import { json } from '../participants/service.js';
+import { begin, TestNode } from './node.js';
+import type { Reply } from './node.js';
+import { routesOfApplication } from './routes.js';
+
+const ROLES = ['viewer', 'initiator', 'component', 'operator', 'admin'] as const satisfies readonly Role[];
+const ALL: readonly Role[] = ROLES;
+const BEGINS: readonly Role[] = ['initiator', 'admin'];
+const OPERATES: readonly Role[] = ['operator', 'admin'];
+const OWNS: readonly Role[] = ['component', 'admin'];
+const REASON = { reason: 'because' };
+
+/** Who may, and a request that would have an effect: `{gid}` is open unless it says `parked`. Null: no key is needed. */
+const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, 'parked'?]>> = {
+  'get /health/live': [null],
+  'get /health/ready': [null],
+  'get /openapi.json': [null],
+  'get /docs': [null],
+  'get /docs/{file}': [null],
+  'get /metrics': [ALL],
+  'get /v1/diagnosis': [ALL],
+  'get /v1/components': [ALL],
+  'get /v1/components/{name}': [ALL],
+  'get /v1/transactions': [ALL],
+  'get /v1/transactions/{gid}': [ALL],
+  'get /v1/transactions/{gid}/timeline': [ALL],
+  'post /v1/transactions': [BEGINS, begin({ wait: 'settled' })],
+  'post /v1/transactions/{gid}/branches': [BEGINS, { branchId: 'new', component: 'account' }],
+  'post /v1/transactions/{gid}/submit': [BEGINS],
+  'post /v1/transactions/{gid}/abort': [[...BEGINS, 'operator']],
+  'post /v1/transactions/{gid}/retry': [OPERATES, REASON, 'parked'],
+  'post /v1/transactions/{gid}/park': [OPERATES, REASON],
+  'post /v1/transactions/{gid}/resume': [OPERATES, REASON, 'parked'],
+  'post /v1/transactions/{gid}/branches/{branchId}/force': [OPERATES, REASON, 'parked'],
+  'post /v1/bulk': [OPERATES, { action: 'abort', filter: {}, reason: 'because', dryRun: false }],
+  'put /v1/components/{name}': [OWNS, { url: 'http://127.0.0.1:1/' }],
+  'put /v1/components/{name}/instances/{instance}': [OWNS, { url: 'http://127.0.0.1:1/' }],
+  'delete /v1/components/{name}/instances/{instance}': [OWNS],
+  'delete /v1/components/{name}': [['admin']],
+};
+
+const keys = Object.fromEntries(
+  ROLES.map((role) => [
+    role,
+    newKey(role === 'operator' ? 'anna' : role, role === 'component' ? 'component=unused' : role),
+  ]),
+) as Record<Role, ReturnType<typeof newKey>>;
+const both = newKey('both', 'initiator+component=unused+component=other');
+const stranger = newKey('stranger', 'admin');
+const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
+/** What is not let in: nothing, what is no key, a key of nobody. */
+const STRANGERS: readonly Record<string, string>[] = [
+  {},
+  { authorization: 'Bearer' },
+  { authorization: `Basic ${keys.admin.key}` },
+  { authorization: keys.admin.key },
+  { authorization: `Bearer ${keys.admin.key} x` },
+  bearer(keys.admin.entry.slice(-64)),
+  bearer(stranger.key),
+  bearer(keys.admin.key.slice(0, -1)),
+  bearer(`${keys.admin.key.slice(0, -1)}${keys.admin.key.endsWith('A') ? 'B' : 'A'}`),
+];
+
+const routes = await routesOfApplication();
+let node: TestNode;
+
+const asAdmin = <T = Problem>(method: string, path: string, body?: object): Promise<Reply<T>> =>
+  node.send<T>(method, path, body, bearer(keys.admin.key));
+
+beforeAll(async () => {
+  const entries = [...Object.values(keys), both].map(({ entry }) => entry);
+  node = await TestNode.start({ TERCET_KEYS: entries.join(' '), TERCET_NODE: 'n' });
+  await asAdmin('PUT', '/v1/components/account', { url: node.participant.url, retry: { maxAttempts: 1 } });
+  await asAdmin('PUT', '/v1/components/unused', { url: node.participant.url });
+  await asAdmin('POST', '/v1/transactions', { mode: 'tcc', gid: 'open', drive: 'initiator', deadlineMs: 3_600_000 });
+  node.participant.answer = (response, asked) => json({}, asked.call.op === 'try' ? 200 : 500)(response, asked);
+  const { status } = await asAdmin('POST', '/v1/transactions', begin({ gid: 'parked', wait: 'settled' }));
+  if (status !== 202) throw new Error(`nothing was parked: ${status}`);
+});
+
+afterAll(() => node.stop());
+
+function ask(route: string, headers: Record<string, string>): Promise<Reply<Problem>> {
+  const [method = '', template = ''] = route.split(' ');
+  const [, body, gid = 'open'] = ROWS[route] ?? [];
+  const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none' };
+  const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => values[name as keyof typeof values]);
+  return node.send(method.toUpperCase(), path, body, headers);
+}
+
+/** The codes of the answers; none of the requests may have changed anything, or told anything. */
+async function refusals(answers: () => Promise<Reply<Problem>[]>): Promise<string[]> {
+  const before = await node.recorded();
+  const calls = node.participant.asked.length;
+  const told = await answers();
+  expect(await node.recorded()).toEqual(before);
+  expect(node.participant.asked).toHaveLength(calls);
+  for (const { status, headers, body } of told) {
+    expect(Object.keys(body).sort()).toEqual(['code', 'detail', 'status', 'title', 'type']);
+    expect(headers.get('www-authenticate')).toBe(status === 401 ? 'Bearer' : null);
+    expect(JSON.stringify(body)).not.toMatch(/tercet_[A-Za-z0-9]|[0-9a-f]{64}/);
+  }
+  return [...new Set(told.map(({ status, body }) => `${status} ${body.code}`))];
+}
+
+const isFree = (route: string): boolean => ROWS[route]?.[0] === null;
+const mayNot = (route: string): Role[] => ROLES.filter((role) => ROWS[route]?.[0]?.includes(role) === false);
+
+test('every route of the application has a row in this table', () => {
+  expect(routes.filter((route) => !(route in ROWS))).toEqual([]);
+});
+
+describe.each(routes.filter((route) => !isFree(route)))('%s', (route) => {
+  test('is 401 without a key, with half of one and with an unknown one, and changes nothing', async () => {
+    const asked = (): Promise<Reply<Problem>[]> => Promise.all(STRANGERS.map((headers) => ask(route, headers)));
+    expect(await refusals(asked)).toEqual(['401 TERCET_KEY_INVALID']);
+  });
+
+  const others = mayNot(route);
+  if (others.length === 0) return;
+  test(`is 403 for ${others.join(', ')}, and changes nothing`, async () => {
+    const asked = (): Promise<Reply<Problem>[]> =>
+      Promise.all(others.map((role) => ask(route, bearer(keys[role].key))));
+    expect(await refusals(asked)).toEqual(['403 TERCET_ROLE_FORBIDDEN']);
+  });
+});
+
+test('a refusal says which role is needed, and which the key has', async () => {
+  const { body } = await ask('post /v1/transactions/{gid}/resume', bearer(both.key));
+  expect(body.detail).toBe(
+    "POST /v1/transactions/{gid}/resume needs the role operator or admin; the key 'both' has initiator, component",
+  );
+});
+
+test('a key of one component may not touch another one, be it there or not', async () => {
+  const url = 'http://127.0.0.1:1/';
+  const elsewhere = ['account', 'none', 'UNUSED', 'unused%2f', '..%2funused'];
+  const asked = (): Promise<Reply<Problem>[]> =>
+    Promise.all(
+      elsewhere.map((name) => node.send('PUT', `/v1/components/${name}`, { url }, bearer(keys.component.key))),
+    );
+  expect(await refusals(asked)).toEqual(['403 TERCET_ROLE_FORBIDDEN']);
+});
+
+test('a path of nothing is 401 to strangers, and 404 to who has any key', async () => {
+  const paths = ['/', '/v1', '/v1/transactions/a/b/c', '/v2/transactions', '/health', '/docs-of-nothing'];
+  for (const path of paths) {
+    expect((await node.send('GET', path)).body.code).toBe('TERCET_KEY_INVALID');
+    expect((await node.send('GET', path, undefined, bearer(keys.viewer.key))).body.code).toBe('TERCET_ROUTE_UNKNOWN');
+  }
+});
+
+test('HEAD needs what GET needs', async () => {
+  const path = '/v1/transactions/open';
+  expect((await node.send('HEAD', path)).status).toBe(401);
+  expect((await node.send('HEAD', path, undefined, bearer(keys.viewer.key))).status).toBe(200);
+});
+
+test('a stranger is answered before the body of the request is there, whatever else is wrong with it', async () => {
+  const socket = connect(Number(new URL(node.url).port), '127.0.0.1');
+  const head = ['POST /v1/transactions?x=%ff HTTP/1.1', 'host: x', 'content-type: text/x', 'content-length: 9999999'];
+  socket.write(`${head.join('\r\n')}\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /);
+});
+
+describe('what the roles may', () => {
+  test.each(routes)('%s', async (route) => {
+    if (isFree(route)) {
+      for (const headers of STRANGERS) expect([401, 403]).not.toContain((await ask(route, headers)).status);
+    }
+    for (const role of ROWS[route]?.[0] ?? []) {
+      expect([401, 403, 500]).not.toContain((await ask(route, bearer(keys[role].key))).status);
+    }
+  });
+
+  test('the roles of a key add up', async () => {
+    expect((await node.send('POST', '/v1/transactions', begin(), bearer(both.key))).status).toBeLessThan(300);
+    const url = node.participant.url;
+    for (const name of ['unused', 'other']) {
+      expect((await node.send('PUT', `/v1/components/${name}`, { url }, bearer(both.key))).status).toBeLessThan(300);
+    }
+  });
+
+  test('the scheme may be written in any case', async () => {
+    const headers = { authorization: `bEARER  ${keys.viewer.key}` };
+    expect((await node.send('GET', '/v1/components', undefined, headers)).status).toBe(200);
+  });
+});
+
+test('who ordered something stands in the timeline by the name of the key', async () => {
+  node.participant.answer = (response, asked) => json({}, asked.call.op === 'try' ? 200 : 500)(response, asked);
+  await asAdmin('PUT', '/v1/components/account', { url: node.participant.url, retry: { maxAttempts: 1 } });
+  await asAdmin('POST', '/v1/transactions', begin({ gid: 'ordered', wait: 'settled' }));
+  const path = '/v1/transactions/ordered';
+  const resumed = await node.send('POST', `${path}/resume`, { reason: 'mended' }, bearer(keys.operator.key));
+  expect(resumed.status).toBe(200);
+  const { body } = await asAdmin<TimelineView>('GET', `${path}/timeline`);
+  const ordered = body.events.filter(({ kind }: EventView) => kind === 'operator');
+  expect(ordered.map(({ detail }) => detail)).toEqual(['resume by anna: mended']);
+});
