@@ -16,8 +16,8 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src' }, to: {} },
-    only('protocol-is-a-leaf', '^src/protocol/', packages('zod')),
-    only('client-sees-no-zod', '^src/protocol/(words|errors|json)', []),
+    only('protocol-is-a-leaf', '^src/protocol/', [...packages('zod'), '^(node:)?crypto$']),
+    only('client-sees-no-zod', '^src/protocol/(words|errors|json|signature)', ['^(node:)?crypto$']),
     only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors)']),
     only('engine-knows-only-the-domain', '^src/engine/', [
       '^src/domain/',
@@ -46,13 +46,13 @@ module.exports = {
       to: { path: 'node_modules/@nestjs/' },
     },
     only('client-is-small', '^src/client/(?!nest/)', [
-      '^src/protocol/(words|errors|json)',
+      '^src/protocol/(words|errors|json|signature)',
       ...packages('uuidv7', 'typeorm', 'pg', '@types/pg'),
       '^(node:)?[a-z/_]+$',
     ]),
     only('client-nest-needs-only-nest', '^src/client/nest/', [
       '^src/client/',
-      '^src/protocol/(words|errors)',
+      '^src/protocol/(words|errors|signature)',
       ...packages('@nestjs/[^/]+', 'typeorm', 'rxjs', 'reflect-metadata', 'fastify'),
       '^(node:)?[a-z/_]+$',
     ]),

@@ -16,6 +16,7 @@ Settings come from the environment:
   TERCET_MIGRATE          auto or off
   TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
   TERCET_VIEWER_SEES      all or no-payloads
+  TERCET_SIGNING_SECRET   signs calls to services; two between a comma while one replaces the other
 docs/wire.md, section 1, says more of each. --version prints the version.
 `;
 

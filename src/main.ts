@@ -43,7 +43,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     await components.start();
     stops.push(() => components.stop());
     const clock = new SystemClock(() => log.clockOffsetMs);
-    const participants = new HttpParticipants(settings.allowList, clock);
+    const participants = new HttpParticipants(settings.allowList, clock, settings.signing);
     stops.push(() => participants.close());
     const { node, leaseMs } = settings;
     const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { parseKeys } from './http/keys.js';
 import type { KeyEntry } from './http/keys.js';
 import { AllowList } from './participants/allow-list.js';
+import { SigningSecrets } from './protocol/signature.js';
 import { IDENTIFIER } from './protocol/words.js';
 
 export interface Settings {
@@ -20,6 +21,8 @@ export interface Settings {
   /** Empty: everybody who reaches it may do everything. */
   readonly keys: readonly KeyEntry[];
   readonly viewerSees: 'all' | 'no-payloads';
+  /** Null: calls are not signed. */
+  readonly signing: SigningSecrets | null;
 }
 
 /** Wrong use or a wrong setting: exit code 2. */
@@ -36,6 +39,7 @@ const KNOWN = new Set([
   'TERCET_MIGRATE',
   'TERCET_KEYS',
   'TERCET_VIEWER_SEES',
+  'TERCET_SIGNING_SECRET',
   // For the command line and the client; the service has no use for them.
   'TERCET_URL',
   'TERCET_KEY',
@@ -66,6 +70,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
+    signing: signing(value('TERCET_SIGNING_SECRET')),
   });
 }
 
@@ -139,4 +144,12 @@ function oneOf<T extends string>(name: string, text: string, words: readonly T[]
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
   throw new SettingError(`${name} is '${text}'; it must be ${words.map((word) => `'${word}'`).join(' or ')}`);
+}
+
+function signing(text: string | undefined): SigningSecrets | null {
+  try {
+    return text === undefined ? null : new SigningSecrets(text);
+  } catch (error) {
+    throw new SettingError(`TERCET_SIGNING_SECRET: ${(error as Error).message}`);
+  }
 }

@@ -1,5 +1,6 @@
 /** The settings of docs/wire.md, section 1: their defaults, and what stops the start. */
 import { newKey } from '../src/http/keys.js';
+import { SigningSecrets } from '../src/protocol/signature.js';
 import { readSettings, SettingError } from '../src/settings.js';
 
 function refusal(env: Record<string, string>): string {
@@ -23,6 +24,7 @@ test('without any, every setting has its default', () => {
     migrate: 'auto',
     keys: [],
     viewerSees: 'all',
+    signing: null,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
   expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
@@ -39,6 +41,7 @@ test('each is taken as it is given', () => {
     TERCET_ALLOWED_TARGETS: '10.0.0.0/8, .svc.local',
     TERCET_MIGRATE: 'off',
     TERCET_VIEWER_SEES: 'no-payloads',
+    TERCET_SIGNING_SECRET: `${'a'.repeat(32)},${'b'.repeat(32)}`,
     TERCET_URL: 'http://elsewhere:8372',
     TERCET_KEY: 'of the client',
   });
@@ -52,6 +55,7 @@ test('each is taken as it is given', () => {
     migrate: 'off',
     keys: [],
     viewerSees: 'no-payloads',
+    signing: expect.any(SigningSecrets),
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
   expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
@@ -62,8 +66,9 @@ test('two nodes on one host have different names', () => {
 });
 
 test('an empty value is one that was not given', () => {
-  const names = ['LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES', 'URL', 'KEY'];
-  const env = Object.fromEntries(['DATABASE_URL', ...names.map((name) => `TERCET_${name}`)].map((name) => [name, '']));
+  const own = ['LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES', 'SIGNING_SECRET'];
+  const names = ['DATABASE_URL', ...[...own, 'URL', 'KEY'].map((name) => `TERCET_${name}`)];
+  const env = Object.fromEntries(names.map((name) => [name, '']));
   const comparable = ({ allowList, ...rest }: ReturnType<typeof readSettings>) => ({
     ...rest,
     allowList: { ...allowList, lookup: null },
@@ -100,12 +105,19 @@ test.each([
   ['TERCET_MIGRATE', 'OFF'],
   ['TERCET_VIEWER_SEES', 'nothing'],
   ['TERCET_KEYS', ' , '],
+  ['TERCET_SIGNING_SECRET', 'tooshort'],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
 });
 
 test('what is wrong with a DATABASE_URL is said without its password', () => {
   expect(refusal({ DATABASE_URL: 'mysql://tercet:secret@db/log' })).not.toContain('secret');
+});
+
+test('what is wrong with a signing secret is said without it', () => {
+  const told = refusal({ TERCET_SIGNING_SECRET: `${'a'.repeat(32)},tooshort` });
+  expect(told).toMatch(/^TERCET_SIGNING_SECRET: secret 2 of 2 must have 32 to 1024/);
+  expect(told).not.toMatch(/aaa|tooshort/);
 });
 
 test('an entry of the allow-list that is none is named', () => {

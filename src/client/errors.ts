@@ -15,6 +15,8 @@ const OWN = {
   TERCET_FENCE_TRY_MISSING: [500, 'The branch was never tried here'],
   TERCET_OPERATION_FAILED: [500, 'The operation failed'],
   TERCET_OPERATION_UNKNOWN: [404, 'There is no such operation'],
+  TERCET_RAW_BODY_MISSING: [500, 'The signature of the call cannot be checked'],
+  TERCET_SIGNATURE_INVALID: [401, 'The signature of the call is not valid'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type OwnCode = keyof typeof OWN;

@@ -16,8 +16,12 @@ export type { Executor } from './fence/executor.js';
 export { fence, Pending } from './fence/fence.js';
 export type { FenceAnswer, FencedCall, PendingCall } from './fence/fence.js';
 export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
+export { verifyCall } from './signature.js';
+export type { CallHeaders, ReceivedCall } from './signature.js';
 export type { TccDone, TccRequest, TccScope } from './tcc.js';
 export type { CallOptions, ClientOptions, RetryOptions } from './transport.js';
+export { SigningSecrets } from '../protocol/signature.js';
+export type { Signed } from '../protocol/signature.js';
 export { HEADERS, IDENTIFIER } from '../protocol/words.js';
 export type {
   BranchState,

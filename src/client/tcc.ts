@@ -36,6 +36,8 @@ const PAUSE_MS = 200;
 const DEFAULT_DEADLINE_MS = 30_000;
 /** How long an abort may take when the deadline is near or over. */
 const MIN_ABORT_MS = 1000;
+/** A signature is good for minutes only. */
+const FRESH_MS = 60_000;
 /** Timers of Node last no longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -64,9 +66,8 @@ export async function runTcc<T>(
     result = await work({
       gid,
       try: (branchId, component, payload = null) => {
-        const tried = client
-          .register(gid, { branchId, component, payload }, { signal: trying })
-          .then((branch) => callTry(branch, deadline, trying));
+        const register = () => client.register(gid, { branchId, component, payload }, { signal: trying });
+        const tried = callTry(register, deadline, trying);
         tries.push(tried);
         // The work may not look at it; then it is heard of below.
         tried.catch(() => undefined);
@@ -90,10 +91,23 @@ export async function runTcc<T>(
   return { transaction: await client.submit(gid, { ...waiting, ...options }), result };
 }
 
-/** @param deadline when asking for pending work ends, on the clock of `performance.now` */
-async function callTry({ branchId, call }: RegisteredBranch, deadline: number, signal: AbortSignal): Promise<Json> {
+/**
+ * @param register records the branch; again, it gives the same call with a new signature
+ * @param deadline when asking for pending work ends, on the clock of `performance.now`
+ */
+async function callTry(
+  register: () => Promise<RegisteredBranch>,
+  deadline: number,
+  signal: AbortSignal,
+): Promise<Json> {
+  let { branchId, call } = await register();
+  let freshUntil = performance.now() + FRESH_MS;
   let last = 'it was not sent, the deadline had passed';
   for (let failures = 0; failures < TRY_ATTEMPTS && performance.now() < deadline;) {
+    if (call.headers[HEADERS.signature] !== undefined && performance.now() > freshUntil) {
+      ({ branchId, call } = await register());
+      freshUntil = performance.now() + FRESH_MS;
+    }
     const timeoutMs = Number(call.headers[HEADERS.timeoutMs]) || 3000;
     const timeout = AbortSignal.timeout(timeoutMs);
     let pauseMs = PAUSE_MS;

@@ -77,10 +77,7 @@ export class OperatorController {
   }
 }
 
-/** Who it was is known once there are keys; until then the coordinator listens on loopback only. */
-const WHO = 'operator';
-
-function ordered(body: unknown, query: unknown): Order {
+function ordered(body: unknown, query: unknown, { name }: Caller): Order {
   validated(nothing, query);
-  return { who: caller.name, reason: validated(order, body).reason };
+  return { who: name, reason: validated(order, body).reason };
 }

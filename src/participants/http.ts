@@ -3,6 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Participants, PreparedCall } from '../engine/ports.js';
+import type { SigningSecrets } from '../protocol/signature.js';
 import { HEADERS } from '../protocol/words.js';
 import { hostOf, isAddress } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
@@ -42,6 +43,8 @@ export class HttpParticipants implements Participants {
   constructor(
     private readonly allowList: AllowList,
     private readonly clock: Clock,
+    /** Null: calls are not signed. */
+    private readonly signing: SigningSecrets | null = null,
   ) {}
 
   async call(request: CallRequest): Promise<Outcome> {
@@ -75,7 +78,7 @@ export class HttpParticipants implements Participants {
       `{"gid":${quoted(tx.gid)},"branchId":${quoted(branch.branchId)},"op":"${op}","attempt":${attempt},` +
       `"mode":"${tx.mode}","component":${quoted(branch.component)},"beganAt":"${new Date(tx.beganAt).toISOString()}",` +
       `"payload":${branch.payload},"reply":${branch.reply ?? 'null'}}`;
-    const headers = {
+    const headers: Record<string, string> = {
       'content-type': 'application/json',
       [HEADERS.gid]: tx.gid,
       [HEADERS.branch]: branch.branchId,
@@ -84,7 +87,13 @@ export class HttpParticipants implements Participants {
       [HEADERS.timeoutMs]: String(component.timeoutMs),
       traceparent: traceparent(tx.gid),
     };
-    return { url: component.targets[op] ?? '', headers, body };
+    const url = component.targets[op] ?? '';
+    if (this.signing && url !== '') {
+      const path = this.targets.get(url)?.path ?? pathOf(new URL(url));
+      const signed = { method: 'POST', path, gid: tx.gid, op, body };
+      headers[HEADERS.signature] = this.signing.sign(signed, this.clock.now());
+    }
+    return { url, headers, body };
   }
 
   async close(): Promise<void> {
@@ -120,7 +129,7 @@ export class HttpParticipants implements Participants {
     const there = this.targets.get(url);
     if (there) return there;
     const parsed = new URL(url);
-    const target = { origin: this.origin(parsed), path: parsed.pathname + parsed.search };
+    const target = { origin: this.origin(parsed), path: pathOf(parsed) };
     this.targets.set(url, target);
     return target;
   }
@@ -165,6 +174,11 @@ export class HttpParticipants implements Participants {
     this.neighbours.set(component.name, neighbour);
     return neighbour;
   }
+}
+
+/** As it stands in the request line. */
+function pathOf(url: URL): string {
+  return url.pathname + url.search;
 }
 
 /** The calls of this process, told apart from those of any other by its own half of the span id. */

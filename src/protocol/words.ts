@@ -163,6 +163,7 @@ export const HEADERS = {
   op: 'tercet-op',
   attempt: 'tercet-attempt',
   timeoutMs: 'tercet-timeout-ms',
+  signature: 'tercet-signature',
 } as const;
 
 /** 1 to 128 characters; `.` and `..` are refused because they would vanish from a URL path. */

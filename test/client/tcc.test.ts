@@ -329,3 +329,38 @@ describe('the decision', () => {
     }
   });
 });
+
+describe('where calls are signed', () => {
+  let signing: TestNode;
+  beforeAll(async () => {
+    signing = await TestNode.start({ TERCET_SIGNING_SECRET: 's'.repeat(32) });
+    await signing.component('account');
+  });
+  afterAll(() => signing.stop());
+
+  test('a try that goes on for longer than a signature is good for gets a new one', async () => {
+    const now = performance.now.bind(performance);
+    let aheadMs = 0;
+    performance.now = () => now() + aheadMs;
+    // What the coordinator signs is told apart by its time.
+    const signatures: unknown[] = [];
+    signing.participant.answer = (response, { headers, call }) => {
+      if (call.op !== 'try') return void response.end();
+      signatures.push(headers['tercet-signature']);
+      if (signatures.length === 2) aheadMs = 120_000;
+      response.writeHead(signatures.length < 4 ? 425 : 200, { 'retry-after': '1' }).end();
+    };
+    try {
+      const driving = new TercetClient({ url: signing.url });
+      const { transaction } = await driving.tcc({ deadlineMs: 600_000, wait: 'settled' }, (tx) =>
+        tx.try('a', 'account'),
+      );
+      expect(transaction).toMatchObject({ status: 'committed' });
+    } finally {
+      performance.now = now;
+    }
+    const [first, second, third, fourth] = signatures;
+    expect([second, fourth]).toEqual([first, third]);
+    expect(third).not.toBe(first);
+  });
+});

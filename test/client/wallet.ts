@@ -2,6 +2,7 @@
 import { Injectable, Module } from '@nestjs/common';
 import type { ModuleMetadata, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -74,6 +75,10 @@ export interface WalletOptions extends TercetOptions {
   /** Before it listens. */
   configure?: (app: NestFastifyApplication) => unknown;
   bodyLimit?: number;
+  /** Nest's. */
+  rawBody?: boolean;
+  /** Default: Fastify. */
+  adapter?: AbstractHttpAdapter;
 }
 
 export interface Told {
@@ -159,7 +164,7 @@ export function callOf(gid: string, op: ParticipantCall['op'], over: Partial<Par
 
 /** The application, created and not listening yet. */
 export async function create(url: string, options: WalletOptions): Promise<NestFastifyApplication> {
-  const { providers = [Currency, Wallet], configure, bodyLimit, ...tercet } = options;
+  const { providers = [Currency, Wallet], configure, bodyLimit, rawBody = false, adapter, ...tercet } = options;
   class App {}
   Module({
     imports: [
@@ -168,8 +173,9 @@ export async function create(url: string, options: WalletOptions): Promise<NestF
     ],
     providers,
   })(App);
-  const adapter = new FastifyAdapter(bodyLimit === undefined ? {} : { bodyLimit });
-  const app = await NestFactory.create<NestFastifyApplication>(App as Type, adapter, {
+  const fastify = new FastifyAdapter(bodyLimit === undefined ? {} : { bodyLimit });
+  const app = await NestFactory.create<NestFastifyApplication>(App as Type, adapter ?? fastify, {
+    rawBody,
     logger: false,
     abortOnError: false,
   });

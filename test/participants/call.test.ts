@@ -1,6 +1,8 @@
 /** The call as it leaves: docs/wire.md, section 7. */
+import { verifyCall } from '../../src/client/index.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { SigningSecrets } from '../../src/protocol/signature.js';
 import { transaction } from '../contract/sample.js';
 import { ManualClock } from './manual-clock.js';
 import { component, request } from './request.js';
@@ -86,6 +88,39 @@ test('a prepared call, sent by somebody else, is the same call', async () => {
   for (const name of ['gid', 'branch', 'op', 'attempt', 'timeout-ms']) {
     expect(initiators?.headers[`tercet-${name}`]).toBe(coordinators?.headers[`tercet-${name}`]);
   }
+});
+
+describe('with a secret', () => {
+  const secret = 's'.repeat(32);
+  let signing: HttpParticipants;
+
+  beforeEach(() => {
+    signing = new HttpParticipants(new AllowList('127.0.0.0/8'), new ManualClock(), new SigningSecrets(secret));
+  });
+  afterEach(() => signing.close());
+
+  test('each call is signed as it leaves, with the path and query of its own URL', async () => {
+    const path = '/reserve?shop=1&x=%20';
+    const targets = { try: `${service.url}${path}` };
+    const asked = request(component(service.url, { targets }), { branchOver: { payload: '{ "for": "Zo\u00eb ☂" }' } });
+    await signing.call(asked);
+    await signing.call(asked);
+    for (const { headers, text } of service.asked) {
+      verifyCall({ method: 'POST', path, headers, body: text, secrets: secret, toleranceMs: 1e15 });
+    }
+    expect(service.asked).toHaveLength(2);
+  });
+
+  test('a prepared call is signed, with the time at which it was prepared', () => {
+    const { url, headers, body } = signing.prepare(request(service.url));
+    const { pathname: path } = new URL(url);
+    expect(() => verifyCall({ method: 'POST', path, headers, body, secrets: secret, toleranceMs: 1e15 })).not.toThrow();
+    expect(headers['tercet-signature']).toMatch(new RegExp(`^t=${Math.floor(new ManualClock().now() / 1000)},`));
+  });
+});
+
+test('without a secret no call is signed', () => {
+  expect(participants.prepare(request(service.url)).headers).not.toHaveProperty('tercet-signature');
 });
 
 test('calls one after the other do not open a connection each', async () => {

@@ -2,11 +2,10 @@
 import { HEADERS, IDENTIFIER } from '../../protocol/words.js';
 import type { ParticipantCall } from '../../protocol/words.js';
 import { TercetError } from '../errors.js';
-
-export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+import type { CallHeaders } from '../signature.js';
 
 /** Takes the body for a call only if it says what the path and the headers say; fields it does not know do no harm. */
-export function parseCall(body: unknown, headers: Headers, component: string, op: string): ParticipantCall {
+export function parseCall(body: unknown, headers: CallHeaders, component: string, op: string): ParticipantCall {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalid('the body must be a JSON object; send content-type application/json');
   }
@@ -37,7 +36,7 @@ export function parseCall(body: unknown, headers: Headers, component: string, op
 }
 
 /** How long the caller still listens, in ms. */
-export function timeoutOf(headers: Headers): number | undefined {
+export function timeoutOf(headers: CallHeaders): number | undefined {
   const timeoutMs = Number(headers[HEADERS.timeoutMs]);
   return Number.isFinite(timeoutMs) && timeoutMs > 0 ? timeoutMs : undefined;
 }

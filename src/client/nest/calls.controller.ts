@@ -7,20 +7,14 @@ import { Refused, TercetError } from '../errors.js';
 import { fence } from '../fence/fence.js';
 import type { FenceAnswer } from '../fence/fence.js';
 import { parseCall, timeoutOf } from './call.js';
-import type { Headers } from './call.js';
 import { Components } from './components.js';
 import type { FoundComponent, Operation } from './components.js';
 import type { GuardedOp } from './decorators.js';
 import { OPTIONS } from './options.js';
 import type { TercetOptions } from './options.js';
 import { Registration } from './registration.js';
-
-/** As Fastify and Express give it. */
-interface Request {
-  params: { component: string; op: string };
-  headers: Headers;
-  body: unknown;
-}
+import { Signatures } from './signatures.js';
+import type { CallRequest } from './signatures.js';
 
 interface Answer {
   status: number;
@@ -36,6 +30,7 @@ export class CallsController implements OnApplicationBootstrap {
     @Inject(OPTIONS) private readonly options: TercetOptions,
     @Inject(Components) private readonly components: Components,
     @Inject(Registration) private readonly registration: Registration,
+    @Inject(Signatures) private readonly signatures: Signatures,
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
   ) {}
@@ -47,10 +42,8 @@ export class CallsController implements OnApplicationBootstrap {
 
   // The request as it came: the application's pipes must not change a payload.
   @Post(':component/:op')
-  async call(@Req() { params: { component, op }, headers, body }: Request, @Res() response: unknown): Promise<void> {
-    const answer = await this.answerTo(component, op, headers, body).catch((error: unknown) =>
-      this.failure(error, component, op),
-    );
+  async call(@Req() request: CallRequest, @Res() response: unknown): Promise<void> {
+    const answer = await this.answerTo(request).catch((error: unknown) => this.failure(error, request));
     await this.reply(response, answer);
   }
 
@@ -70,14 +63,16 @@ export class CallsController implements OnApplicationBootstrap {
     await httpAdapter.reply(response, JSON.stringify(body), status);
   }
 
-  private async answerTo(name: string, op: string, headers: Headers, body: unknown): Promise<Answer> {
+  private async answerTo(request: CallRequest): Promise<Answer> {
+    const body = this.signatures.bodyOf(request);
+    const { component: name, op } = request.params;
     const component = this.components.get(name);
     const operation = component?.operations.get(op as GuardedOp);
     if (!component || !operation) {
       throw TercetError.of('TERCET_OPERATION_UNKNOWN', `no provider here is the component '${name}' with '${op}'`);
     }
-    const call = parseCall(body, headers, name, op);
-    const answer = await this.run(component, operation, call, timeoutOf(headers));
+    const call = parseCall(body, request.headers, name, op);
+    const answer = await this.run(component, operation, call, timeoutOf(request.headers));
     if (answer.kind === 'done') return { status: 200, body: answer.reply };
     const { retryAfterMs } = answer;
     return {
@@ -111,10 +106,11 @@ export class CallsController implements OnApplicationBootstrap {
     }
   }
 
-  private failure(error: unknown, name: string, op: string): Answer {
+  private failure(error: unknown, { params: { component: name, op } }: CallRequest): Answer {
     if (error instanceof Refused) return { status: 409, body: { reason: error.reason } };
     if (error instanceof TercetError) {
       if (error.status >= 500) this.logger.error(`${name} ${op}: ${error.message}`);
+      if (error.status === 401) this.logger.warn(`${name} ${op}: ${error.message}`);
       return { status: error.status, body: error.problem };
     }
     this.logger.error(`${name} ${op} failed`, error instanceof Error ? error.stack : String(error));

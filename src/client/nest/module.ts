@@ -7,6 +7,7 @@ import { Components } from './components.js';
 import { OPTIONS } from './options.js';
 import type { TercetOptions } from './options.js';
 import { Registration } from './registration.js';
+import { Signatures } from './signatures.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TercetOptions>({ optionsInjectionToken: OPTIONS })
   .setClassMethodName('forRoot')
@@ -19,6 +20,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TercetOptions>
   providers: [
     Components,
     Registration,
+    Signatures,
     { provide: TercetClient, useFactory: (options: TercetOptions) => new TercetClient(options), inject: [OPTIONS] },
   ],
   exports: [TercetClient, Registration],

@@ -10,6 +10,13 @@ export interface TercetOptions extends ClientOptions {
   publicUrl?: string;
   /** Token of the TypeORM DataSource that components open their transactions on; default: the DataSource class. */
   dataSource?: InjectionToken;
+  /**
+   * Calls that were not signed with it are refused: the coordinator's TERCET_SIGNING_SECRET; two between a comma while
+   * one takes the other's place. Default: TERCET_SIGNING_SECRET, or none, and then nothing is checked.
+   */
+  signingSecret?: string;
+  /** How old a signed call may be, and how far ahead the coordinator's clock, in ms; default 300000. */
+  signatureToleranceMs?: number;
 }
 
 export const OPTIONS = Symbol('TercetOptions');

@@ -49,10 +49,7 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
 
   private registerAll(server: Server): void {
     const own = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const base = [this.options.publicUrl ?? own, this.config.getGlobalPrefix(), 'tercet']
-      .map((part) => part.replace(/^\/+|\/+$/g, ''))
-      .filter((part) => part !== '')
-      .join('/');
+    const base = baseUrl(this.options.publicUrl ?? own, this.config);
     for (const component of this.components.all) {
       this.register(component, `${base}/${component.name}`).catch(() => undefined);
     }
@@ -77,4 +74,12 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
       await pause(pauseMs, undefined, { signal });
     }
   }
+}
+
+/** What the addresses of all components of an application begin with. */
+export function baseUrl(url: string, config: ApplicationConfig): string {
+  return [url, config.getGlobalPrefix(), 'tercet']
+    .map((part) => part.replace(/^\/+|\/+$/g, ''))
+    .filter((part) => part !== '')
+    .join('/');
 }
