@@ -21,6 +21,7 @@ import type {
   PreparedCall,
   TimelineEvent,
   TransactionLog,
+  UnderWay,
 } from './ports.js';
 import { Observers } from './observers.js';
 import { Recovery } from './recovery.js';
@@ -99,10 +100,9 @@ export class Coordinator {
     return this.membership.isValid() ? [] : ['the database does not renew the lease of this node'];
   }
 
-  /** Transactions under way on this node: with a call out, and waiting for a retry, a deadline or their initiator. */
-  load(): { calling: number; waiting: number } {
-    const calling = this.driver.all().filter((drive) => drive.isCalling).length;
-    return { calling, waiting: this.driver.size - calling };
+  /** What this node drives at this moment; parked ones are not among them. */
+  underWay(): readonly UnderWay[] {
+    return this.driver.all();
   }
 
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */

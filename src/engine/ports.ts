@@ -192,6 +192,14 @@ export interface AnsweredCall {
   readonly durationMs: number;
 }
 
+/** One transaction that a node drives. */
+export interface UnderWay {
+  /** As it was last made durable. */
+  readonly saved: Held;
+  /** Whether a participant is asked now; else it waits: for a retry, its deadline or its initiator. */
+  readonly isCalling: boolean;
+}
+
 /**
  * Who watches the engine: metrics, traces, alerts. Each names what it wants to hear. It is told at once and on the hot
  * path: it returns within microseconds and waits for nothing. What it throws is logged and changes nothing.
