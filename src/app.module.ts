@@ -3,9 +3,11 @@ import type { DynamicModule } from '@nestjs/common';
 import { Coordinator } from './engine/coordinator.js';
 import { ComponentsController } from './http/components.controller.js';
 import { HealthController } from './http/health.controller.js';
+import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
 import { OperatorController } from './http/operator.controller.js';
 import { TransactionsController } from './http/transactions.controller.js';
+import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
 import { PostgresComponents } from './storage/components.js';
 
@@ -13,12 +15,15 @@ export interface Parts {
   readonly coordinator: Coordinator;
   readonly components: PostgresComponents;
   readonly allowList: AllowList;
+  readonly metrics: Metrics;
+  /** In flight at a time. */
+  readonly maxRequests: number;
 }
 
 @Module({})
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
-  static over({ coordinator, components, allowList }: Parts): DynamicModule {
+  static over({ coordinator, components, allowList, metrics }: Parts): DynamicModule {
     return {
       module: AppModule,
       controllers: [
@@ -26,12 +31,14 @@ export class AppModule {
         TransactionsController,
         OperatorController,
         HealthController,
+        MetricsController,
         OpenApiController,
       ],
       providers: [
         { provide: Coordinator, useValue: coordinator },
         { provide: PostgresComponents, useValue: components },
         { provide: AllowList, useValue: allowList },
+        { provide: Metrics, useValue: metrics },
       ],
     };
   }

@@ -17,6 +17,8 @@ Settings come from the environment:
   TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
   TERCET_VIEWER_SEES      all or no-payloads
   TERCET_SIGNING_SECRET   signs calls to services; two between a comma while one replaces the other
+  TERCET_MAX_UNFINISHED   20000
+  TERCET_MAX_REQUESTS     10000
 docs/wire.md, section 1, says more of each. --version prints the version.
 `;
 

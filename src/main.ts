@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Coordinator } from './engine/coordinator.js';
 import type { Logger } from './engine/ports.js';
 import { createServer } from './http/server.js';
+import { Metrics } from './metrics/metrics.js';
 import { HttpParticipants } from './participants/http.js';
 import type { Settings } from './settings.js';
 import { PostgresComponents } from './storage/components.js';
@@ -37,7 +38,9 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       url = embedded.url;
     }
     await prepareDatabase(url, settings.migrate, logger);
-    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger);
+    const metrics = new Metrics();
+    stops.push(async () => metrics.stop());
+    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed);
     stops.push(() => log.close());
     const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
     await components.start();
@@ -45,9 +48,18 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const clock = new SystemClock(() => log.clockOffsetMs);
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing);
     stops.push(() => participants.close());
-    const { node, leaseMs } = settings;
-    const coordinator = new Coordinator({ log, components, participants, clock, logger, node, leaseMs });
-    const app = await createServer({ coordinator, components, allowList: settings.allowList }, logger, settings);
+    const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
+    const observers = [metrics.engine];
+    const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers };
+    const coordinator = new Coordinator(engine);
+    metrics.watch({
+      underWay: () => coordinator.underWay(),
+      problems: () => coordinator.problems(),
+      pools: () => ({ ...log.connections, component: components.connections }),
+      unfinished: () => log.unfinished(),
+    });
+    const parts = { coordinator, components, allowList, metrics, maxRequests };
+    const app = await createServer(parts, logger, settings);
     await coordinator.start();
     stops.push(() => drain(coordinator, app));
     await app.listen(settings.port, settings.host);

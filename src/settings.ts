@@ -23,6 +23,10 @@ export interface Settings {
   readonly viewerSees: 'all' | 'no-payloads';
   /** Null: calls are not signed. */
   readonly signing: SigningSecrets | null;
+  /** Transactions under way on this node, above which begins are refused. */
+  readonly maxUnfinished: number;
+  /** Requests in flight on this node, above which others are refused. */
+  readonly maxRequests: number;
 }
 
 /** Wrong use or a wrong setting: exit code 2. */
@@ -30,7 +34,7 @@ export class SettingError extends Error {
   override readonly name = 'SettingError';
 }
 
-const KNOWN = new Set([
+export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LISTEN',
   'TERCET_DATA_DIR',
   'TERCET_NODE',
@@ -40,6 +44,8 @@ const KNOWN = new Set([
   'TERCET_KEYS',
   'TERCET_VIEWER_SEES',
   'TERCET_SIGNING_SECRET',
+  'TERCET_MAX_UNFINISHED',
+  'TERCET_MAX_REQUESTS',
   // For the command line and the client; the service has no use for them.
   'TERCET_URL',
   'TERCET_KEY',
@@ -47,6 +53,8 @@ const KNOWN = new Set([
 /** What Kubernetes sets in every pod beside a service called `tercet`. */
 const KUBERNETES = /^TERCET_(SERVICE_|PORT$|PORT_)/;
 const LEASE_MS = { from: 500, to: 600_000, default: 5000 };
+const MAX_UNFINISHED = { from: 1, to: 1_000_000, default: 20_000 };
+const MAX_REQUESTS = { from: 1, to: 1_000_000, default: 10_000 };
 
 /** @throws SettingError naming the setting, what is wrong with it and what it may be */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -65,12 +73,14 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     port,
     dataDir: value('TERCET_DATA_DIR') ?? '.tercet',
     node: node(value('TERCET_NODE')),
-    leaseMs: leaseMs(value('TERCET_LEASE_MS')),
+    leaseMs: wholeNumber('TERCET_LEASE_MS', value('TERCET_LEASE_MS'), LEASE_MS),
     allowList: allowList(value('TERCET_ALLOWED_TARGETS') ?? '127.0.0.0/8,[::1]'),
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
     signing: signing(value('TERCET_SIGNING_SECRET')),
+    maxUnfinished: wholeNumber('TERCET_MAX_UNFINISHED', value('TERCET_MAX_UNFINISHED'), MAX_UNFINISHED),
+    maxRequests: wholeNumber('TERCET_MAX_REQUESTS', value('TERCET_MAX_REQUESTS'), MAX_REQUESTS),
   });
 }
 
@@ -113,15 +123,11 @@ function node(text: string | undefined): string {
   return text;
 }
 
-function leaseMs(text: string | undefined): number {
-  if (text === undefined) return LEASE_MS.default;
-  const ms = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (!(ms >= LEASE_MS.from && ms <= LEASE_MS.to)) {
-    throw new SettingError(
-      `TERCET_LEASE_MS is '${text}'; it must be a whole number from ${LEASE_MS.from} to ${LEASE_MS.to}`,
-    );
-  }
-  return ms;
+function wholeNumber(name: string, text: string | undefined, bounds: typeof LEASE_MS): number {
+  if (text === undefined) return bounds.default;
+  const number = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (number >= bounds.from && number <= bounds.to) return number;
+  throw new SettingError(`${name} is '${text}'; it must be a whole number from ${bounds.from} to ${bounds.to}`);
 }
 
 function allowList(text: string): AllowList {

@@ -1,7 +1,7 @@
 /** The settings of docs/wire.md, section 1: their defaults, and what stops the start. */
 import { newKey } from '../src/http/keys.js';
 import { SigningSecrets } from '../src/protocol/signature.js';
-import { readSettings, SettingError } from '../src/settings.js';
+import { KNOWN, readSettings, SettingError } from '../src/settings.js';
 
 function refusal(env: Record<string, string>): string {
   try {
@@ -25,6 +25,8 @@ test('without any, every setting has its default', () => {
     keys: [],
     viewerSees: 'all',
     signing: null,
+    maxUnfinished: 20_000,
+    maxRequests: 10_000,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
   expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
@@ -42,6 +44,8 @@ test('each is taken as it is given', () => {
     TERCET_MIGRATE: 'off',
     TERCET_VIEWER_SEES: 'no-payloads',
     TERCET_SIGNING_SECRET: `${'a'.repeat(32)},${'b'.repeat(32)}`,
+    TERCET_MAX_UNFINISHED: '8',
+    TERCET_MAX_REQUESTS: '9',
     TERCET_URL: 'http://elsewhere:8372',
     TERCET_KEY: 'of the client',
   });
@@ -56,6 +60,8 @@ test('each is taken as it is given', () => {
     keys: [],
     viewerSees: 'no-payloads',
     signing: expect.any(SigningSecrets),
+    maxUnfinished: 8,
+    maxRequests: 9,
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
   expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
@@ -66,9 +72,7 @@ test('two nodes on one host have different names', () => {
 });
 
 test('an empty value is one that was not given', () => {
-  const own = ['LISTEN', 'DATA_DIR', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES', 'SIGNING_SECRET'];
-  const names = ['DATABASE_URL', ...[...own, 'URL', 'KEY'].map((name) => `TERCET_${name}`)];
-  const env = Object.fromEntries(names.map((name) => [name, '']));
+  const env = Object.fromEntries(['DATABASE_URL', ...KNOWN].map((name) => [name, '']));
   const comparable = ({ allowList, ...rest }: ReturnType<typeof readSettings>) => ({
     ...rest,
     allowList: { ...allowList, lookup: null },
@@ -106,6 +110,8 @@ test.each([
   ['TERCET_VIEWER_SEES', 'nothing'],
   ['TERCET_KEYS', ' , '],
   ['TERCET_SIGNING_SECRET', 'tooshort'],
+  ['TERCET_MAX_UNFINISHED', '0'],
+  ['TERCET_MAX_REQUESTS', '1000001'],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
 });

@@ -179,6 +179,13 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 200: ['it does', 'Ready'], 503: ['it does not; ask again after Retry-After', 'Ready'] },
     problems: [],
   },
+  'get /metrics': {
+    id: 'getMetrics',
+    summary: 'What the node did and does, as text for Prometheus',
+    roles: 'any role',
+    answers: { 200: ['the text', null] },
+    problems: [],
+  },
   'get /openapi.json': {
     id: 'getOpenApi',
     summary: 'This document',

@@ -14,6 +14,7 @@ import { parseBody } from './body.js';
 import { Guard } from './guard.js';
 import type { KeyEntry } from './keys.js';
 import { ProblemFilter } from './problem-filter.js';
+import { watchTraffic } from './traffic.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Who has not sent or read all by then is cut off, so that the process ends. */
@@ -52,6 +53,7 @@ export async function createServer(
       done(error as Error);
     }
   });
+  watchTraffic(fastify, () => parts.metrics.http, parts.maxRequests);
   letIn(fastify, new Guard(options.keys, options.viewerSees));
   fastify.addHook('onRequest', (request, _reply, done) => done(queryProblem(request.raw.url ?? '')));
   closeSoon(fastify);

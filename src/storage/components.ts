@@ -5,7 +5,7 @@ import type { Component, ComponentDirectory, Logger } from '../engine/ports.js';
 import { OPS } from '../protocol/words.js';
 import type { ComponentView, Op } from '../protocol/words.js';
 import { Database } from './database.js';
-import type { DatabaseSettings } from './database.js';
+import type { DatabaseSettings, PoolUse } from './database.js';
 
 /** A replaced URL is used within a second. */
 const POLL_MS = 400;
@@ -59,6 +59,11 @@ export class PostgresComponents implements ComponentDirectory {
     this.isRunning = false;
     if (this.timer) clearTimeout(this.timer);
     await this.database.close();
+  }
+
+  /** What its connections do at this moment. */
+  get connections(): PoolUse {
+    return this.database.use.log;
   }
 
   get(name: string): Component | undefined {

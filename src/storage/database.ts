@@ -67,6 +67,13 @@ function poolOf(lane: Lane, { url, leaseMs, connections }: DatabaseSettings): pg
   });
 }
 
+/** What the connections of one lane do: used, idle, and how many statements wait for one. */
+export interface PoolUse {
+  readonly used: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
 export class Database {
   private readonly pools: Readonly<Record<Lane, pg.Pool>>;
 
@@ -80,6 +87,15 @@ export class Database {
     for (const pool of Object.values(this.pools)) {
       pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
     }
+  }
+
+  /** What the connections do at this moment, by lane. */
+  get use(): Record<Lane, PoolUse> {
+    const of = ({ totalCount, idleCount: idle, waitingCount: waiting }: pg.Pool): PoolUse => {
+      return { used: totalCount - idle, idle, waiting };
+    };
+    const { log, flush, lease, list } = this.pools;
+    return { log: of(log), flush: of(flush), lease: of(lease), list: of(list) };
   }
 
   /** One statement that only reads. @throws LogUnavailable, or DatabaseError: refused for what it carried */

@@ -6,12 +6,14 @@ import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
 import type { Decision, Reason } from '../protocol/words.js';
 import { Database, isDataError } from './database.js';
-import type { DatabaseSettings } from './database.js';
+import type { DatabaseSettings, Lane, PoolUse } from './database.js';
 import { beginOf, flush, saveOf } from './flush.js';
 import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
 import { selectTransactions, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
+import { unfinished } from './unfinished.js';
+import type { Unfinished } from './unfinished.js';
 import { Writer } from './writer.js';
 
 const ONE = selectTransactions('with payloads', 'WHERE gid = $1');
@@ -46,15 +48,25 @@ export class PostgresLog implements TransactionLog {
   private readonly members: Members;
   private readonly writer: Writer;
 
-  constructor(settings: DatabaseSettings, logger: Logger) {
+  /** @param flushed told of each group commit: how many begins and saves it had, and how long it took */
+  constructor(
+    settings: DatabaseSettings,
+    logger: Logger,
+    flushed: (rows: number, durationMs: number) => void = () => undefined,
+  ) {
     this.database = new Database(settings, logger);
     this.members = new Members(this.database, settings.leaseMs);
-    this.writer = new Writer((batch, lane) => flush(this.database, lane, this.members.notAfter, batch));
+    this.writer = new Writer((batch, lane) => flush(this.database, lane, this.members.notAfter, batch), flushed);
   }
 
   /** What to add to this machine's clock to get the database's, as of the last renewal. */
   get clockOffsetMs(): number {
     return this.members.clockOffsetMs;
+  }
+
+  /** What the connections do at this moment, by lane. */
+  get connections(): Readonly<Record<Lane, PoolUse>> {
+    return this.database.use;
   }
 
   /** Flushes committed so far, and the begins and saves in them. */
@@ -137,6 +149,11 @@ export class PostgresLog implements TransactionLog {
   async get(gid: string): Promise<Held | null> {
     const row = await this.row(gid);
     return row ? toHeld(row) : null;
+  }
+
+  /** How much is unfinished, by status: of those that have any. */
+  unfinished(): Promise<Unfinished[]> {
+    return unfinished(this.database);
   }
 
   list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }> {

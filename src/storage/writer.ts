@@ -26,8 +26,14 @@ export class Writer {
   /** Flushes that were committed, and the begins and saves that went out with them. */
   readonly counts = { flushes: 0, writes: 0 };
 
-  /** @param send sends one flush; gives the result of each write, in order */
-  constructor(private readonly send: (batch: readonly Write[], lane: Lane) => Promise<Written[]>) {}
+  /**
+   * @param send sends one flush; gives the result of each write, in order
+   * @param flushed told after each that was committed: how many writes it had, and how long it took
+   */
+  constructor(
+    private readonly send: (batch: readonly Write[], lane: Lane) => Promise<Written[]>,
+    private readonly flushed: (rows: number, durationMs: number) => void,
+  ) {}
 
   /** Resolves after the commit. */
   write(write: Write): Promise<Written> {
@@ -81,7 +87,9 @@ export class Writer {
 
   private async settle(batch: readonly Waiting[], lane: Lane): Promise<void> {
     const writes = batch.map(({ write }) => write);
+    const sentAt = performance.now();
     const results = await this.sendAgain(writes, lane);
+    this.flushed(batch.length, performance.now() - sentAt);
     this.counts.flushes += 1;
     this.counts.writes += batch.length;
     // The results are as many as the writes.

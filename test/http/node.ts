@@ -74,7 +74,9 @@ export class TestNode {
       ...(body === undefined ? {} : { body: bytesOf(body) }),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: (text ? JSON.parse(text) : null) as T };
+    const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '');
+    const answered: unknown = isJson && text ? JSON.parse(text) : text || null;
+    return { status: response.status, headers: response.headers, body: answered as T };
   }
 
   get = <T = TransactionView>(path: string): Promise<Reply<T>> => this.send<T>('GET', path);

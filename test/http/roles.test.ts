@@ -33,12 +33,12 @@ const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, '
   'post /v1/transactions': [BEGINS, begin({ wait: 'settled' })],
   'post /v1/transactions/{gid}/branches': [BEGINS, { branchId: 'new', component: 'account' }],
   'post /v1/transactions/{gid}/submit': [BEGINS],
-  'post /v1/transactions/{gid}/abort': [[...BEGINS, 'operator']],
+  'post /v1/transactions/{gid}/abort': [[...BEGINS, 'operator'], { reason: 'because' }],
   'post /v1/transactions/{gid}/retry': [OPERATES, REASON, 'parked'],
   'post /v1/transactions/{gid}/park': [OPERATES, REASON],
   'post /v1/transactions/{gid}/resume': [OPERATES, REASON, 'parked'],
   'post /v1/transactions/{gid}/branches/{branchId}/force': [OPERATES, REASON, 'parked'],
-  'post /v1/bulk': [OPERATES, { action: 'abort', filter: {}, reason: 'because', dryRun: false }],
+  'post /v1/bulk': [OPERATES, { action: 'abort', filter: { status: 'open' }, reason: 'because' }],
   'put /v1/components/{name}': [OWNS, { url: 'http://127.0.0.1:1/' }],
   'put /v1/components/{name}/instances/{instance}': [OWNS, { url: 'http://127.0.0.1:1/' }],
   'delete /v1/components/{name}/instances/{instance}': [OWNS],
@@ -86,9 +86,10 @@ beforeAll(async () => {
 
 afterAll(() => node.stop());
 
-function ask(route: string, headers: Record<string, string>): Promise<Reply<Problem>> {
+function ask(route: string, headers: Record<string, string>, role?: Role): Promise<Reply<Problem>> {
   const [method = '', template = ''] = route.split(' ');
-  const [, body, gid = 'open'] = ROWS[route] ?? [];
+  const [, given, gid = 'open'] = ROWS[route] ?? [];
+  const body = route.endsWith('/abort') && role === 'operator' ? { ...given, by: 'operator' } : given;
   const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none' };
   const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => values[name as keyof typeof values]);
   return node.send(method.toUpperCase(), path, body, headers);
@@ -171,13 +172,26 @@ test('a stranger is answered before the body of the request is there, whatever e
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /);
 });
 
+test('nobody aborts as what he is not', async () => {
+  const abort = (role: Role, body: object): Promise<Reply<Problem>> =>
+    node.send('POST', '/v1/transactions/open/abort', { ...REASON, ...body }, bearer(keys[role].key));
+  const asked = (): Promise<Reply<Problem>[]> =>
+    Promise.all([
+      abort('initiator', { by: 'operator' }),
+      abort('operator', { by: 'initiator' }),
+      abort('operator', {}),
+      abort('viewer', { by: 'operator' }),
+    ]);
+  expect(await refusals(asked)).toEqual(['403 TERCET_ROLE_FORBIDDEN']);
+});
+
 describe('what the roles may', () => {
   test.each(routes)('%s', async (route) => {
     if (isFree(route)) {
       for (const headers of STRANGERS) expect([401, 403]).not.toContain((await ask(route, headers)).status);
     }
     for (const role of ROWS[route]?.[0] ?? []) {
-      expect([401, 403, 500]).not.toContain((await ask(route, bearer(keys[role].key))).status);
+      expect([401, 403, 500]).not.toContain((await ask(route, bearer(keys[role].key), role)).status);
     }
   });
 
@@ -199,10 +213,25 @@ test('who ordered something stands in the timeline by the name of the key', asyn
   node.participant.answer = (response, asked) => json({}, asked.call.op === 'try' ? 200 : 500)(response, asked);
   await asAdmin('PUT', '/v1/components/account', { url: node.participant.url, retry: { maxAttempts: 1 } });
   await asAdmin('POST', '/v1/transactions', begin({ gid: 'ordered', wait: 'settled' }));
-  const path = '/v1/transactions/ordered';
-  const resumed = await node.send('POST', `${path}/resume`, { reason: 'mended' }, bearer(keys.operator.key));
-  expect(resumed.status).toBe(200);
-  const { body } = await asAdmin<TimelineView>('GET', `${path}/timeline`);
-  const ordered = body.events.filter(({ kind }: EventView) => kind === 'operator');
-  expect(ordered.map(({ detail }) => detail)).toEqual(['resume by anna: mended']);
+  await asAdmin('POST', '/v1/transactions', { mode: 'tcc', gid: 'one', drive: 'initiator' });
+  await asAdmin('POST', '/v1/transactions', { mode: 'tcc', gid: 'many', drive: 'initiator', businessKey: 'many' });
+  const asAnna = async (path: string, body: object): Promise<void> => {
+    const answer = await node.send('POST', path, { reason: 'mended', ...body }, bearer(keys.operator.key));
+    expect(answer).toMatchObject({ status: 200 });
+  };
+  const told = async (gid: string): Promise<(string | undefined)[]> => {
+    const { body } = await asAdmin<TimelineView>('GET', `/v1/transactions/${gid}/timeline`);
+    return body.events.filter(({ kind }: EventView) => kind === 'operator').map(({ detail }) => detail);
+  };
+  const orders = ['resume', 'retry', 'park', 'branches/a/force'];
+  for (const order of orders) {
+    await asAnna(`/v1/transactions/ordered/${order}`, {});
+    // A resume and a retry end parked, once more.
+    await asAdmin('GET', '/v1/transactions/ordered?wait=settled');
+  }
+  expect(await told('ordered')).toEqual(orders.map((order) => `${order.replace(/.*\//, '')} by anna: mended`));
+  await asAnna('/v1/transactions/one/abort', { by: 'operator' });
+  expect(await told('one')).toEqual(['abort by anna: mended']);
+  await asAnna('/v1/bulk', { action: 'abort', filter: { businessKey: 'many' } });
+  expect(await told('many')).toEqual(['abort by anna: mended']);
 });

@@ -1,0 +1,47 @@
+/** All that a node tells at /metrics, in the text format of Prometheus. docs/operations.md has a table of it. */
+import { Registry } from 'prom-client';
+import type { UnderWay } from '../engine/ports.js';
+import type { PoolUse } from '../storage/database.js';
+import type { Unfinished } from '../storage/unfinished.js';
+import { EngineMetrics } from './engine-metrics.js';
+import { EventLoop } from './event-loop.js';
+import { HttpMetrics } from './http-metrics.js';
+import { logMetrics } from './log-metrics.js';
+import { flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
+
+/** What is looked up when somebody asks. */
+export interface Sources {
+  readonly underWay: () => readonly UnderWay[];
+  /** Why the node takes no requests; empty when it does. */
+  readonly problems: () => readonly string[];
+  /** By lane. */
+  readonly pools: () => Readonly<Record<string, PoolUse>>;
+  readonly unfinished: () => Promise<readonly Unfinished[]>;
+}
+
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly loop = new EventLoop();
+  readonly contentType: string = this.registry.contentType;
+  readonly engine = new EngineMetrics(this.registry);
+  readonly http = new HttpMetrics(this.registry);
+  readonly flushed = flushMetrics(this.registry);
+
+  constructor() {
+    processMetrics(this.registry, this.loop);
+  }
+
+  /** From now on these are told too. */
+  watch(sources: Sources): void {
+    workMetrics(this.registry, sources);
+    logMetrics(this.registry, sources.unfinished);
+  }
+
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  stop(): void {
+    this.loop.stop();
+  }
+}

@@ -1,0 +1,26 @@
+/** How much of the log is unfinished, and for how long. */
+import type { Status } from '../protocol/words.js';
+import type { Database } from './database.js';
+
+/** The unfinished transactions of one status, whichever node owns them. */
+export interface Unfinished {
+  readonly status: Status;
+  readonly count: number;
+  /** Of them. */
+  readonly parked: number;
+  /** Since the begin of the oldest that is not parked; null: all are. */
+  readonly oldestMs: number | null;
+  /** The same of those that are parked. */
+  readonly oldestParkedMs: number | null;
+}
+
+const UNFINISHED = `
+  SELECT status, count(*)::int AS count, count(parked)::int AS parked,
+         (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NULL)) * 1000)::float8 AS "oldestMs",
+         (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NOT NULL)) * 1000)::float8 AS "oldestParkedMs"
+    FROM tercet.transaction WHERE ended_at IS NULL GROUP BY status`;
+
+/** One entry for each status that has any. @throws LogUnavailable */
+export function unfinished(database: Database): Promise<Unfinished[]> {
+  return database.read<Unfinished>(UNFINISHED, [], 'list');
+}
