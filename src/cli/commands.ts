@@ -1,0 +1,90 @@
+/** Every command, in the order of the overview, and the texts of the help that are not of one command. */
+import { section } from './command.js';
+import type { Command } from './command.js';
+import { bench, demo } from './scripts.js';
+
+const serve: Command = {
+  name: 'serve',
+  summary: 'starts a coordinator',
+  about: `It prints where it listens, logs to standard error, and ends with a drain at
+SIGTERM or SIGINT. \`tercet --help\` lists the settings, which come from the
+environment.`,
+  examples: [
+    ['tercet serve', 'with a PostgreSQL of its own, in .tercet/'],
+    ['DATABASE_URL=postgres://user:pw@host/db tercet serve', 'with yours'],
+    ['TERCET_LISTEN=127.0.0.1:0 tercet serve', 'on a free port'],
+  ],
+  run: async () => (await import('./serve.js')).serve(),
+};
+
+const migrate: Command = {
+  name: 'migrate',
+  summary: 'brings the database of DATABASE_URL up to this version',
+  about: 'With TERCET_MIGRATE=off for the nodes, this is the way to do it as another user.',
+  examples: [['DATABASE_URL=postgres://owner:pw@host/db tercet migrate', 'and ends']],
+  run: async () => (await import('./serve.js')).migrate(),
+};
+
+export const COMMANDS: readonly Command[] = [serve, migrate, demo, bench];
+
+/** Commands of two words, by the first. */
+const GROUPS: Readonly<Record<string, string>> = {
+  tx: 'Transactions: look at them, and decide where a person has to',
+  component: 'Components: the services that take part',
+  key: 'Keys for TERCET_KEYS',
+};
+
+export function overview(): string {
+  const pairs = COMMANDS.map(({ name, summary }) => [name, summary] as const);
+  return `usage: tercet COMMAND [arguments]
+
+${section('commands', pairs)}
+\`tercet help COMMAND\` shows one with examples, \`tercet --help\` settings and exit
+codes too.
+`;
+}
+
+/** Null: there is no such group. */
+export function groupHelp(group: string): string | null {
+  const about = GROUPS[group];
+  if (about === undefined) return null;
+  const members = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
+  const pairs = members.map(({ name, operands = '', summary }) => [`${name} ${operands}`.trim(), summary] as const);
+  const examples = members.map(({ examples: [first] }) => first ?? (['', ''] as const));
+  return `usage: tercet ${group} COMMAND [arguments]
+
+${about}.
+
+${section('commands', pairs)}
+${section('examples', examples)}
+\`tercet help ${group} COMMAND\` says more of each.
+`;
+}
+
+const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
+  DATABASE_URL            PostgreSQL 15 or newer; unset: an embedded one
+  TERCET_LISTEN           127.0.0.1:8372
+  TERCET_DATA_DIR         .tercet, where the embedded one keeps its data
+  TERCET_NODE             host name and random suffix
+  TERCET_LEASE_MS         5000
+  TERCET_ALLOWED_TARGETS  127.0.0.0/8,[::1]
+  TERCET_MIGRATE          auto or off
+Settings of all other commands:
+  TERCET_URL              http://127.0.0.1:8372, where the coordinator is
+  TERCET_KEY              the key to show it
+docs/wire.md, section 1, says more of each.
+`;
+
+const EXITS = section('exit codes', [
+  ['0', 'done; `tx watch`: committed'],
+  ['1', 'failure at work: not reachable, not ready, a defect; `doctor` found something wrong'],
+  ['2', 'wrong use, a wrong setting, or a request that is not valid'],
+  ['3', 'there is no such transaction, branch or component'],
+  ['4', 'its state does not allow it'],
+  ['5', 'no key, an unknown one, or one that may not do this'],
+  ['6 7 8', '`tx watch`: aborted, parked, neither within --for'],
+]);
+
+export function fullHelp(): string {
+  return `${overview()}\n${SETTINGS}\n${EXITS}\n--version prints the version.\n`;
+}
