@@ -32,7 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   try {
     return await command.run(read(command, rest));
   } catch (error) {
-    if (error instanceof WrongUse) return told(`tercet ${command.name}: ${error.message}\n\n${help(command)}`);
+    if (error instanceof WrongUse) return told(`${help(command)}\ntercet ${command.name}: ${error.message}\n`);
     if (!(error instanceof Failure)) throw error;
     return told(`tercet: ${error.message}\n${error.next === null ? '' : `  ${error.next}\n`}`, error.exit);
   }
@@ -52,9 +52,9 @@ function find(words: readonly string[]): Command | undefined {
 function wrong([first = '', second = '']: readonly string[]): number {
   if (first === '') return told(overview());
   const group = groupHelp(first);
-  if (group === null) return told(`tercet: there is no command '${first}'\n\n${overview()}`);
+  if (group === null) return told(`${overview()}\ntercet: there is no command '${first}'\n`);
   if (second === '--help' || second === '-h') return said(group);
-  return told(second === '' ? group : `tercet ${first}: there is no command '${second}'\n\n${group}`);
+  return told(second === '' ? group : `${group}\ntercet ${first}: there is no command '${second}'\n`);
 }
 
 function said(text: string): number {

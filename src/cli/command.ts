@@ -2,9 +2,10 @@
 import { parseArgs } from 'node:util';
 import { WrongUse } from './exit.js';
 import type { Exit } from './exit.js';
+import { wrap } from './terminal.js';
 
 /** Help is as wide as the narrowest terminal that is common. */
-const COLUMNS = 80;
+const HELP_COLUMNS = 80;
 const LEFT_COLUMNS = 40;
 
 export interface Option {
@@ -66,7 +67,7 @@ export function read(command: Command, args: readonly string[]): Given {
   } catch (error) {
     // Node's first sentence names the option; the others say how to escape from it.
     const [sentence = ''] = (error as Error).message.split(/\.\s|\n/);
-    throw new WrongUse(sentence.replace(/\.$/, ''));
+    throw new WrongUse(sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, ''));
   }
   const { positionals } = parsed;
   const extra = positionals[operandCount.to];
@@ -98,19 +99,9 @@ export function section(title: string, pairs: readonly (readonly [string, string
   const lines = pairs.flatMap(([left, right]) => {
     const isLong = left.length > widest;
     const indent = ' '.repeat(isLong ? 6 : widest + 4);
-    const [first = '', ...more] = wrap(right, COLUMNS - indent.length);
+    const [first = '', ...more] = wrap(right, HELP_COLUMNS - indent.length);
     const head = isLong ? [`  ${left}`, indent + first] : [`  ${left.padEnd(widest)}  ${first}`];
     return [...head, ...more.map((line) => indent + line)];
   });
-  return `${title}:\n${lines.join('\n')}\n`;
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
+  return `${title === '' ? '' : `${title}:\n`}${lines.join('\n')}\n`;
 }

@@ -2,6 +2,12 @@
 import { section } from './command.js';
 import type { Command } from './command.js';
 import { bench, demo } from './scripts.js';
+import { listTransactions } from './transaction-list.js';
+import { ORDER_COMMANDS } from './transaction-orders.js';
+import { showTransaction } from './transaction-show.js';
+import { watchTransaction } from './transaction-watch.js';
+
+const NAME_COLUMNS = 'component delete'.length;
 
 const serve: Command = {
   name: 'serve',
@@ -25,40 +31,71 @@ const migrate: Command = {
   run: async () => (await import('./serve.js')).migrate(),
 };
 
-export const COMMANDS: readonly Command[] = [serve, migrate, demo, bench];
+export const COMMANDS: readonly Command[] = [
+  serve,
+  migrate,
+  demo,
+  bench,
+  listTransactions,
+  showTransaction,
+  watchTransaction,
+  ...ORDER_COMMANDS,
+];
+
+interface Group {
+  readonly about: string;
+  readonly examples: Command['examples'];
+}
 
 /** Commands of two words, by the first. */
-const GROUPS: Readonly<Record<string, string>> = {
-  tx: 'Transactions: look at them, and decide where a person has to',
-  component: 'Components: the services that take part',
-  key: 'Keys for TERCET_KEYS',
+const GROUPS: Readonly<Record<string, Group>> = {
+  tx: {
+    about: 'Transactions: look at them, and decide where a person has to',
+    examples: [
+      ['tercet tx list --parked', 'what waits for a person'],
+      ['tercet tx show order-17', 'why it does, and what it did before'],
+      ['tercet tx resume order-17 --reason "account is repaired"', 'it goes on'],
+      ['tercet tx resume --component account --parked --reason "repaired" --dry-run', 'how many there are'],
+    ],
+  },
 };
 
 export function overview(): string {
-  const pairs = COMMANDS.map(({ name, summary }) => [name, summary] as const);
+  const single = COMMANDS.filter(({ name }) => !name.includes(' '));
+  const groups = Object.keys(GROUPS).map((group) => membersOf(group));
+  const parts = [single, ...groups].map((commands) =>
+    section(
+      '',
+      commands.map(({ name, summary }) => [name.padEnd(NAME_COLUMNS), summary]),
+    ),
+  );
   return `usage: tercet COMMAND [arguments]
 
-${section('commands', pairs)}
-\`tercet help COMMAND\` shows one with examples, \`tercet --help\` settings and exit
-codes too.
+${parts.join('\n')}
+\`tercet help COMMAND\` shows one with examples; \`tercet --help\` adds settings and
+exit codes.
 `;
 }
 
 /** Null: there is no such group. */
-export function groupHelp(group: string): string | null {
-  const about = GROUPS[group];
-  if (about === undefined) return null;
-  const members = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
-  const pairs = members.map(({ name, operands = '', summary }) => [`${name} ${operands}`.trim(), summary] as const);
-  const examples = members.map(({ examples: [first] }) => first ?? (['', ''] as const));
-  return `usage: tercet ${group} COMMAND [arguments]
+export function groupHelp(name: string): string | null {
+  const group = GROUPS[name];
+  if (group === undefined) return null;
+  const pairs = membersOf(name).map(
+    ({ name: full, operands = '', summary }) => [`${full} ${operands}`.trim(), summary] as const,
+  );
+  return `usage: tercet ${name} COMMAND [arguments]
 
-${about}.
+${group.about}.
 
 ${section('commands', pairs)}
-${section('examples', examples)}
-\`tercet help ${group} COMMAND\` says more of each.
+${section('examples', group.examples)}
+\`tercet help ${name} COMMAND\` says more of each.
 `;
+}
+
+function membersOf(group: string): Command[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
 }
 
 const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:

@@ -1,0 +1,163 @@
+/** `tercet tx retry|park|resume|abort|force`: what a person decides, for some transactions by name or for many by filter. */
+import type { TransactionView } from '../protocol/words.js';
+import { Api, REMOTE } from './api.js';
+import { orderInBulk } from './bulk.js';
+import type { Action } from './bulk.js';
+import type { Command, Given, Option } from './command.js';
+import { EXIT, Failure, WrongUse } from './exit.js';
+import type { Exit } from './exit.js';
+import { FILTER, filterOf } from './filter.js';
+import { painted } from './table.js';
+import { note, print, printJson, style } from './terminal.js';
+import { pathOf } from './transaction-show.js';
+import { statusCell, whyCell } from './transaction-words.js';
+
+const MANY = Infinity;
+const REASON: Readonly<Record<string, Option>> = {
+  reason: { value: 'TEXT', says: 'needed: why; recorded in the timeline with who gave it' },
+};
+const BULK: Readonly<Record<string, Option>> = {
+  ...FILTER,
+  limit: { value: 'N', says: 'of a filter: at most so many transactions; 1000' },
+  'dry-run': { says: 'of a filter: say how many, and show some; do nothing' },
+  yes: { says: 'of a filter: do it' },
+};
+
+interface Order {
+  readonly action: Action;
+  readonly summary: string;
+  readonly about: string;
+  readonly examples: Command['examples'];
+}
+
+const BY_FILTER = `Names transactions, or finds them with a filter (any of the options from --status
+to --to); a filter needs --dry-run or --yes.`;
+
+const ORDERS: readonly Order[] = [
+  {
+    action: 'retry',
+    summary: 'calls now what waits for its next attempt; parked ones go on',
+    about: BY_FILTER,
+    examples: [
+      ['tercet tx retry order-17 order-18 --reason "account is back"', 'these two'],
+      ['tercet tx retry --component account --parked --reason "back" --dry-run', 'how many that would be'],
+      ['tercet tx retry --component account --parked --reason "back" --yes', 'all of them'],
+    ],
+  },
+  {
+    action: 'park',
+    summary: 'calls nobody any more, until retry or resume',
+    about: BY_FILTER,
+    examples: [
+      ['tercet tx park order-17 --reason "account pays twice"', 'this one'],
+      ['tercet tx park --component account --from 1h --reason "pays twice" --yes', 'all of the last hour'],
+    ],
+  },
+  {
+    action: 'resume',
+    summary: 'lets parked ones go on, from the first attempt',
+    about: BY_FILTER,
+    examples: [
+      ['tercet tx resume order-17 --reason "account is repaired"', 'this one'],
+      ['tercet tx resume --parked --reason "all is repaired" --yes', 'everything that is parked'],
+    ],
+  },
+  {
+    action: 'abort',
+    summary: 'decides abort of open ones; what was tried is cancelled',
+    about: `${BY_FILTER}
+What is decided stays decided: then it ends with 4.`,
+    examples: [
+      ['tercet tx abort order-17 --reason "ordered by mistake"', 'this one'],
+      ['tercet tx abort --status open --to 1h --reason "left over" --yes', 'open for over an hour'],
+    ],
+  },
+];
+
+const force: Command = {
+  name: 'tx force',
+  summary: 'takes parked branches as done, without calling their service',
+  operands: 'GID BRANCH [BRANCH…]',
+  operandCount: { from: 2, to: MANY },
+  options: { ...REASON, ...REMOTE },
+  about: `For a service that will never answer again: settle the matter there by hand first.
+The branch is \`forced\` for ever, and the timeline says who said so and why.`,
+  examples: [['tercet tx force order-17 account --reason "refunded by hand, ticket 4711"', 'its money went back']],
+  run: async (given) => {
+    const [gid = '', ...branches] = given.operands;
+    return each(given, branches, (api, branch, body) =>
+      api.post(`${pathOf(gid)}/branches/${encodeURIComponent(branch)}/force`, 'gid', body),
+    );
+  },
+};
+
+export const ORDER_COMMANDS: readonly Command[] = [
+  ...ORDERS.map(({ action, summary, about, examples }): Command => {
+    return {
+      name: `tx ${action}`,
+      summary,
+      operands: '[GID…]',
+      operandCount: { from: 0, to: MANY },
+      options: { ...REASON, ...BULK, ...REMOTE },
+      about,
+      examples,
+      run: (given) => order(action, given),
+    };
+  }),
+  force,
+];
+
+async function order(action: Action, given: Given): Promise<Exit> {
+  const filter = filterOf(given);
+  const hasFilter = Object.values(filter).some((value) => value !== undefined);
+  if (given.operands.length > 0) {
+    const option = [...Object.keys(BULK)].find((name) => given.has(name));
+    if (option !== undefined)
+      throw new WrongUse(`--${option} is for a filter, and transactions are named: one of the two`);
+    const by = action === 'abort' ? { by: 'operator' } : {};
+    return each(given, given.operands, (api, gid, body) =>
+      api.post(`${pathOf(gid)}/${action}`, 'gid', { ...body, ...by }),
+    );
+  }
+  if (!hasFilter) throw new WrongUse('which ones? It needs a GID, or a filter such as --parked');
+  return orderInBulk(new Api(given), { action, filter, reason: reasonOf(given) }, given);
+}
+
+/** One after the other; what is refused does not keep the others. Ends as the first that was refused. */
+async function each(
+  given: Given,
+  names: readonly string[],
+  send: (api: Api, name: string, body: { reason: string }) => Promise<TransactionView>,
+): Promise<Exit> {
+  const body = { reason: reasonOf(given) };
+  const api = new Api(given);
+  let exit: Exit = EXIT.done;
+  for (const name of names) {
+    try {
+      const tx = await send(api, name, body);
+      if (given.has('json')) printJson(tx);
+      else print(told(tx));
+    } catch (error) {
+      // Not reachable, or no right: the next one would be told the same.
+      if (!(error instanceof Failure) || names.length === 1 || !isOfThisOne(error)) throw error;
+      note(`tercet: ${name}: ${error.message}`);
+      if (exit === EXIT.done) exit = error.exit;
+    }
+  }
+  return exit;
+}
+
+function isOfThisOne({ exit }: Failure): boolean {
+  return exit === EXIT.notThere || exit === EXIT.notNow || exit === EXIT.wrongUse;
+}
+
+function reasonOf(given: Given): string {
+  const reason = given.text('reason');
+  if (reason) return reason;
+  throw new WrongUse('--reason is needed: why, for whoever reads the timeline later');
+}
+
+function told(tx: TransactionView): string {
+  const why = painted(whyCell(tx));
+  return `${style(tx.gid, 'bold')}  ${painted(statusCell(tx))}${why === '' ? '' : `  ${why}`}`;
+}

@@ -1,0 +1,85 @@
+/** `tercet tx show`: everything about one transaction. */
+import type { EventView, TimelineView, TransactionView } from '../protocol/words.js';
+import { Api, REMOTE } from './api.js';
+import type { Command } from './command.js';
+import { EXIT } from './exit.js';
+import { clock, offset, span } from './moments.js';
+import { facts, painted, table } from './table.js';
+import type { Fact } from './table.js';
+import { plain, print, printJson, style } from './terminal.js';
+import { Timeline } from './timeline.js';
+import { isEnded, parkedText, reasonText, statusCell, waitsFor } from './transaction-words.js';
+
+export const showTransaction: Command = {
+  name: 'tx show',
+  summary: 'one transaction, its branches, its timeline, what it waits for',
+  operands: 'GID',
+  operandCount: { from: 1, to: 1 },
+  options: REMOTE,
+  about: `Times in the timeline count from the begin. With --json it is the transaction as
+the coordinator answers it, with the events of its timeline beside.`,
+  examples: [
+    ['tercet tx show order-17', 'for a person'],
+    ['tercet tx show order-17 --json | jq -r .status', 'for a script'],
+  ],
+  run: async (given) => {
+    const api = new Api(given);
+    const path = pathOf(given.operands[0]);
+    const tx = await api.get<TransactionView>(path, 'gid');
+    // Read after the transaction: it tells no less.
+    const { events } = await api.get<TimelineView>(`${path}/timeline`, 'events');
+    if (given.has('json')) printJson({ ...tx, events });
+    else show(tx, events, api.now);
+    return EXIT.done;
+  },
+};
+
+export function pathOf(gid = ''): string {
+  return `/v1/transactions/${encodeURIComponent(gid)}`;
+}
+
+function show(tx: TransactionView, events: readonly EventView[], now: number): void {
+  const parked = tx.parked ? style(', parked', 'red') : '';
+  print(`${style(tx.gid, 'bold')}  ${tx.mode}  ${painted(statusCell(tx))}${parked}`);
+  for (const line of facts(about(tx, events, now))) print(line);
+  if (tx.branches.length > 0) {
+    print();
+    for (const line of branchTable(tx)) print(line);
+  }
+  print();
+  const timeline = new Timeline(tx);
+  for (const line of [timeline.titles(), ...timeline.next(events)]) print(line);
+}
+
+function about(tx: TransactionView, events: readonly EventView[], now: number): Fact[] {
+  const { businessKey, beganAt, decidedAt, endedAt, deadlineAt, decision, reason, parked } = tx;
+  const since = (iso: string): string => offset(Date.parse(iso) - Date.parse(beganAt));
+  const lines: Fact[] = [];
+  if (businessKey !== null) lines.push(['business key', plain(businessKey)]);
+  lines.push(['began', `${clock(beganAt)}, ${span(now - Date.parse(beganAt))} ago`]);
+  if (deadlineAt !== null && decision === null) lines.push(['deadline', `${clock(deadlineAt)}, ${since(deadlineAt)}`]);
+  if (decidedAt !== null) {
+    const why = reason === null ? '' : `, ${reasonText(reason)}`;
+    lines.push(['decided', `${since(decidedAt)}: ${decision ?? ''}${why}`]);
+  }
+  if (endedAt !== null) lines.push(['ended', `${since(endedAt)}: ${tx.status}`]);
+  if (parked) {
+    lines.push(['parked', `${since(parked.at)}: ${parkedText(parked)}`, 'red']);
+    lines.push(['next', `repair what it says, then: tercet tx resume ${tx.gid} --reason "…"`]);
+  } else if (!isEnded(tx)) lines.push(['waits for', waitsFor(tx, events, now)]);
+  return lines;
+}
+
+function branchTable({ branches }: TransactionView): string[] {
+  const columns = [
+    { title: 'BRANCH' },
+    { title: 'COMPONENT' },
+    { title: 'STATE' },
+    { title: 'ATTEMPTS', isNumber: true },
+    { title: 'REPLY' },
+  ] as const;
+  const rows = branches.map(({ branchId, component, state, attempts, reply }) => {
+    return [branchId, component, state, String(attempts), reply === null ? '' : plain(JSON.stringify(reply))];
+  });
+  return table(columns, rows);
+}

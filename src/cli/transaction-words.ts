@@ -1,0 +1,89 @@
+/** One transaction in words: how far it is, why it ended as it did, what it waits for. */
+import type { BranchView, EventView, Op, TransactionView } from '../protocol/words.js';
+import { span } from './moments.js';
+import { plain } from './terminal.js';
+import type { Style } from './terminal.js';
+import type { Cell } from './table.js';
+
+export function isEnded({ status }: TransactionView): boolean {
+  return status === 'committed' || status === 'aborted';
+}
+
+export function statusCell({ status, parked }: TransactionView): Cell {
+  if (parked) return [status, 'red'];
+  const styles = { committed: 'green', aborted: 'yellow', open: 'cyan', committing: 'cyan', aborting: 'cyan' } as const;
+  return [status, styles[status]];
+}
+
+/** Branches that have done what the status asks of them, of all. */
+export function progress(tx: TransactionView): string {
+  return `${tx.branches.length - waiting(tx).length}/${tx.branches.length}`;
+}
+
+/** Why it was aborted or parked, or what it waits for; empty for a plain commit. */
+export function whyCell(tx: TransactionView): Cell {
+  const { parked, reason } = tx;
+  if (parked) return [`parked: ${parkedText(parked)}`, 'red'];
+  if (reason) return reasonText(reason);
+  const [first] = waiting(tx);
+  if (isEnded(tx) || !first) return '';
+  return `waits for ${first.branchId}${first.attempts > 0 ? `, ${count(first.attempts, 'attempt')}` : ''}`;
+}
+
+export function reasonText({ kind, branchId, detail }: NonNullable<TransactionView['reason']>): string {
+  return `${kind}${branchId === undefined ? '' : ` by ${branchId}`}${detail ? `: ${plain(detail)}` : ''}`;
+}
+
+/** Why names the operation by itself. */
+export function parkedText({ branchId, why }: NonNullable<TransactionView['parked']>): string {
+  return `${branchId === null ? '' : `${branchId}: `}${plain(why)}`;
+}
+
+/** What an unfinished transaction waits for: branch, operation, attempts, since when, and the last answer. */
+export function waitsFor(tx: TransactionView, events: readonly EventView[], now: number): string {
+  const [first, ...others] = waiting(tx);
+  if (!first) return tx.status === 'open' ? 'the submit or abort of its initiator' : 'its last write';
+  const op = opOf(tx);
+  const calls = events.filter((event) => event.kind === 'call' && event.branchId === first.branchId && event.op === op);
+  const last = calls.at(-1);
+  const since = span(now - Date.parse(tx.decidedAt ?? tx.beganAt));
+  const more = others.length > 0 ? `; and for ${count(others.length, 'other branch', 'other branches')}` : '';
+  if (!last) {
+    const by = tx.status === 'open' ? ', or its initiator' : '';
+    return `${first.branchId}: ${op}${by}, since ${since}, no answer yet${more}`;
+  }
+  const said = last.detail ? `${outcomeOf(last)}, ${plain(last.detail)}` : outcomeOf(last);
+  return `${first.branchId}: ${op}, attempt ${last.attempt ?? 1}, since ${since}, last answer: ${said}${more}`;
+}
+
+export function outcomeOf({ outcome = 'unknown', count: times = 1 }: EventView): string {
+  return times > 1 ? `${outcome} ×${times}` : outcome;
+}
+
+export const OUTCOME_STYLES = { done: 'green', refused: 'yellow', pending: 'cyan', unknown: 'red' } as const satisfies {
+  [outcome in NonNullable<EventView['outcome']>]: Style;
+};
+
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function waiting(tx: TransactionView): BranchView[] {
+  return tx.branches.filter((branch) => !isDone(tx, branch));
+}
+
+function isDone({ decision }: TransactionView, { state }: BranchView): boolean {
+  if (decision === null) return state === 'done';
+  if (state === 'forced') return true;
+  const ends = { commit: ['confirmed', 'delivered', 'queued'], abort: ['cancelled', 'compensated'] } as const;
+  return (ends[decision] as readonly string[]).includes(state);
+}
+
+function opOf({ mode, decision }: TransactionView): Op {
+  const ops = {
+    tcc: { open: 'try', commit: 'confirm', abort: 'cancel' },
+    saga: { open: 'action', commit: 'action', abort: 'compensate' },
+    message: { open: 'check', commit: 'deliver', abort: 'check' },
+  } as const;
+  return ops[mode][decision ?? 'open'];
+}
