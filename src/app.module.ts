@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { Coordinator } from './engine/coordinator.js';
 import { ComponentsController } from './http/components.controller.js';
+import { Diagnosis } from './http/diagnosis.js';
+import { DiagnosisController } from './http/diagnosis.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
@@ -18,18 +20,20 @@ export interface Parts {
   readonly metrics: Metrics;
   /** In flight at a time. */
   readonly maxRequests: number;
+  readonly diagnosis: Diagnosis;
 }
 
 @Module({})
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
-  static over({ coordinator, components, allowList, metrics }: Parts): DynamicModule {
+  static over({ coordinator, components, allowList, metrics, diagnosis }: Parts): DynamicModule {
     return {
       module: AppModule,
       controllers: [
         ComponentsController,
         TransactionsController,
         OperatorController,
+        DiagnosisController,
         HealthController,
         MetricsController,
         OpenApiController,
@@ -39,6 +43,7 @@ export class AppModule {
         { provide: PostgresComponents, useValue: components },
         { provide: AllowList, useValue: allowList },
         { provide: Metrics, useValue: metrics },
+        { provide: Diagnosis, useValue: diagnosis },
       ],
     };
   }

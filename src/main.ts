@@ -3,15 +3,19 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { join } from 'node:path';
 import { Coordinator } from './engine/coordinator.js';
 import type { Logger } from './engine/ports.js';
+import { Diagnosis } from './http/diagnosis.js';
 import { createServer } from './http/server.js';
 import { Metrics } from './metrics/metrics.js';
 import { HttpParticipants } from './participants/http.js';
+import { settingsShown } from './settings-shown.js';
 import type { Settings } from './settings.js';
 import { PostgresComponents } from './storage/components.js';
 import { prepareDatabase } from './storage/data-source.js';
+import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
 import { PostgresLog } from './storage/transaction-log.js';
 import { SystemClock } from './system-clock.js';
+import { VERSION } from './version.js';
 
 /** Drives under way may take this long to come to a point where others can go on. */
 const DRAIN_MS = 10_000;
@@ -58,7 +62,12 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       pools: () => ({ ...log.connections, component: components.connections }),
       unfinished: () => log.unfinished(),
     });
-    const parts = { coordinator, components, allowList, metrics, maxRequests };
+    const database = new PostgresDiagnosis({ url, leaseMs }, logger);
+    stops.push(() => database.close());
+    const shown = settingsShown(process.env);
+    const about = { node, version: VERSION, settings: shown, allowList, database, components, coordinator };
+    const diagnosis = new Diagnosis(about);
+    const parts = { coordinator, components, allowList, metrics, maxRequests, diagnosis };
     const app = await createServer(parts, logger, settings);
     await coordinator.start();
     stops.push(() => drain(coordinator, app));

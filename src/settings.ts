@@ -34,6 +34,7 @@ export class SettingError extends Error {
   override readonly name = 'SettingError';
 }
 
+/** Every setting; docs/wire.md, section 1. */
 export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LISTEN',
   'TERCET_DATA_DIR',

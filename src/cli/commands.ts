@@ -1,6 +1,7 @@
 /** Every command, in the order of the overview, and the texts of the help that are not of one command. */
 import { section } from './command.js';
 import type { Command } from './command.js';
+import { doctor } from './doctor.js';
 import { bench, demo } from './scripts.js';
 import { listTransactions } from './transaction-list.js';
 import { ORDER_COMMANDS } from './transaction-orders.js';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   migrate,
   demo,
   bench,
+  doctor,
   listTransactions,
   showTransaction,
   watchTransaction,
@@ -106,6 +108,11 @@ const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
   TERCET_LEASE_MS         5000
   TERCET_ALLOWED_TARGETS  127.0.0.0/8,[::1]
   TERCET_MIGRATE          auto or off
+  TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
+  TERCET_VIEWER_SEES      all or no-payloads
+  TERCET_SIGNING_SECRET   signs calls; two between a comma while changing it
+  TERCET_MAX_UNFINISHED   20000
+  TERCET_MAX_REQUESTS     10000
 Settings of all other commands:
   TERCET_URL              http://127.0.0.1:8372, where the coordinator is
   TERCET_KEY              the key to show it

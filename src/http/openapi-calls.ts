@@ -164,6 +164,13 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 204: ['taken out', null] },
     problems: ['TERCET_COMPONENT_UNKNOWN', 'TERCET_COMPONENT_IN_USE', ...WRITES],
   },
+  'get /v1/diagnosis': {
+    id: 'getDiagnosis',
+    summary: 'What the node finds when it looks at itself, its database and the components',
+    roles: 'any role',
+    answers: { 200: ['what it found, good and bad', 'Diagnosis'] },
+    problems: [],
+  },
 
   'get /health/live': {
     id: 'getLive',

@@ -3,7 +3,9 @@ import { BRANCH_STATES, EVENT_KINDS, MODES, OPS, REASON_KINDS, STATUSES } from '
 import type {
   BranchView,
   BulkView,
+  CheckView,
   ComponentView,
+  DiagnosisView,
   EventView,
   Problem,
   Reason,
@@ -122,6 +124,13 @@ export const VIEWS = {
   }),
   Components: object<{ components: ComponentView[] }>({
     components: list(view('Component')),
+  }),
+  Diagnosis: object<DiagnosisView>({
+    node: text,
+    version: text,
+    checks: list(
+      object<CheckView>({ name: text, ok: { enum: [true, false, 'warning'] }, detail: text, advice: orNull(text) }),
+    ),
   }),
   Live: object<{ live: true }>({ live: { const: true } }),
   Ready: object<{ ready: boolean; problems: string[] }>({ ready: { type: 'boolean' }, problems: list(text) }),

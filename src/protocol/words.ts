@@ -147,6 +147,24 @@ export interface ParticipantCall {
   reply: Json;
 }
 
+/** One thing that was looked at. */
+export interface CheckView {
+  name: string;
+  /** `warning`: nothing fails because of it yet. */
+  ok: boolean | 'warning';
+  /** What was found. */
+  detail: string;
+  /** What to do; null where nothing is. */
+  advice: string | null;
+}
+
+/** What the node that answers found when it looked at itself and around. */
+export interface DiagnosisView {
+  node: string;
+  version: string;
+  checks: CheckView[];
+}
+
 /** RFC 9457 problem, with the code of docs/errors.md. */
 export interface Problem {
   type: string;

@@ -12,6 +12,19 @@ const CONNECT_MS = 5000;
 const LOCK_MS = 120_000;
 const MIGRATION_LOCK = 8372_0001;
 
+/** A row for each table or sequence that this user lacks a right on. */
+export const LACKING_RIGHTS = `
+  SELECT c.relname AS name, string_agg(r.name, ', ') AS lacking
+    FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
+   WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind = 'r' AND c.relname <> 'migration'
+     AND NOT has_table_privilege(c.oid, r.name)
+   GROUP BY c.relname
+   UNION ALL
+  SELECT relname, 'USAGE' FROM pg_class
+   WHERE relnamespace = 'tercet'::regnamespace AND relname <> 'migration_id_seq'
+     AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') END
+   ORDER BY name`;
+
 /** Knows the migrations; for the TypeORM command line too. The service's own statements go through pg alone. */
 export function createDataSource(url: string): DataSource {
   return new DataSource({
@@ -95,26 +108,19 @@ async function demandNothingPending(client: pg.Client): Promise<void> {
 
 async function pending(client: pg.Client): Promise<string[]> {
   const { rows: found } = await client.query(`SELECT WHERE to_regclass('tercet.migration') IS NOT NULL`);
-  if (found.length === 0) return MIGRATIONS.map(({ name }) => name);
+  if (found.length === 0) return lackingMigrations([]);
   const { rows } = await client.query<{ name: string }>('SELECT name FROM tercet.migration');
-  const done = new Set(rows.map(({ name }) => name));
-  return MIGRATIONS.map(({ name }) => name).filter((name) => !done.has(name));
+  return lackingMigrations(rows.map(({ name }) => name));
+}
+
+/** Names of the migrations of this version that are not among `done`. */
+export function lackingMigrations(done: readonly string[]): string[] {
+  return MIGRATIONS.map(({ name }) => name).filter((name) => !done.includes(name));
 }
 
 /** Migrations may have been run by another user: then this one needs the use of every table. */
 async function demandRights(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ name: string; lacking: string }>(
-    `SELECT c.relname AS name, string_agg(r.name, ', ') AS lacking
-       FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
-      WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind = 'r' AND c.relname <> 'migration'
-        AND NOT has_table_privilege(c.oid, r.name)
-      GROUP BY c.relname
-      UNION ALL
-     SELECT relname, 'USAGE' FROM pg_class
-      WHERE relnamespace = 'tercet'::regnamespace AND relname <> 'migration_id_seq'
-        AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') END
-      ORDER BY name`,
-  );
+  const { rows } = await client.query<{ name: string; lacking: string }>(LACKING_RIGHTS);
   const [first] = rows;
   if (!first) return;
   throw notReady(

@@ -126,6 +126,7 @@ describe('what the server answers is what the document says', () => {
     const put = { path: '/v1/components/new', body: { url: 'http://127.0.0.1:1/', version: '1' } };
     expect(await matches('PUT', '/v1/components/{name}', put)).toBe(201);
     expect(await matches('PUT', '/v1/components/{name}', { ...put, body: { url: 'http://10.0.0.1/' } })).toBe(422);
+    await matches('GET', '/v1/diagnosis');
     await matches('GET', '/health/live');
     await matches('GET', '/health/ready');
   });

@@ -4,7 +4,7 @@ import { createServer } from '../../src/http/server.js';
 
 /** As the OpenAPI document names them: `get /v1/transactions/{gid}`. */
 export async function routesOfApplication(): Promise<string[]> {
-  const parts = { coordinator: {}, components: {}, allowList: {}, metrics: {} } as unknown as Parts;
+  const parts = { coordinator: {}, components: {}, allowList: {}, metrics: {}, diagnosis: {} } as unknown as Parts;
   const logger = { info() {}, warn() {}, error() {} };
   const app = await createServer(parts, logger, { keys: [], viewerSees: 'all' });
   const routes: string[] = [];

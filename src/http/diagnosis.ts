@@ -1,0 +1,107 @@
+/** The node looks at itself and around: what `tercet doctor` shows. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Coordinator } from '../engine/coordinator.js';
+import type { AllowList } from '../participants/allow-list.js';
+import { unreachable } from '../participants/reach.js';
+import type { CheckView, ComponentView, DiagnosisView } from '../protocol/words.js';
+import type { PostgresComponents } from '../storage/components.js';
+import type { PostgresDiagnosis } from '../storage/diagnosis.js';
+import { databaseChecks, doubtful, good, wrong } from './checks.js';
+
+const LOOP_RESOLUTION_MS = 10;
+/** How long the event loop is watched at least. */
+const LOOP_MS = 500;
+const SLOW_LOOP_MS = 100;
+/** More of them are not told one by one. */
+const MAX_TOLD = 20;
+
+export interface DiagnosisParts {
+  readonly node: string;
+  readonly version: string;
+  /** As they may be read by anybody. */
+  readonly settings: readonly string[];
+  readonly allowList: AllowList;
+  readonly database: PostgresDiagnosis;
+  readonly components: PostgresComponents;
+  readonly coordinator: Coordinator;
+}
+
+export class Diagnosis {
+  private underWay: Promise<DiagnosisView> | null = null;
+
+  constructor(private readonly parts: DiagnosisParts) {}
+
+  /**
+   * Changes nothing, and calls no service: it only connects. Takes a few seconds where something does not answer;
+   * whoever asks meanwhile is given the same.
+   */
+  make(): Promise<DiagnosisView> {
+    this.underWay ??= this.look().finally(() => {
+      this.underWay = null;
+    });
+    return this.underWay;
+  }
+
+  private async look(): Promise<DiagnosisView> {
+    const { node, version } = this.parts;
+    const [ofDatabase, ofComponents, ofLoop] = await Promise.all([this.database(), this.components(), eventLoop()]);
+    return { node, version, checks: [this.ready(), this.settings(), ...ofDatabase, ...ofComponents, ofLoop] };
+  }
+
+  private ready(): CheckView {
+    const problems = this.parts.coordinator.problems();
+    if (problems.length === 0) return good('ready', 'it takes requests');
+    return wrong('ready', problems.join('; '), 'the log of this node says more');
+  }
+
+  private settings(): CheckView {
+    const { settings } = this.parts;
+    return good('settings', settings.length === 0 ? 'none is given: all defaults' : settings.join(', '));
+  }
+
+  private async database(): Promise<CheckView[]> {
+    try {
+      return databaseChecks(await this.parts.database.look());
+    } catch (error) {
+      return [wrong('database', (error as Error).message, 'is it up, and does DATABASE_URL lead to it?')];
+    }
+  }
+
+  private async components(): Promise<CheckView[]> {
+    let all: ComponentView[];
+    try {
+      all = await this.parts.components.list();
+    } catch {
+      // The database is away, and is told of by its own check.
+      return [];
+    }
+    const troubles = await unreachable(all.flatMap(urlsOf), this.parts.allowList);
+    const failing = all.flatMap((component): CheckView[] => {
+      const told = [...new Set(urlsOf(component).map((url) => new URL(url).origin))].flatMap((origin) => {
+        const trouble = troubles.get(origin);
+        return trouble === undefined ? [] : [`${origin}: ${trouble}`];
+      });
+      if (told.length === 0) return [];
+      const advice = 'start or repair it; if it is gone for good, `tercet component delete`';
+      return [wrong(`component ${component.name}`, told.join('; '), advice)];
+    });
+    const detail = `${all.length - failing.length} of ${all.length} can be connected to`;
+    return [good('components', detail), ...failing.slice(0, MAX_TOLD)];
+  }
+}
+
+function urlsOf({ url, endpoints }: ComponentView): string[] {
+  return [...(url === null ? [] : [url]), ...Object.values(endpoints)];
+}
+
+async function eventLoop(): Promise<CheckView> {
+  const histogram = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  histogram.enable();
+  await new Promise((resolve) => setTimeout(resolve, LOOP_MS));
+  histogram.disable();
+  // In nanoseconds, the interval at which it looks included.
+  const ms = Math.max(0, Math.round(histogram.percentile(99) / 1e6 - LOOP_RESOLUTION_MS));
+  const detail = `99 of 100 turns are late by ${ms} ms at most`;
+  if (ms < SLOW_LOOP_MS) return good('event loop', detail);
+  return doubtful('event loop', detail, 'the process lacks CPU: fewer transactions on this node, or more nodes');
+}
