@@ -85,7 +85,8 @@ export class Purchase {
     await this.expectEffects(outcome);
   }
 
-  private async expectEffects(outcome: Outcome): Promise<void> {
+  /** Money, stock and the order itself are as they should be. */
+  async expectEffects(outcome = this.outcome): Promise<void> {
     const { shop, gid } = this;
     const isPlaced = outcome === 'committed';
     const [accounts, items, orders] = await Promise.all([shop.accounts(), shop.items(), shop.orders()]);
