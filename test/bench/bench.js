@@ -2,8 +2,8 @@
  * npm run bench [-- --quick]
  *
  * TCC per second and latency against participants that do nothing, and in the same run what bounds it: the same
- * calls with no coordinator, the same writes with no calls, and a naive coordinator. Only the ratios carry over to
- * another machine.
+ * calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces, signatures
+ * and a scraped /metrics cost. Only the ratios carry over to another machine.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { Agent, request } from 'undici';
+import { newKey } from '../../dist/src/http/keys.js';
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
@@ -35,8 +36,8 @@ const quiet = {
 const agent = new Agent({ connections: 256, pipelining: 1 });
 const headers = { 'content-type': 'application/json' };
 
-async function post(url, body, expected) {
-  const answer = await request(url, { method: 'POST', body, headers, dispatcher: agent });
+async function post(url, body, expected, more = {}) {
+  const answer = await request(url, { method: 'POST', body, headers: { ...headers, ...more }, dispatcher: agent });
   const text = await answer.body.text();
   if (!expected.includes(answer.statusCode)) throw new Error(`${url} answered ${answer.statusCode}: ${text}`);
 }
@@ -174,6 +175,59 @@ function report() {
   return lines.join('\n');
 }
 
+/** What a coordinator is asked for in production, against one that is asked for nothing. */
+async function measureExtras(databaseOf, participant) {
+  const { key, entry } = newKey('bench', 'admin');
+  const bearer = { authorization: `Bearer ${key}` };
+  const keys = { TERCET_KEYS: entry };
+  const traces = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: participant.url,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0.01',
+  };
+  const secret = { TERCET_SIGNING_SECRET: 'x'.repeat(32) };
+  const settings = {
+    off: {},
+    'keys, traces, metrics': { ...keys, ...traces },
+    'and signed': { ...keys, ...traces, ...secret },
+  };
+  const variants = {};
+  for (const [index, [what, env]] of Object.entries(settings).entries()) {
+    const started = await start('bin/tercet.js', {
+      DATABASE_URL: await databaseOf(`bench_extra_${index}`),
+      TERCET_LISTEN: '127.0.0.1:0',
+      ...env,
+    });
+    cleanUps.push(started.stop);
+    await register(started.url, participant.url, bearer);
+    if (what !== 'off') {
+      const scrape = setInterval(
+        () => void fetch(`${started.url}/metrics`, { headers: bearer }).then((r) => r.text()),
+        1000,
+      );
+      cleanUps.push(() => clearInterval(scrape));
+    }
+    variants[what] = (gid) =>
+      post(`${started.url}/v1/transactions`, beginBody(gid.replaceAll(/[ ,]/g, '_'), 2), [201], bearer);
+  }
+  await measure(64, 2, variants);
+  const [off, ...others] = cells.slice(-Object.keys(variants).length);
+  const lines = others.map(
+    ({ what, perSecond }) => `| ${what} | ${((perSecond / off.perSecond) * 100).toFixed(0)} % |`,
+  );
+  return ['| two branches, 64 initiators | of the throughput without |', '| --- | ---: |', ...lines].join('\n');
+}
+
+async function register(url, participantUrl, more = {}) {
+  const component = await request(`${url}/v1/components/noop`, {
+    method: 'PUT',
+    headers: { ...headers, ...more },
+    body: JSON.stringify({ url: participantUrl, concurrency: 10_000 }),
+  });
+  if (component.statusCode !== 201) throw new Error(`the component was not registered: ${await component.body.text()}`);
+  await component.body.dump();
+}
+
 const cleanUps = [() => agent.close()];
 
 async function main() {
@@ -197,12 +251,7 @@ async function main() {
     TERCET_LISTEN: '127.0.0.1:0',
   });
   cleanUps.push(coordinator.stop);
-  const component = await request(`${coordinator.url}/v1/components/noop`, {
-    method: 'PUT',
-    headers,
-    body: JSON.stringify({ url: participant.url, concurrency: 10_000 }),
-  });
-  if (component.statusCode !== 201) throw new Error(`the component was not registered: ${await component.body.text()}`);
+  await register(coordinator.url, participant.url);
 
   const bareUrl = await database('bench_bare');
   await prepareDatabase(bareUrl, 'auto', quiet);
@@ -232,7 +281,7 @@ async function main() {
       });
     }
   }
-  process.stdout.write(`${report()}\n`);
+  process.stdout.write(`${report()}\n\n${await measureExtras(database, participant)}\n`);
 }
 
 try {
