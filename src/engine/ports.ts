@@ -59,7 +59,7 @@ export class MemberDead extends Error {
 }
 
 /**
- * The durable memory. Every promise that resolves to a success resolves after COMMIT. Any method may reject
+ * The durable memory, of what is unfinished and of what has ended, for as long as that is kept. Every promise that resolves to a success resolves after COMMIT. Any method may reject
  * with LogUnavailable; those that write also with LogOutcomeUnknown; those that make a member the owner of
  * something (insert, decide, take, takeOver) also with MemberDead: nobody looks for what a dead member comes to
  * own after its rows were taken over.
@@ -67,7 +67,7 @@ export class MemberDead extends Error {
 export interface TransactionLog {
   /**
    * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1. A gid that is
-   * there changes nothing: the recorded one comes back.
+   * there, unfinished or ended, changes nothing: the recorded one comes back.
    */
   insert(
     member: Member,
@@ -96,7 +96,8 @@ export interface TransactionLog {
 
   /**
    * Records a branch of an open, initiator-driven transaction and raises its version, so that a decision
-   * that did not see the branch cannot be written. Null: no such gid. `held` is the state after the call.
+   * that did not see the branch cannot be written. Null: no such gid. `held` is the state after the call. One that
+   * has ended is closed, save for the branches that it has: they exist, or conflict.
    */
   register(
     gid: string,
@@ -104,7 +105,10 @@ export interface TransactionLog {
   ): Promise<{ result: 'registered' | 'exists' | 'conflict' | 'closed' | 'full'; held: Held } | null>;
 
   get(gid: string): Promise<Held | null>;
-  /** Newest first by beganAt, then gid. */
+  /**
+   * Newest first by beganAt, then gid. A page may be shorter than its limit, or empty, and yet have a `next`: where
+   * replies are long, or where a filter has looked far through what has ended without finding enough.
+   */
   list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }>;
   /** Oldest first; null: no such gid. */
   timeline(gid: string): Promise<TimelineEvent[] | null>;

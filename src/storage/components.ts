@@ -107,11 +107,7 @@ export class PostgresComponents implements ComponentDirectory {
       await client.query(ONE_AT_A_TIME);
       const there = await byName(client, name);
       if (!there || there.deleted_at !== null) return 'unknown';
-      const { rows: users } = await client.query(
-        `SELECT FROM tercet.transaction t JOIN tercet.branch b USING (gid)
-          WHERE t.ended_at IS NULL AND b.component = $1 LIMIT 1`,
-        [name],
-      );
+      const { rows: users } = await client.query('SELECT FROM tercet.branch WHERE component = $1 LIMIT 1', [name]);
       if (users.length > 0) return 'in use';
       const { rows } = await client.query<Row>(
         `UPDATE tercet.component SET deleted_at = now(), revision = nextval('tercet.component_revision')

@@ -2,10 +2,11 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { TransactionLog0000000000001 } from '../../migrations/0001-transaction-log.js';
+import { History0000000000002 } from '../../migrations/0002-history.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
-const MIGRATIONS = [TransactionLog0000000000001];
+const MIGRATIONS = [TransactionLog0000000000001, History0000000000002];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;
 /** How long a node waits for another one that migrates. */
@@ -16,7 +17,8 @@ const MIGRATION_LOCK = 8372_0001;
 export const LACKING_RIGHTS = `
   SELECT c.relname AS name, string_agg(r.name, ', ') AS lacking
     FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
-   WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind = 'r' AND c.relname <> 'migration'
+   WHERE c.relnamespace = 'tercet'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'migration'
+     AND (c.relname NOT LIKE 'history\\_%' OR c.relname = 'history_default')
      AND NOT has_table_privilege(c.oid, r.name)
    GROUP BY c.relname
    UNION ALL
@@ -118,7 +120,10 @@ export function lackingMigrations(done: readonly string[]): string[] {
   return MIGRATIONS.map(({ name }) => name).filter((name) => !done.includes(name));
 }
 
-/** Migrations may have been run by another user: then this one needs the use of every table. */
+/**
+ * Migrations may have been run by another user: then this one needs the use of every table. Partitions of history are
+ * reached through it.
+ */
 async function demandRights(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string; lacking: string }>(LACKING_RIGHTS);
   const [first] = rows;

@@ -1,69 +1,107 @@
-/** The one statement of the hot path: begins and saves of many transactions, their branches and their timelines. */
+/** The one statement of the hot path: begins, saves and ends of many transactions, their branches and timelines. */
+import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import type { Held, Member, TimelineEvent } from '../engine/ports.js';
 import type { Database, Lane } from './database.js';
-import { progressText, repliesText } from './rows.js';
+import { BRANCHES, COLUMNS, progressText, repliesText } from './rows.js';
 
 const time = (field: string): string => `to_timestamp(${field} / 1000.0)`;
 
+/** Of a save: what its row must be for it to count, by $7, the gids of all saves. */
+const FENCE = `t.gid = ANY($7) AND t.gid = row.gid AND t.owner || '' = row.owner AND t.epoch = row.epoch
+           AND t.version = row.version AND (t.decision IS NULL OR t.decision = row.decision)`;
+
+const SAVE = `gid text, owner text, epoch int, version int, status text, decision text, reason text, parked text,
+              progress text, replies text, decided_at float8`;
+
 /**
  * $1 members and $2 the time after which they must not begin anything any more, $3 begins, $4 their branches,
- * $5 saves, $6 timeline.
+ * $5 saves, $6 timeline, $8 ends.
  *
  * A member can begin only while it is not dead, and its row is locked against being declared so: who takes over
  * sees everything that it ever began. A statement that was on its way for too long begins nothing either: whoever
- * sent it has stopped waiting and looking for it.
+ * sent it has stopped waiting and looking for it. Who begins is decided in tercet.gid, which knows what has ended too.
+ *
+ * What ends leaves the tables of the unfinished, with all that belongs to it, and goes to history as one row. The
+ * deletes and the reads of `branch` and `timeline` see them as they were before this statement: complete, since the
+ * fence lets through only who knows of everything written before. What comes with the end itself is in its row of $8.
  *
  * The statement is prepared once, perhaps over empty tables, and must be right for full ones: `owner || ''` keeps
- * the planner from the index on owner, where all that a node has under way is one key, and `IN … IS TRUE` makes a
- * hashed subplan where a join would compare every row with every other (see BY_KEY in database.ts).
+ * the planner from the index on owner, where all that a node has under way is one key, `IN … IS TRUE` makes a
+ * hashed subplan where a join would compare every row with every other (see BY_KEY in database.ts), and `= ANY` is a
+ * look into the index for each gid, whatever vacuum found when nothing was under way.
  */
 const FLUSH = `
   WITH living AS (
     SELECT id FROM tercet.member WHERE id = ANY($1) AND NOT dead AND now() < ${time('$2::float8')}
      ORDER BY id FOR KEY SHARE
-  ), begun AS (
-    INSERT INTO tercet.transaction
-           (gid, mode, drive, business_key, content_hash, begun_by, began_at, deadline_at, owner)
-    SELECT gid, mode, drive, business_key, content_hash, begun_by, ${time('began_at')}, ${time('deadline_at')}, living.id
+  ), beginning AS (
+    SELECT row.gid, living.id AS owner, mode, drive, business_key, content_hash, begun_by,
+           ${time('began_at')} AS began_at, ${time('deadline_at')} AS deadline_at
       FROM json_to_recordset($3) AS row(gid text, owner text, mode text, drive text, business_key text,
                                         content_hash text, begun_by text, began_at float8, deadline_at float8), living
      WHERE living.id = row.owner
+  ), claimed AS (
+    INSERT INTO tercet.gid (gid, content_hash, began_at) SELECT gid, content_hash, began_at FROM beginning
         ON CONFLICT (gid) DO NOTHING
     RETURNING gid
+  ), begun AS (
+    INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, owner)
+    SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, owner FROM beginning
+     WHERE (gid IN (SELECT gid FROM claimed)) IS TRUE
   ), branched AS (
     INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
     SELECT row.* FROM json_to_recordset($4) AS row(gid text, branch_id text, position int, component text, payload text)
-     WHERE (row.gid IN (SELECT gid FROM begun)) IS TRUE
+     WHERE (row.gid IN (SELECT gid FROM claimed)) IS TRUE
   ), saved AS (
     UPDATE tercet.transaction t
        SET version = t.version + 1, status = row.status, decision = row.decision, reason = row.reason,
            parked = row.parked, progress = row.progress, replies = COALESCE(row.replies, t.replies),
-           decided_at = ${time('row.decided_at')}, ended_at = ${time('row.ended_at')}
-      FROM json_to_recordset($5) AS row(gid text, owner text, epoch int, version int, status text, decision text,
-                                        reason text, parked text, progress text, replies text,
-                                        decided_at float8, ended_at float8)
-     WHERE t.gid = row.gid AND t.owner || '' = row.owner AND t.epoch = row.epoch AND t.version = row.version
-       AND (t.decision IS NULL OR t.decision = row.decision)
+           decided_at = ${time('row.decided_at')}
+      FROM json_to_recordset($5) AS row(${SAVE})
+     WHERE ${FENCE}
     RETURNING t.gid
   ), noted AS (
     INSERT INTO tercet.timeline (gid, version, events)
     SELECT row.* FROM json_to_recordset($6) AS row(gid text, version int, events text)
      WHERE (row.gid IN (SELECT gid FROM saved)) IS TRUE
+  ), ended AS (
+    DELETE FROM tercet.transaction t
+     USING json_to_recordset($8) AS row(${SAVE}, ended_at float8, events text)
+     WHERE ${FENCE}
+    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, t.owner, t.epoch,
+              t.version + 1 AS version, row.status, row.decision, row.reason, row.parked, row.progress,
+              COALESCE(row.replies, t.replies) AS replies, ${time('row.decided_at')} AS decided_at,
+              ${time('row.ended_at')} AS ended_at, row.events
+  ), moved AS (
+    INSERT INTO tercet.history (${COLUMNS}, begun_by, ended_at, branches, payloads, events)
+    SELECT ${COLUMNS}, begun_by, ended_at, branches::text, payloads::text,
+           '[' || concat_ws(',', (SELECT string_agg(l.events, ',' ORDER BY l.version) FROM tercet.timeline l
+                                   WHERE l.gid = t.gid), t.events) || ']'
+      FROM ended t CROSS JOIN LATERAL ${BRANCHES} b
+  ), unbranched AS (
+    DELETE FROM tercet.branch WHERE gid = ANY (ARRAY(SELECT gid FROM ended))
+  ), untold AS (
+    DELETE FROM tercet.timeline WHERE gid = ANY (ARRAY(SELECT gid FROM ended))
   )
-  SELECT 'gid' AS what, gid AS id FROM begun UNION ALL SELECT 'gid', gid FROM saved
-   UNION ALL SELECT 'member', id FROM living`;
+  SELECT 'gid' AS what, gid AS id FROM claimed UNION ALL SELECT 'gid', gid FROM saved
+   UNION ALL SELECT 'gid', gid FROM ended UNION ALL SELECT 'member', id FROM living`;
+
+const LISTS = ['begin', 'branches', 'save', 'timeline', 'end'] as const;
 
 /** What one caller wants written, as JSON text made once: a flush that is taken apart or repeated only joins it. */
-export interface Write {
+export interface Write extends Readonly<Record<(typeof LISTS)[number], string>> {
   readonly gid: string;
   /** Of a begin: who owns what is begun. */
   readonly member: string | null;
-  /** Rows of the four lists of FLUSH, with commas between them; '' for none. */
-  readonly begin: string;
-  readonly branches: string;
-  readonly save: string;
-  readonly timeline: string;
+}
+
+/** No rows of any list of FLUSH; where there are several, commas are between them. */
+const NOTHING = { begin: '', branches: '', save: '', timeline: '', end: '' };
+
+/** Characters that a write adds to its flush. */
+export function charsOf(write: Write): number {
+  return LISTS.reduce((sum, part) => sum + write[part].length, 0);
 }
 
 /** `there`: the gid is taken, or the row has moved on; `dead`: the member may not begin anything. */
@@ -77,9 +115,11 @@ export async function flush(
   batch: readonly Write[],
 ): Promise<Written[]> {
   const members = new Set(batch.flatMap(({ member }) => (member === null ? [] : [member])));
-  const list = (part: 'begin' | 'branches' | 'save' | 'timeline'): string =>
+  const list = (part: (typeof LISTS)[number]): string =>
     `[${batch.flatMap((write) => (write[part] === '' ? [] : [write[part]])).join(',')}]`;
-  const values = [[...members], notAfter, list('begin'), list('branches'), list('save'), list('timeline')];
+  const saves = batch.flatMap(({ gid, member }) => (member === null ? [gid] : []));
+  const begins = [[...members], notAfter, list('begin'), list('branches')];
+  const values = [...begins, list('save'), list('timeline'), saves, list('end')];
   // Prepared on the connection with the settings that its plan needs, and there alone.
   const name = lane === 'flush' ? { name: 'flush' } : {};
   const rows = await database.write<{ what: 'gid' | 'member'; id: string }>({ ...name, text: FLUSH, values }, lane);
@@ -107,25 +147,28 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string): W
     JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),
   );
   const begin = JSON.stringify(row);
-  return { gid: tx.gid, member: member.id, begin, branches: branches.join(','), save: '', timeline: '' };
+  return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(',') };
 }
 
-export function saveOf({ owner, epoch, version, tx: before }: Held, tx: Transaction, events: readonly TimelineEvent[]) {
+export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Write {
+  const { gid } = tx;
   const row = {
-    gid: tx.gid,
-    owner,
-    epoch,
-    version,
+    gid,
+    owner: held.owner,
+    epoch: held.epoch,
+    version: held.version,
     status: tx.status,
     decision: tx.decision,
     reason: tx.reason === null ? null : JSON.stringify(tx.reason),
     parked: tx.parked === null ? null : JSON.stringify(tx.parked),
     progress: progressText(tx),
-    replies: repliesText(before, tx),
+    replies: repliesText(held.tx, tx),
     decided_at: tx.decidedAt,
-    ended_at: tx.endedAt,
   };
-  const timeline =
-    events.length === 0 ? '' : JSON.stringify({ gid: tx.gid, version: version + 1, events: JSON.stringify(events) });
-  return { gid: tx.gid, member: null, begin: '', branches: '', save: JSON.stringify(row), timeline } satisfies Write;
+  const told = events.length === 0 ? null : JSON.stringify(events);
+  if (isEnded(tx)) {
+    return { ...NOTHING, gid, member: null, end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }) };
+  }
+  const timeline = told === null ? '' : JSON.stringify({ gid, version: held.version + 1, events: told });
+  return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline };
 }

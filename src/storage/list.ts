@@ -5,70 +5,124 @@ import type { Status } from '../protocol/words.js';
 import type { Held, ListFilter } from '../engine/ports.js';
 import { isDataError } from './database.js';
 import type { Database } from './database.js';
-import { selectTransactions, toHeld } from './rows.js';
+import { COLUMNS, rowsOf, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
 
 /** A page ends early where the replies in it would be longer, in characters. */
 const MAX_REPLY_CHARS = 4 * 1024 * 1024;
 
-const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
+/**
+ * Rows of history that one page looks through for a filter that no index knows (a component, a mode, an ended status).
+ * Where they hold less than a page, the page is short, or empty, and the next one goes on behind them.
+ */
+const MAX_LOOKED_THROUGH = 20_000;
 
-/** Newest first; a page continues behind the last row of the one before, whatever came in meanwhile. */
+const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
+const ORDER = 'ORDER BY began_at DESC, gid DESC';
+
+interface Row extends TransactionRow {
+  /** Rows of the page before it was cut for its length. */
+  readonly found: number;
+  /** False: it only says how far the filter looked. */
+  readonly shown: boolean;
+  /** The last that was looked through; what is older comes with a later page. */
+  readonly boundary: boolean;
+}
+
+/** Newest first; a page continues behind the last row of the one before, whatever came in or ended meanwhile. */
 export async function listTransactions(
   database: Database,
   filter: ListFilter,
 ): Promise<{ items: Held[]; next: string | null }> {
   const values: unknown[] = [];
-  const conditions: string[] = [];
-  const demand = (condition: (parameter: string) => string, value: unknown): void => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition(`$${values.length}`));
-  };
-  demand((p) => `status = ${p}`, filter.status);
-  // What has not ended has an index of its own, however much has ended since.
-  if (filter.unfinished || filter.parked || (filter.status && !ENDED.has(filter.status)))
-    conditions.push('ended_at IS NULL');
-  demand((p) => `(ended_at IS NULL) = ${p}`, filter.unfinished);
-  demand((p) => `mode = ${p}`, filter.mode);
-  demand((p) => `business_key = ${p}`, filter.businessKey);
-  demand((p) => `(parked IS NOT NULL) = ${p}`, filter.parked);
-  demand((p) => `began_at >= to_timestamp(${p}::float8 / 1000.0)`, filter.from);
-  demand((p) => `began_at <= to_timestamp(${p}::float8 / 1000.0)`, filter.to);
-  demand((p) => `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${p})`, filter.component);
-  if (filter.after !== undefined) {
-    const [beganAt, gid] = cursorOf(filter.after);
-    values.push(beganAt, gid);
-    conditions.push(
-      `(began_at, gid) < (to_timestamp($${values.length - 1}::float8 / 1000.0), $${values.length} COLLATE "C")`,
-    );
+  const text = statement(filter, (value) => `$${values.push(value)}`);
+  if (text === null) return { items: [], next: null };
+  const rows = await database.read<Row>(text, values, 'list').catch((error: unknown) => {
+    if (!isDataError(error)) throw error;
+    const detail = `no transaction can be looked for like this: ${error.message}`;
+    throw new TercetError('TERCET_REQUEST_INVALID', detail, undefined, { cause: error });
+  });
+  const shown: Row[] = [];
+  let last: Row | undefined;
+  let isMore = (rows[0]?.found ?? 0) > rows.length;
+  for (const row of rows) {
+    isMore ||= shown.length === filter.limit || row.boundary;
+    if (shown.length === filter.limit) break;
+    last = row;
+    if (row.shown) shown.push(row);
+    if (row.boundary) break;
   }
-  values.push(filter.limit + 1);
-  const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-  const order = 'ORDER BY t.began_at DESC, t.gid DESC';
-  // What comes before a row in its page, so that the first is never left out.
-  const page = `
-    JOIN (SELECT gid, count(*) OVER ()::int AS found,
-                 sum(length(replies)) OVER (${order} ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS chars
-            FROM (SELECT gid, began_at, replies FROM tercet.transaction t ${where} ${order} LIMIT $${values.length}) t
-         ) page USING (gid)
-   WHERE COALESCE(page.chars, 0) <= ${MAX_REPLY_CHARS} ${order}`;
-  const rows = await database
-    .read<TransactionRow & { found: number }>(
-      selectTransactions('without payloads', page, ', page.found'),
-      values,
-      'list',
-    )
-    .catch((error: unknown) => {
-      if (!isDataError(error)) throw error;
-      const detail = `no transaction can be looked for like this: ${error.message}`;
-      throw new TercetError('TERCET_REQUEST_INVALID', detail, undefined, { cause: error });
-    });
-  const shown = rows.slice(0, filter.limit);
-  const last = (rows[0]?.found ?? 0) > shown.length ? shown.at(-1) : undefined;
-  const next = last ? Buffer.from(JSON.stringify([last.began_at, last.gid])).toString('base64url') : null;
+  const next = isMore && last ? Buffer.from(JSON.stringify([last.began_at, last.gid])).toString('base64url') : null;
   return { items: shown.map(toHeld), next };
 }
+
+/** Both tables in one statement, so that a row on its way from one to the other is seen once; null: nothing can match. */
+function statement(filter: ListFilter, parameter: (value: unknown) => string): string | null {
+  const { status, parked } = filter;
+  const isUnfinished = [filter.unfinished, parked || undefined, status && !ENDED.has(status)];
+  const indexed: string[] = [];
+  const others: string[] = [];
+  const demand = (list: string[], condition: (value: string) => string, value: unknown): void => {
+    if (value !== undefined) list.push(condition(parameter(value)));
+  };
+  demand(indexed, (p) => `business_key = ${p}`, filter.businessKey);
+  demand(indexed, (p) => `began_at >= to_timestamp(${p}::float8 / 1000.0)`, filter.from);
+  demand(indexed, (p) => `began_at <= to_timestamp(${p}::float8 / 1000.0)`, filter.to);
+  if (filter.after !== undefined) {
+    const [beganAt, gid] = cursorOf(filter.after);
+    const [time, id] = [parameter(beganAt), parameter(gid)];
+    indexed.push(`(began_at, gid) < (to_timestamp(${time}::float8 / 1000.0), ${id} COLLATE "C")`);
+  }
+  demand(others, (p) => `status = ${p}`, status);
+  demand(others, (p) => `mode = ${p}`, filter.mode);
+  demand(others, (p) => `(parked IS NOT NULL) = ${p}`, parked);
+  const limit = parameter(filter.limit + 1);
+  const component = filter.component === undefined ? null : parameter(filter.component);
+  const arms: string[] = [];
+  if (!isUnfinished.includes(false)) arms.push(unfinishedArm([...indexed, ...others], component, limit));
+  if (!isUnfinished.includes(true)) arms.push(finishedArm(indexed, others, component, limit));
+  return arms.length === 0 ? null : page(arms.join(' UNION ALL '), limit);
+}
+
+function unfinishedArm(conditions: readonly string[], component: string | null, limit: string): string {
+  const has = `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${component})`;
+  return `
+    (SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, NULL::text AS branches, true AS shown, false AS boundary
+       FROM tercet.transaction t WHERE ${all(component === null ? conditions : [...conditions, has])}
+      ${ORDER} LIMIT ${limit})`;
+}
+
+function finishedArm(indexed: readonly string[], others: readonly string[], component: string | null, limit: string) {
+  // As json_build_array writes it: the component is the last of its array, and an id is not.
+  const has = `strpos(branches, to_json(${component}::text)::text || ']') > 0`;
+  const matches = component === null ? others : [...others, has];
+  const own = `${COLUMNS}, ended_at, branches`;
+  if (matches.length === 0) {
+    return `
+    (SELECT ${own}, true AS shown, false AS boundary FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${limit})`;
+  }
+  return `
+    (SELECT ${own}, ${all(matches)} AS shown, number = ${MAX_LOOKED_THROUGH} AS boundary FROM (
+       SELECT ${own}, row_number() OVER (${ORDER}) AS number
+         FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${MAX_LOOKED_THROUGH}) looked_through
+      WHERE number = ${MAX_LOOKED_THROUGH} OR (${all(matches)}) ${ORDER} LIMIT ${limit})`;
+}
+
+/** Ends where the replies in it would be too long; the first row is never left out. */
+function page(arms: string, limit: string): string {
+  const cut = `
+    SELECT *, count(*) OVER ()::int AS found,
+           sum(length(replies)) OVER (${ORDER} ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS chars
+      FROM (SELECT * FROM (${arms}) both_of_them ${ORDER} LIMIT ${limit}) found_rows`;
+  const selected = `
+    SELECT ${COLUMNS}, ended_at, found, shown, boundary, NULL::json AS payloads,
+           COALESCE(branches::json, (SELECT json_agg(json_build_array(branch_id, component) ORDER BY position)
+                                       FROM tercet.branch b WHERE b.gid = t.gid)) AS branches
+      FROM (${cut}) t WHERE COALESCE(chars, 0) <= ${MAX_REPLY_CHARS}`;
+  return `${rowsOf(selected, ', found, shown, boundary')} ORDER BY r.began_at DESC, r.gid DESC`;
+}
+
+const all = (conditions: readonly string[]): string => conditions.join(' AND ') || 'true';
 
 function cursorOf(text: string): [number, string] {
   try {

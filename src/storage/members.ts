@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
 import type { Held, Member } from '../engine/ports.js';
 import type { Database } from './database.js';
-import { selectTransactions, toHeld } from './rows.js';
+import { rowsOf, toHeld, unfinished } from './rows.js';
 import type { TransactionRow } from './rows.js';
 
 const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now';
-const MANY = selectTransactions('with payloads', 'WHERE gid = ANY($1) AND owner = $2 ORDER BY t.began_at, gid');
+const MANY = `${rowsOf(unfinished('gid = ANY($1) AND owner = $2'))} ORDER BY r.began_at, gid`;
 
 /**
  * The member $1 while it is not dead and it is not later than $2, its row locked against being declared dead: it
@@ -28,11 +28,11 @@ const LEAVE = `
   WITH leaving AS (SELECT id FROM tercet.member WHERE id = $1 FOR UPDATE)
   UPDATE tercet.member m SET dead = true FROM leaving WHERE m.id = leaving.id`;
 
-/** One dead member after the other: an order over all of them would make the planner read what has ended. */
+/** One dead member after the other: an order over all of them would make the planner read what living ones own. */
 const TAKE_OVER = `
   WITH living AS (${LIVING}), orphaned AS (
     SELECT o.gid FROM tercet.member m CROSS JOIN LATERAL (
-      SELECT gid FROM tercet.transaction WHERE owner = m.id AND ended_at IS NULL
+      SELECT gid FROM tercet.transaction WHERE owner = m.id
        ORDER BY began_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) o WHERE m.dead LIMIT $3
   )
@@ -43,7 +43,7 @@ const TAKE_OVER = `
 /** What another node is taking at this moment is still unfinished here: its member stays until the next time. */
 const FORGET = `
   DELETE FROM tercet.member m
-   WHERE dead AND NOT EXISTS (SELECT FROM tercet.transaction t WHERE t.owner = m.id AND t.ended_at IS NULL)`;
+   WHERE dead AND NOT EXISTS (SELECT FROM tercet.transaction t WHERE t.owner = m.id)`;
 
 export class Members {
   /** What to add to this machine's clock to get the database's, as of the last renewal. */
@@ -83,7 +83,7 @@ export class Members {
 
   async owned(member: Member): Promise<string[]> {
     const rows = await this.database.read<{ gid: string }>(
-      `SELECT gid FROM tercet.transaction WHERE owner = $1 AND ended_at IS NULL ORDER BY began_at`,
+      `SELECT gid FROM tercet.transaction WHERE owner = $1 ORDER BY began_at`,
       [member.id],
     );
     return rows.map(({ gid }) => gid);

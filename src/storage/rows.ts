@@ -3,19 +3,37 @@ import type { Branch, Parked, Transaction } from '../domain/transaction.js';
 import type { Held } from '../engine/ports.js';
 import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
 
-/** Milliseconds since the epoch of a timestamptz(3), exactly. */
-const ms = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8 AS ${column}`;
+const PLAIN = `gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress,
+  replies`;
 
-/** A transaction with its branches, read in one statement and so as of one moment. */
-export function selectTransactions(payload: 'with payloads' | 'without payloads', rest: string, more = ''): string {
-  return `
-    SELECT gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress, replies,
-           ${ms('began_at')}, ${ms('deadline_at')}, ${ms('decided_at')}, ${ms('ended_at')}, content_hash,
-           (SELECT json_agg(json_build_array(b.branch_id, b.component,
-                                             ${payload === 'with payloads' ? 'b.payload' : `'null'`})
-                            ORDER BY b.position)
-              FROM tercet.branch b WHERE b.gid = t.gid) AS branches${more}
-      FROM tercet.transaction t ${rest}`;
+/** What an unfinished transaction and one in history have in common. */
+export const COLUMNS = `${PLAIN}, began_at, deadline_at, decided_at`;
+
+/** Milliseconds since the epoch of each timestamptz(3), exactly. */
+const TIMES = ['began_at', 'deadline_at', 'decided_at', 'ended_at']
+  .map((column) => `(extract(epoch FROM r.${column}) * 1000)::float8 AS ${column}`)
+  .join(', ');
+
+/** Of the unfinished transaction `t`: ids and components of its branches, apart from the payloads. */
+export const BRANCHES = `(
+  SELECT json_agg(json_build_array(branch_id, component) ORDER BY position) AS branches,
+         json_agg(payload ORDER BY position) AS payloads
+    FROM tercet.branch b WHERE b.gid = t.gid)`;
+
+/** Unfinished transactions with their branches, read in one statement and so as of one moment. */
+export function unfinished(condition: string): string {
+  return `SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, branches, payloads
+            FROM tercet.transaction t CROSS JOIN LATERAL ${BRANCHES} b WHERE ${condition}`;
+}
+
+/** The same of history. */
+export function finished(condition: string): string {
+  return `SELECT ${COLUMNS}, ended_at, branches::json, payloads::json FROM tercet.history WHERE ${condition}`;
+}
+
+/** A TransactionRow for each of what `unfinished` and `finished` select. */
+export function rowsOf(selected: string, more = ''): string {
+  return `SELECT ${PLAIN}, ${TIMES}, branches, payloads${more} FROM (${selected}) r`;
 }
 
 export interface TransactionRow {
@@ -36,8 +54,9 @@ export interface TransactionRow {
   deadline_at: number | null;
   decided_at: number | null;
   ended_at: number | null;
-  content_hash: string;
-  branches: [branchId: string, component: string, payload: string][] | null;
+  branches: [branchId: string, component: string][] | null;
+  /** Null where they were not asked for. */
+  payloads: string[] | null;
 }
 
 /** state, attempts, tries, retryAt, since, gaveUp; what is null at the end is left out. */
@@ -53,9 +72,10 @@ export function toHeld(row: TransactionRow): Held {
   const isRestarted = decision !== row.decision;
   const replies = row.replies === null ? [] : (JSON.parse(row.replies) as (string | null)[]);
   const since = row.decided_at ?? row.began_at;
-  const branches = (row.branches ?? []).map(([branchId, component, payload], index): Branch => {
+  const branches = (row.branches ?? []).map(([branchId, component], index): Branch => {
     const [state = 'started', attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null] =
       progress[index] ?? [];
+    const payload = row.payloads?.[index] ?? 'null';
     const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
     if (isRestarted) return { ...fixed, attempts: 0, tries: attempts, since, retryAt: null, gaveUp: null };
     return { ...fixed, attempts, tries, since: sinceThen ?? since, retryAt, gaveUp };

@@ -1,4 +1,5 @@
 /** The transaction log in PostgreSQL. */
+import { isEnded } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
 import type { Held, ListFilter, Logger, Member, TimelineEvent, TransactionLog } from '../engine/ports.js';
@@ -10,13 +11,35 @@ import type { DatabaseSettings, Lane, PoolUse } from './database.js';
 import { beginOf, flush, saveOf } from './flush.js';
 import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
-import { selectTransactions, toHeld } from './rows.js';
+import { finished, rowsOf, toHeld, unfinished } from './rows.js';
 import type { TransactionRow } from './rows.js';
 import { unfinished } from './unfinished.js';
 import type { Unfinished } from './unfinished.js';
 import { Writer } from './writer.js';
 
-const ONE = selectTransactions('with payloads', 'WHERE gid = $1');
+const HASH = ', (SELECT content_hash FROM tercet.gid g WHERE g.gid = r.gid) AS content_hash';
+/** Nearly always enough, and a fraction of the price: history is a table for each day. */
+const ONE_UNFINISHED = rowsOf(unfinished('gid = $1'), HASH);
+/** Both as of one moment: one that ends meanwhile is found in one of them. */
+const ONE = rowsOf(`${unfinished('gid = $1')} UNION ALL ${finished('gid = $1')}`, HASH);
+
+const TIMELINE = `
+  SELECT begun_by, (extract(epoch FROM began_at) * 1000)::float8 AS began_at, events FROM (
+    SELECT begun_by, began_at,
+           (SELECT '[' || string_agg(l.events, ',' ORDER BY l.version) || ']' FROM tercet.timeline l
+             WHERE l.gid = t.gid) AS events
+      FROM tercet.transaction t WHERE gid = $1
+     UNION ALL
+    SELECT begun_by, began_at, events FROM tercet.history WHERE gid = $1
+  ) both_of_them`;
+
+/**
+ * The gid of a transaction that has left history, where maintenance has not come to it yet. Whatever has the gid now
+ * is seen as of one moment, so nothing that is there loses it.
+ */
+const RELEASE = `
+  DELETE FROM tercet.gid WHERE gid = $1 AND NOT EXISTS (SELECT FROM tercet.transaction WHERE gid = $1)
+     AND NOT EXISTS (SELECT FROM tercet.history WHERE gid = $1)`;
 
 const DECIDE = `
   WITH living AS (${LIVING}), decided AS (
@@ -31,7 +54,7 @@ const DECIDE = `
 const TAKE = `
   WITH living AS (${LIVING})
   UPDATE tercet.transaction t SET owner = living.id, epoch = epoch + 1, version = version + 1
-    FROM living WHERE gid = $3 AND ended_at IS NULL
+    FROM living WHERE gid = $3
   RETURNING gid`;
 
 const REGISTER = `
@@ -83,8 +106,10 @@ export class PostgresLog implements TransactionLog {
       return { inserted: true, held: { tx, owner: member.id, epoch: 1, version: 1 }, sameContent: true };
     }
     const row = await this.row(tx.gid);
-    // Gone again: history was cleaned up in between.
-    if (!row) return this.insert(member, tx, contentHash);
+    if (!row) {
+      await this.database.write({ text: RELEASE, values: [tx.gid] });
+      return this.insert(member, tx, contentHash);
+    }
     return { inserted: false, held: toHeld(row), sameContent: row.content_hash === contentHash };
   }
 
@@ -116,7 +141,7 @@ export class PostgresLog implements TransactionLog {
     const values = [member.id, this.members.notAfter, gid];
     if ((await this.database.write({ text: TAKE, values })).length > 0) return this.afterWrite(gid);
     const held = await this.get(gid);
-    if (held === null || held.tx.endedAt !== null) return null;
+    if (held === null || isEnded(held.tx)) return null;
     throw dead(member);
   }
 
@@ -141,7 +166,10 @@ export class PostgresLog implements TransactionLog {
       await client.query(REGISTER, [gid, branchId, component, payload]);
       return 'registered';
     });
-    if (result === null) return null;
+    if (result === null) {
+      const ended = await this.get(gid);
+      return ended && isEnded(ended.tx) ? { result: registeredBefore(ended.tx, branch), held: ended } : null;
+    }
     const held = await this.afterWrite(gid);
     return held && { result, held };
   }
@@ -161,24 +189,16 @@ export class PostgresLog implements TransactionLog {
   }
 
   async timeline(gid: string): Promise<TimelineEvent[] | null> {
-    const rows = await this.database.read<{ events: string | null; begun_by: string; began_at: number }>(
-      `SELECT l.events, t.begun_by, (extract(epoch FROM t.began_at) * 1000)::float8 AS began_at
-         FROM tercet.transaction t LEFT JOIN tercet.timeline l USING (gid)
-        WHERE t.gid = $1 ORDER BY l.version`,
-      [gid],
-    );
-    const first = rows[0];
-    if (!first) return null;
-    const begun: TimelineEvent = { at: first.began_at, node: first.begun_by, kind: 'begun' };
-    return [begun, ...rows.flatMap(({ events }) => (events === null ? [] : (JSON.parse(events) as TimelineEvent[])))];
+    const [row] = await this.database.read<{ events: string | null; begun_by: string; began_at: number }>(TIMELINE, [
+      gid,
+    ]);
+    if (!row) return null;
+    const begun: TimelineEvent = { at: row.began_at, node: row.begun_by, kind: 'begun' };
+    return [begun, ...(JSON.parse(row.events ?? '[]') as TimelineEvent[][]).flat()];
   }
 
   async contentHash(gid: string): Promise<string | null> {
-    const rows = await this.database.read<{ content_hash: string }>(
-      'SELECT content_hash FROM tercet.transaction WHERE gid = $1',
-      [gid],
-    );
-    return rows[0]?.content_hash ?? null;
+    return (await this.row(gid))?.content_hash ?? null;
   }
 
   join(node: string, leaseMs: number): Promise<Member> {
@@ -205,8 +225,12 @@ export class PostgresLog implements TransactionLog {
     await this.database.close();
   }
 
-  private async row(gid: string): Promise<TransactionRow | undefined> {
-    return (await this.database.read<TransactionRow>(ONE, [gid]))[0];
+  private async row(gid: string): Promise<(TransactionRow & { content_hash: string }) | undefined> {
+    for (const text of [ONE_UNFINISHED, ONE]) {
+      const [row] = await this.database.read<TransactionRow & { content_hash: string }>(text, [gid]);
+      if (row) return row;
+    }
+    return undefined;
   }
 
   /** The write is durable; if it cannot be read now, what it led to is not known. */
@@ -221,6 +245,13 @@ export class PostgresLog implements TransactionLog {
 
 function dead(member: Member): MemberDead {
   return new MemberDead(`member ${member.id} was declared dead, or its statement came too late`);
+}
+
+/** What a branch is to a transaction that has ended. */
+function registeredBefore({ drive, branches }: Transaction, branch: Branch): 'exists' | 'conflict' | 'closed' {
+  const there = branches.find(({ branchId }) => branchId === branch.branchId);
+  if (drive !== 'initiator' || !there) return 'closed';
+  return there.component === branch.component && there.payload === branch.payload ? 'exists' : 'conflict';
 }
 
 function unstorable(gid: string, error: Error): TercetError {

@@ -7,6 +7,7 @@
  */
 import { isCollision, isDataError, isLockWait } from './database.js';
 import type { Lane } from './database.js';
+import { charsOf } from './flush.js';
 import type { Write, Written } from './flush.js';
 
 /** Rows and characters of one flush. */
@@ -56,7 +57,7 @@ export class Writer {
     let chars = 0;
     for (const waiting of this.queue) {
       const { write } = waiting;
-      const own = write.begin.length + write.branches.length + write.save.length + write.timeline.length;
+      const own = charsOf(write);
       const isFull = batch.length >= MAX_ROWS || (batch.length > 0 && chars + own > MAX_CHARS);
       if (isFull || gids.has(write.gid)) left.push(waiting);
       else {

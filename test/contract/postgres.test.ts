@@ -24,7 +24,9 @@ afterAll(async () => {
 describeTransactionLog(
   'PostgreSQL',
   async () => {
-    await admin.query('TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member');
+    await admin.query(
+      'TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member, tercet.gid, tercet.history',
+    );
     return {
       node: () => {
         const log = new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);

@@ -51,7 +51,9 @@ async function isDead(): Promise<boolean> {
 async function recorded(gid: string): Promise<unknown> {
   const { rows } = await admin.query<{ tx: unknown }>(
     `SELECT to_jsonb(t) AS tx, (SELECT jsonb_agg(l ORDER BY version) FROM tercet.timeline l WHERE l.gid = t.gid) AS timeline
-       FROM tercet.transaction t WHERE gid = $1`,
+       FROM tercet.transaction t WHERE gid = $1
+      UNION ALL
+     SELECT to_jsonb(h), NULL FROM tercet.history h WHERE gid = $1`,
     [gid],
   );
   return rows[0];

@@ -53,8 +53,9 @@ async function somebodyWaits(): Promise<void> {
   }
 }
 
-const INSERT = `INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner)
-                VALUES ($1, 'tcc', 'coordinator', 'x', 'n', now(), 'elsewhere')`;
+const INSERT = `WITH claimed AS (INSERT INTO tercet.gid (gid, content_hash, began_at) VALUES ($1, 'x', now()))
+                INSERT INTO tercet.transaction (gid, mode, drive, begun_by, began_at, owner)
+                VALUES ($1, 'tcc', 'coordinator', 'n', now(), 'elsewhere')`;
 
 beforeAll(async () => {
   database = await createDatabase();

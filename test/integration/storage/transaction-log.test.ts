@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
-import { ended, transaction } from '../../contract/sample.js';
+import { transaction } from '../../contract/sample.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
 
@@ -86,31 +86,6 @@ test('a decision writes no index while there is room on the page of its transact
   while (now.updates < 200) now = await statistics();
   // Some of so many at once find their page full; an index on what a decision changes would make it none.
   expect(now.hot).toBeGreaterThan(100);
-});
-
-test('what a node owns, and what a dead one left, is found without reading what has ended', async () => {
-  const member = await log.join('north', 60_000);
-  await admin.query(
-    `INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner, status, ended_at)
-     SELECT 'old-' || n, 'tcc', 'coordinator', 'x', 'n', now() - n * interval '1 s', $1, 'committed', now()
-       FROM generate_series(1, 20000) n`,
-    [member.id],
-  );
-  const { held } = await log.insert(member, transaction(), 'x');
-  const done = await log.insert(member, transaction(), 'x');
-  await log.save(done.held, ended(done.held.tx), []);
-  await admin.query('VACUUM ANALYZE tercet.transaction');
-  await admin.query(`SELECT pg_stat_reset_single_table_counters('tercet.transaction'::regclass)`);
-  const counted = open();
-  const heir = await counted.join('south', 60_000);
-  expect(await counted.owned(member)).toEqual([held.tx.gid]);
-  await counted.leave(member);
-  expect((await counted.takeOver(heir, 10)).map(({ tx }) => tx.gid)).toEqual([held.tx.gid]);
-  expect(await counted.takeOver(heir, 10)).toEqual([]);
-  await counted.close();
-  let now = await statistics();
-  while (now.updates < 1) now = await statistics();
-  expect(now.scanned).toBeLessThan(1000);
 });
 
 test('a page of long replies ends early, and the next one goes on behind it', async () => {
