@@ -37,6 +37,9 @@ export class History0000000000002 implements MigrationInterface {
         FROM tercet.history, json_array_elements(events::json) AS saved(list), json_array_elements(list) AS event
        GROUP BY gid;
       CREATE INDEX transaction_unfinished ON tercet.transaction (owner, began_at) WHERE ended_at IS NULL;
+      CREATE INDEX transaction_began_at ON tercet.transaction (began_at, gid);
+      CREATE INDEX transaction_business_key ON tercet.transaction (business_key, began_at, gid)
+        WHERE business_key IS NOT NULL;
       DROP TABLE tercet.history, tercet.gid;
     `);
   }
@@ -117,7 +120,7 @@ const MOVE = `
   INSERT INTO tercet.timeline SELECT * FROM unfinished_timeline;`;
 
 const TIDY = `
-  DROP INDEX tercet.transaction_unfinished;
+  DROP INDEX tercet.transaction_unfinished, tercet.transaction_began_at, tercet.transaction_business_key;
   ALTER TABLE tercet.transaction DROP COLUMN ended_at, DROP COLUMN content_hash;
   CREATE INDEX transaction_unfinished ON tercet.transaction (owner, began_at);
   ALTER TABLE tercet.transaction SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);

@@ -13,6 +13,7 @@ import { PostgresComponents } from './storage/components.js';
 import { prepareDatabase } from './storage/data-source.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
+import { Retention } from './storage/retention.js';
 import { PostgresLog } from './storage/transaction-log.js';
 import { SystemClock } from './system-clock.js';
 import { VERSION } from './version.js';
@@ -71,6 +72,9 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const app = await createServer(parts, logger, settings);
     await coordinator.start();
     stops.push(() => drain(coordinator, app));
+    const retention = new Retention({ url, days: settings.retentionDays }, clock, logger);
+    retention.start();
+    stops.push(() => retention.stop());
     await app.listen(settings.port, settings.host);
     return {
       url: (await app.getUrl()).replace('[::1]', settings.host.includes(':') ? '[::1]' : settings.host),

@@ -27,6 +27,8 @@ export interface Settings {
   readonly maxUnfinished: number;
   /** Requests in flight on this node, above which others are refused. */
   readonly maxRequests: number;
+  /** How long a transaction is kept after its end. */
+  readonly retentionDays: number;
 }
 
 /** Wrong use or a wrong setting: exit code 2. */
@@ -42,6 +44,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LEASE_MS',
   'TERCET_ALLOWED_TARGETS',
   'TERCET_MIGRATE',
+  'TERCET_RETENTION_DAYS',
   'TERCET_KEYS',
   'TERCET_VIEWER_SEES',
   'TERCET_SIGNING_SECRET',
@@ -56,6 +59,7 @@ const KUBERNETES = /^TERCET_(SERVICE_|PORT$|PORT_)/;
 const LEASE_MS = { from: 500, to: 600_000, default: 5000 };
 const MAX_UNFINISHED = { from: 1, to: 1_000_000, default: 20_000 };
 const MAX_REQUESTS = { from: 1, to: 1_000_000, default: 10_000 };
+const RETENTION_DAYS = { from: 1, to: 3650, default: 30 };
 
 /** @throws SettingError naming the setting, what is wrong with it and what it may be */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -66,6 +70,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   }
   // An empty value is one that was not given: that is how compose files and charts leave one out.
   const value = (name: string): string | undefined => env[name] || undefined;
+  const whole = (name: string, bounds: typeof LEASE_MS): number => wholeNumber(name, value(name), bounds);
   const keys = keysOf(value('TERCET_KEYS'));
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
@@ -74,14 +79,15 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     port,
     dataDir: value('TERCET_DATA_DIR') ?? '.tercet',
     node: node(value('TERCET_NODE')),
-    leaseMs: wholeNumber('TERCET_LEASE_MS', value('TERCET_LEASE_MS'), LEASE_MS),
+    leaseMs: whole('TERCET_LEASE_MS', LEASE_MS),
     allowList: allowList(value('TERCET_ALLOWED_TARGETS') ?? '127.0.0.0/8,[::1]'),
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
     signing: signing(value('TERCET_SIGNING_SECRET')),
-    maxUnfinished: wholeNumber('TERCET_MAX_UNFINISHED', value('TERCET_MAX_UNFINISHED'), MAX_UNFINISHED),
-    maxRequests: wholeNumber('TERCET_MAX_REQUESTS', value('TERCET_MAX_REQUESTS'), MAX_REQUESTS),
+    maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
+    maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
+    retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
   });
 }
 

@@ -27,6 +27,7 @@ test('without any, every setting has its default', () => {
     signing: null,
     maxUnfinished: 20_000,
     maxRequests: 10_000,
+    retentionDays: 30,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
   expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
@@ -46,6 +47,7 @@ test('each is taken as it is given', () => {
     TERCET_SIGNING_SECRET: `${'a'.repeat(32)},${'b'.repeat(32)}`,
     TERCET_MAX_UNFINISHED: '8',
     TERCET_MAX_REQUESTS: '9',
+    TERCET_RETENTION_DAYS: '3650',
     TERCET_URL: 'http://elsewhere:8372',
     TERCET_KEY: 'of the client',
   });
@@ -62,6 +64,7 @@ test('each is taken as it is given', () => {
     signing: expect.any(SigningSecrets),
     maxUnfinished: 8,
     maxRequests: 9,
+    retentionDays: 3650,
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
   expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
@@ -105,6 +108,9 @@ test.each([
   ['TERCET_ALLOWED_TARGETS', '127.0.0.1,http://account'],
   ['TERCET_ALLOWED_TARGETS', '*.svc.local'],
   ['TERCET_ALLOWED_TARGETS', '10.0.0'],
+  ['TERCET_RETENTION_DAYS', '0'],
+  ['TERCET_RETENTION_DAYS', '3651'],
+  ['TERCET_RETENTION_DAYS', '30d'],
   ['TERCET_MIGRATE', 'on'],
   ['TERCET_MIGRATE', 'OFF'],
   ['TERCET_VIEWER_SEES', 'nothing'],

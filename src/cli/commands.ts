@@ -113,6 +113,7 @@ const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
   TERCET_SIGNING_SECRET   signs calls; two between a comma while changing it
   TERCET_MAX_UNFINISHED   20000
   TERCET_MAX_REQUESTS     10000
+  TERCET_RETENTION_DAYS   30, how long what has ended is kept
 Settings of all other commands:
   TERCET_URL              http://127.0.0.1:8372, where the coordinator is
   TERCET_KEY              the key to show it

@@ -7,8 +7,8 @@ import { BRANCHES, COLUMNS, progressText, repliesText } from './rows.js';
 
 const time = (field: string): string => `to_timestamp(${field} / 1000.0)`;
 
-/** Of a save: what its row must be for it to count, by $7, the gids of all saves. */
-const FENCE = `t.gid = ANY($7) AND t.gid = row.gid AND t.owner || '' = row.owner AND t.epoch = row.epoch
+/** What the row of a save must be for it to count. */
+const FENCE = `t.gid = ANY (ARRAY[row.gid]) AND t.owner || '' = row.owner AND t.epoch = row.epoch
            AND t.version = row.version AND (t.decision IS NULL OR t.decision = row.decision)`;
 
 const SAVE = `gid text, owner text, epoch int, version int, status text, decision text, reason text, parked text,
@@ -16,7 +16,7 @@ const SAVE = `gid text, owner text, epoch int, version int, status text, decisio
 
 /**
  * $1 members and $2 the time after which they must not begin anything any more, $3 begins, $4 their branches,
- * $5 saves, $6 timeline, $8 ends.
+ * $5 saves, $6 timeline, $7 ends.
  *
  * A member can begin only while it is not dead, and its row is locked against being declared so: who takes over
  * sees everything that it ever began. A statement that was on its way for too long begins nothing either: whoever
@@ -24,12 +24,13 @@ const SAVE = `gid text, owner text, epoch int, version int, status text, decisio
  *
  * What ends leaves the tables of the unfinished, with all that belongs to it, and goes to history as one row. The
  * deletes and the reads of `branch` and `timeline` see them as they were before this statement: complete, since the
- * fence lets through only who knows of everything written before. What comes with the end itself is in its row of $8.
+ * fence lets through only who knows of everything written before. What comes with the end itself is in its row of $7.
  *
- * The statement is prepared once, perhaps over empty tables, and must be right for full ones: `owner || ''` keeps
- * the planner from the index on owner, where all that a node has under way is one key, `IN … IS TRUE` makes a
- * hashed subplan where a join would compare every row with every other (see BY_KEY in database.ts), and `= ANY` is a
- * look into the index for each gid, whatever vacuum found when nothing was under way.
+ * The statement is prepared once, over tables that may be empty or that vacuum saw when nothing was under way, and must
+ * be right for full ones: `owner || ''` keeps the planner from the index on owner, where all that a node has under way
+ * is one key, `ANY (ARRAY[…])` looks a gid up in its index for each row where `=` would also let it read the whole
+ * index first, and `IN … IS TRUE` makes a hashed subplan where a join would compare every row with every other (see
+ * BY_KEY in database.ts). For the same reason no index of these tables but the primary keys has the gid.
  */
 const FLUSH = `
   WITH living AS (
@@ -67,7 +68,7 @@ const FLUSH = `
      WHERE (row.gid IN (SELECT gid FROM saved)) IS TRUE
   ), ended AS (
     DELETE FROM tercet.transaction t
-     USING json_to_recordset($8) AS row(${SAVE}, ended_at float8, events text)
+     USING json_to_recordset($7) AS row(${SAVE}, ended_at float8, events text)
      WHERE ${FENCE}
     RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, t.owner, t.epoch,
               t.version + 1 AS version, row.status, row.decision, row.reason, row.parked, row.progress,
@@ -117,9 +118,7 @@ export async function flush(
   const members = new Set(batch.flatMap(({ member }) => (member === null ? [] : [member])));
   const list = (part: (typeof LISTS)[number]): string =>
     `[${batch.flatMap((write) => (write[part] === '' ? [] : [write[part]])).join(',')}]`;
-  const saves = batch.flatMap(({ gid, member }) => (member === null ? [gid] : []));
-  const begins = [[...members], notAfter, list('begin'), list('branches')];
-  const values = [...begins, list('save'), list('timeline'), saves, list('end')];
+  const values = [[...members], notAfter, ...LISTS.map(list)];
   // Prepared on the connection with the settings that its plan needs, and there alone.
   const name = lane === 'flush' ? { name: 'flush' } : {};
   const rows = await database.write<{ what: 'gid' | 'member'; id: string }>({ ...name, text: FLUSH, values }, lane);

@@ -1,0 +1,132 @@
+/** Partitions of history: made ahead by the day, taken out by age, and dropped when their gids are free. */
+import type pg from 'pg';
+
+export const DAY_MS = 86_400_000;
+const DAYS_AHEAD = 7;
+/** Where more days are kept, a partition holds several: whoever reads history locks, and plans for, each of them. */
+const MAX_PARTITIONS = 32;
+/** Rows of one statement. */
+const BATCH = 5000;
+
+const PARTITIONS = `
+  SELECT c.relname AS name, bound[1]::timestamptz AS from, bound[2]::timestamptz AS until
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid CROSS JOIN LATERAL
+         regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\((?:MINVALUE|''(.*)'')\\) TO \\(''(.*)''\\)') AS bound
+   WHERE i.inhparent = 'tercet.history'::regclass AND bound IS NOT NULL ORDER BY until`;
+
+/** Taken out of history, and not dropped yet. */
+const DETACHED = `
+  SELECT relname AS name FROM pg_class
+   WHERE relnamespace = 'tercet'::regnamespace AND relkind = 'r' AND NOT relispartition
+     AND relname ~ '^history_(before|\\d{8})$' ORDER BY relname`;
+
+/** A gid that was begun anew since its transaction left history has another began_at, and stays. */
+const freeGids = (table: string): string => `
+  WITH batch AS (SELECT gid, began_at FROM tercet.${table} WHERE gid > $1 ORDER BY gid LIMIT ${BATCH}), freed AS (
+    DELETE FROM tercet.gid WHERE gid = ANY (ARRAY(SELECT gid FROM batch))
+       AND ((gid, began_at) IN (SELECT gid, began_at FROM batch)) IS TRUE
+  )
+  SELECT max(gid) AS last, count(*)::int AS count FROM batch`;
+
+const DROP_ROWS = `
+  WITH batch AS (SELECT ctid FROM tercet.history_default WHERE ended_at < $1 LIMIT ${BATCH}), dropped AS (
+    DELETE FROM tercet.history_default WHERE ctid = ANY (ARRAY(SELECT ctid FROM batch)) RETURNING gid
+  ), freed AS (
+    DELETE FROM tercet.gid WHERE gid = ANY (ARRAY(SELECT gid FROM dropped))
+  )
+  SELECT count(*)::int AS count FROM dropped`;
+
+interface Partition {
+  readonly name: string;
+  /** Null: from the beginning of time. */
+  readonly from: Date | null;
+  readonly until: Date;
+}
+
+/**
+ * Gives each day from `now` on that has none a partition; resolves to the names of the new ones. A day with rows in
+ * history_default stays without: they would have to be moved while more of them come.
+ *
+ * @param now ms
+ * @param days how many are kept
+ */
+export async function makeAhead(client: pg.Client, now: number, days: number): Promise<string[]> {
+  const taken = (await partitions(client)).map(({ from, until }) => ({
+    from: from?.getTime() ?? -Infinity,
+    until: until.getTime(),
+  }));
+  const today = Math.floor(now / DAY_MS) * DAY_MS;
+  const widthMs = Math.ceil(days / MAX_PARTITIONS) * DAY_MS;
+  const made: string[] = [];
+  for (let from = today; from <= today + DAYS_AHEAD * DAY_MS; from += DAY_MS) {
+    if (taken.some((each) => each.from <= from && from < each.until)) continue;
+    const until = Math.min(from + widthMs, ...taken.map((each) => each.from).filter((start) => start > from));
+    if (await hasRows(client, from, until)) continue;
+    made.push(await make(client, from, until));
+    taken.push({ from, until });
+  }
+  return made;
+}
+
+/** What ended before `horizon`, ms, is gone from here on: nobody finds it, and its gids may be begun anew. */
+export async function detach(client: pg.Client, horizon: number): Promise<void> {
+  for (const { name, until } of await partitions(client)) {
+    if (until.getTime() <= horizon) await client.query(`ALTER TABLE tercet.history DETACH PARTITION tercet.${name}`);
+  }
+}
+
+/** The partitions that were taken out, in this run or in one that was killed. */
+export async function detached(client: pg.Client): Promise<string[]> {
+  return (await client.query<{ name: string }>(DETACHED)).rows.map(({ name }) => name);
+}
+
+/** Frees the gids of a partition that was taken out, then drops it; resolves to how many transactions it had. */
+export async function drop(client: pg.Client, name: string): Promise<number> {
+  let count = 0;
+  for (let last: string | null = ''; last !== null;) {
+    const result: pg.QueryResult<{ last: string | null; count: number }> = await client.query(freeGids(name), [last]);
+    last = result.rows[0]?.last ?? null;
+    count += result.rows[0]?.count ?? 0;
+  }
+  await client.query(`DROP TABLE tercet.${name}`);
+  return count;
+}
+
+/** Drops what no partition took, row by row, each together with its gid; resolves to how many. */
+export async function dropRows(client: pg.Client, horizon: number): Promise<number> {
+  let count = 0;
+  for (let found = BATCH; found === BATCH; count += found) {
+    const { rows } = await client.query<{ count: number }>(DROP_ROWS, [new Date(horizon)]);
+    found = rows[0]?.count ?? 0;
+  }
+  return count;
+}
+
+async function partitions(client: pg.Client): Promise<Partition[]> {
+  return (await client.query<Partition>(PARTITIONS)).rows;
+}
+
+async function hasRows(client: pg.Client, from: number, until: number): Promise<boolean> {
+  const { rows } = await client.query(
+    'SELECT FROM tercet.history_default WHERE ended_at >= $1 AND ended_at < $2 LIMIT 1',
+    [new Date(from), new Date(until)],
+  );
+  return rows.length > 0;
+}
+
+/** Made by itself and then attached: CREATE TABLE … PARTITION OF would stop everything that ends. */
+async function make(client: pg.Client, from: number, until: number): Promise<string> {
+  const [start, end] = [new Date(from).toISOString(), new Date(until).toISOString()];
+  const name = `history_${start.slice(0, 10).replaceAll('-', '')}`;
+  try {
+    await client.query(`
+      BEGIN;
+      CREATE TABLE tercet.${name} (LIKE tercet.history INCLUDING ALL);
+      ALTER TABLE tercet.history ATTACH PARTITION tercet.${name} FOR VALUES FROM ('${start}') TO ('${end}');
+      COMMIT`);
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  }
+  return name;
+}

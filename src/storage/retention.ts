@@ -1,0 +1,123 @@
+/** Looks after history: partitions ahead, and out with what ended long enough ago. One node at a time. */
+import pg from 'pg';
+import type { Clock, Logger } from '../engine/ports.js';
+import { DAY_MS, detach, detached, drop, dropRows, makeAhead } from './partitions.js';
+
+const HOUR_MS = 3_600_000;
+/** After a run that could not do all, for instance because somebody reads for long what is to go. */
+const AGAIN_MS = 300_000;
+const CONNECT_MS = 3000;
+const STATEMENT_MS = 10_000;
+/** Who waits for a lock holds up everybody behind him: shorter than a flush waits before it is taken apart. */
+const LOCK_MS = 100;
+/** Beside the one of migrations (data-source.ts). */
+const RETENTION_LOCK = 8372_0002;
+
+const LOCKED = '55P03';
+const NO_RIGHT = '42501';
+
+export interface RetentionSettings {
+  readonly url: string;
+  /** How long a transaction is kept after its end. */
+  readonly days: number;
+}
+
+export class Retention {
+  private client: pg.Client | null = null;
+  private cancel: (() => void) | null = null;
+  private running: Promise<unknown> = Promise.resolve();
+  private isStopped = false;
+
+  constructor(
+    private readonly settings: RetentionSettings,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Runs now, and then about every hour. Nobody waits for it. */
+  start(): void {
+    this.running = this.run().then((isDone) => {
+      if (this.isStopped) return;
+      const pauseMs = (isDone ? HOUR_MS : AGAIN_MS) * (0.75 + Math.random() / 2);
+      this.cancel = this.clock.after(pauseMs, () => this.start());
+    });
+  }
+
+  /** Breaks off what is under way; the next run, anywhere, goes on from there. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    this.cancel?.();
+    await this.client?.end();
+    await this.running;
+  }
+
+  /** Resolves to false if a run a little later may manage what this one did not; never rejects. */
+  async run(): Promise<boolean> {
+    const client = new pg.Client({
+      connectionString: this.settings.url,
+      application_name: 'tercet retention',
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: STATEMENT_MS * 2,
+      keepAlive: true,
+      options: `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${LOCK_MS}`,
+    });
+    this.client = client;
+    let broken: unknown;
+    client.on('error', (error) => {
+      broken = error;
+    });
+    try {
+      await client.connect();
+      return await this.lookAfter(client);
+    } catch (error) {
+      const cause = String(broken ?? error);
+      if (!this.isStopped) this.logger.warn({ error: cause }, 'history could not be looked after; it is tried again');
+      return false;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  private async lookAfter(client: pg.Client): Promise<boolean> {
+    // The lock goes with the session, however that ends.
+    const { rows } = await client.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1) AS free', [RETENTION_LOCK]);
+    if (!rows[0]?.free) return true;
+    const { days } = this.settings;
+    const now = this.clock.now();
+    const horizon = now - days * DAY_MS;
+    const done = [
+      await this.attempt(async () => {
+        const partitions = await makeAhead(client, now, days);
+        if (partitions.length > 0) this.logger.info({ partitions }, 'history has new partitions');
+      }),
+      await this.attempt(() => detach(client, horizon)),
+      await this.attempt(async () => {
+        for (const partition of await detached(client)) this.dropped(await drop(client, partition), partition);
+      }),
+      await this.attempt(async () => this.dropped(await dropRows(client, horizon), 'history_default')),
+    ];
+    return done.every((each) => each);
+  }
+
+  /** What one step may not do, or must not wait for, keeps none of the others from being done. */
+  private async attempt(step: () => Promise<void>): Promise<boolean> {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code === LOCKED) this.logger.info({ error: message }, 'history is in use; it is looked after later');
+      else if (code === NO_RIGHT) {
+        const remedy =
+          'history is not looked after: make the database user a member of the role that owns tercet.history';
+        this.logger.warn({ error: message }, remedy);
+      } else throw error;
+      return code !== LOCKED;
+    }
+  }
+
+  private dropped(transactions: number, partition: string): void {
+    if (transactions === 0 && partition === 'history_default') return;
+    this.logger.info({ partition, transactions, days: this.settings.days }, 'history was dropped by its age');
+  }
+}
