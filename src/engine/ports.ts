@@ -75,7 +75,10 @@ export interface TransactionLog {
     contentHash: string,
   ): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
 
-  /** The owner's write: counts only while owner, epoch and version match. Resolves to the new Held or 'lost'. */
+  /**
+   * The owner's write: counts only while owner, epoch and version match, and nothing comes after an end. Resolves to
+   * the new Held or 'lost'.
+   */
   save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'>;
 
   /**

@@ -356,6 +356,70 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
       ]);
     });
 
+    describe('after the end', () => {
+      const finish = async (tx = transaction()): Promise<Held> => {
+        const begun = await begin(tx);
+        const first = await saved(begun, begun.tx, [event('one')]);
+        const decided = await log.decide(member, tx.gid, 'commit', null, tx.beganAt + 50, [event('decided')]);
+        if (!decided) throw new Error('it was not there');
+        expect(await log.save(first, ended(first.tx), [event('late')])).toBe('lost');
+        return saved(decided.held, ended(decided.held.tx), [event('last'), event('end')]);
+      };
+
+      test('it is read as it ended, with all that its branches and replies are', async () => {
+        const payload = '{ "amount":1.50, "é": "\\u0000 \\ud800 😀\\n" }';
+        const replied = [branch('b', { payload, component: 'x' }), branch('a', { payload: 'null' })];
+        const begun = await begin(transaction({ businessKey: 'k', branches: replied }));
+        const tx = ended(begun.tx);
+        const last = { ...tx, branches: tx.branches.map((each) => ({ ...each, reply: '{"n": "\\u0000"}' })) };
+        const end = await saved(begun, last, []);
+        expect(end).toEqual({ tx: last, owner: member.id, epoch: 1, version: 2 });
+        expect(await other.get(last.gid)).toEqual(end);
+        const none = await begin(transaction({ drive: 'initiator', branches: [] }));
+        expect(await other.get(none.tx.gid)).toEqual(none);
+        const nothing = await saved(none, ended(none.tx));
+        expect(await other.get(none.tx.gid)).toEqual(nothing);
+      });
+
+      test('the timeline is whole, and goes on to what came with the end', async () => {
+        const { tx } = await finish();
+        expect(await other.timeline(tx.gid)).toEqual([
+          { at: tx.beganAt, node: 'north', kind: 'begun' },
+          ...['one', 'decided', 'last', 'end'].map(event),
+        ]);
+      });
+
+      test('its gid begins nothing: the recorded end for the same content, a conflict for other', async () => {
+        const end = await finish();
+        const again = transaction({ gid: end.tx.gid, branches: [branch('z')] });
+        expect(await other.insert(stranger, again, HASH)).toEqual({ inserted: false, held: end, sameContent: true });
+        const conflict = { inserted: false, held: end, sameContent: false };
+        expect(await other.insert(stranger, again, 'b'.repeat(64))).toEqual(conflict);
+        expect(await other.contentHash(end.tx.gid)).toBe(HASH);
+      });
+
+      test('nobody decides it, takes it or saves it again', async () => {
+        const end = await finish();
+        const answer = await other.decide(stranger, end.tx.gid, 'abort', null, 9, [event('no')]);
+        expect(answer).toEqual({ decided: false, held: end });
+        expect(await other.take(stranger, end.tx.gid)).toBeNull();
+        expect(await log.save(end, end.tx, [event('no')])).toBe('lost');
+        expect(await log.save({ ...end, version: end.version - 1 }, end.tx, [event('no')])).toBe('lost');
+        expect(await other.get(end.tx.gid)).toEqual(end);
+        expect(await other.timeline(end.tx.gid)).toHaveLength(5);
+      });
+
+      test('its branches exist, and no other joins them', async () => {
+        const end = await finish(initiated());
+        const { gid } = end.tx;
+        expect(await other.register(gid, branch('a'))).toEqual({ result: 'exists', held: end });
+        expect(await other.register(gid, branch('a', { payload: '1' }))).toEqual({ result: 'conflict', held: end });
+        expect(await other.register(gid, branch('b'))).toEqual({ result: 'closed', held: end });
+        const driven = await finish();
+        expect(await other.register(driven.tx.gid, branch('a'))).toEqual({ result: 'closed', held: driven });
+      });
+    });
+
     describe('list', () => {
       const gids = async (filter: Partial<ListFilter>): Promise<string[]> => {
         const { items } = await other.list({ limit: 100, ...filter });
@@ -398,6 +462,11 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         expect(await gids({ businessKey: 'k' })).toEqual(['stuck', 'open']);
         expect(await gids({ parked: true })).toEqual(['stuck']);
         expect(await gids({ parked: false })).toEqual(['saga', 'done', 'open']);
+        expect(await gids({ unfinished: true })).toEqual(['saga', 'stuck', 'open']);
+        expect(await gids({ unfinished: false })).toEqual(['done']);
+        expect(await gids({ unfinished: true, status: 'committed' })).toEqual([]);
+        expect(await gids({ unfinished: false, parked: true })).toEqual([]);
+        expect(await gids({ component: 'account', parked: false })).toEqual(['saga', 'open']);
         expect(await gids({ from: 2, to: 3 })).toEqual(['stuck', 'done']);
         expect(
           await gids({ businessKey: 'k', status: 'open', component: 'account', mode: 'tcc', parked: false }),
@@ -405,7 +474,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         expect(await gids({ businessKey: 'K' })).toEqual([]);
       });
 
-      test('pages follow each other without a gap or a repeat, whatever comes in meanwhile', async () => {
+      test('pages follow each other without a gap or a repeat, whatever comes in or ends meanwhile', async () => {
         for (let index = 0; index < 7; index += 1) await begin(at(index < 4 ? 10 : 20, { gid: `g${index}` }));
         const seen: string[] = [];
         let after: string | undefined;
@@ -414,6 +483,11 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
           seen.push(...page.items.map(({ tx }) => tx.gid));
           after = page.next ?? undefined;
           await begin(at(30));
+          // One that was shown, and one that is still to come.
+          for (const gid of [seen.at(-1)!, `g${6 - seen.length}`]) {
+            const held = await log.get(gid);
+            if (held?.tx.status === 'open') await saved(held, ended(held.tx));
+          }
         } while (after !== undefined);
         expect(seen).toEqual(['g6', 'g5', 'g4', 'g3', 'g2', 'g1', 'g0']);
         expect((await other.list({ limit: 7, to: 20 })).next).toBeNull();

@@ -31,7 +31,8 @@ export class MemoryLog implements TransactionLog {
 
   async save(held: Held, tx: Transaction, events: readonly TimelineEvent[]) {
     const row = this.rows.get(tx.gid);
-    if (!row || row.held.owner !== held.owner || row.held.epoch !== held.epoch || row.held.version !== held.version) {
+    if (!row || isEnded(row.held.tx)) return 'lost' as const;
+    if (row.held.owner !== held.owner || row.held.epoch !== held.epoch || row.held.version !== held.version) {
       return 'lost' as const;
     }
     return this.write(row, { ...held, tx, version: held.version + 1 }, events);
