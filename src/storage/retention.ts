@@ -23,6 +23,7 @@ export interface RetentionSettings {
 }
 
 export class Retention {
+  /** While it is connected. */
   private client: pg.Client | null = null;
   private cancel: (() => void) | null = null;
   private running: Promise<unknown> = Promise.resolve();
@@ -61,19 +62,21 @@ export class Retention {
       keepAlive: true,
       options: `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${LOCK_MS}`,
     });
-    this.client = client;
     let broken: unknown;
     client.on('error', (error) => {
       broken = error;
     });
     try {
       await client.connect();
+      if (this.isStopped) return false;
+      this.client = client;
       return await this.lookAfter(client);
     } catch (error) {
       const cause = String(broken ?? error);
       if (!this.isStopped) this.logger.warn({ error: cause }, 'history could not be looked after; it is tried again');
       return false;
     } finally {
+      this.client = null;
       await client.end().catch(() => undefined);
     }
   }

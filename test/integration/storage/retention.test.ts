@@ -1,0 +1,309 @@
+/** Partitions of history come ahead and go by age; what has gone is gone, and its gids are free. */
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { TransactionLog0000000000001 } from '../../../migrations/0001-transaction-log.js';
+import type { Held, Member } from '../../../src/engine/ports.js';
+import { prepareDatabase } from '../../../src/storage/data-source.js';
+import { Retention } from '../../../src/storage/retention.js';
+import { PostgresLog } from '../../../src/storage/transaction-log.js';
+import { branch, ended, transaction } from '../../contract/sample.js';
+import { createDatabase } from '../../support/postgres.js';
+import type { TestDatabase } from '../../support/postgres.js';
+
+const DAY_MS = 86_400_000;
+const HASH = 'a'.repeat(64);
+const quiet = { info() {}, warn() {}, error() {} };
+
+let database: TestDatabase;
+let admin: pg.Client;
+let log: PostgresLog;
+let member: Member;
+let now: number;
+let told: { message: string; fields: object }[];
+
+const note = (fields: object, message: string): void => void told.push({ message, fields });
+const logger = { info: note, warn: note, error: note };
+const clock = { now: () => now, monotonic: () => now, after: () => () => undefined };
+const retention = (days = 30, url = database.url): Retention => new Retention({ url, days }, clock, logger);
+
+beforeEach(async () => {
+  database = await createDatabase();
+  await prepareDatabase(database.url, 'auto', quiet);
+  admin = new pg.Client({ connectionString: database.url });
+  await admin.connect();
+  log = new PostgresLog({ url: database.url, leaseMs: 5000 }, quiet);
+  member = await log.join('north', 600_000);
+  now = Date.now();
+  told = [];
+});
+
+afterEach(async () => {
+  await log.close();
+  await admin.end();
+  await database.drop();
+});
+
+async function finish(gid: string, endedAt = now): Promise<Held> {
+  const { held } = await log.insert(member, transaction({ gid, beganAt: endedAt - 1000 }), HASH);
+  const end = await log.save(held, { ...ended(held.tx), endedAt }, []);
+  if (end === 'lost') throw new Error('the end was lost');
+  return end;
+}
+
+async function partitions(): Promise<string[]> {
+  const { rows } = await admin.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'tercet'::regnamespace AND relkind = 'r'
+        AND relname LIKE 'history%' ORDER BY relname`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+const dayOf = (time: number): string => `history_${new Date(time).toISOString().slice(0, 10).replaceAll('-', '')}`;
+const inDefault = async (): Promise<number> =>
+  (await admin.query<{ n: number }>('SELECT count(*)::int AS n FROM tercet.history_default')).rows[0]!.n;
+const claimed = async (): Promise<string[]> =>
+  (await admin.query<{ gid: string }>('SELECT gid FROM tercet.gid ORDER BY gid')).rows.map(({ gid }) => gid);
+
+test('there are partitions for a week ahead, and each day there is one more', async () => {
+  const week = Array.from({ length: 8 }, (_, day) => dayOf(now + day * DAY_MS));
+  expect(await partitions()).toEqual([...week, 'history_before', 'history_default']);
+  expect(await retention().run()).toBe(true);
+  expect(told).toEqual([]);
+  now += 3 * DAY_MS;
+  expect(await retention().run()).toBe(true);
+  const added = [8, 9, 10].map((day) => dayOf(now + (day - 3) * DAY_MS));
+  expect(await partitions()).toEqual([...week, ...added, 'history_before', 'history_default']);
+  expect(told).toEqual([{ message: expect.any(String) as string, fields: { partitions: added } }]);
+  await finish('later', now + 7 * DAY_MS);
+  expect(await inDefault()).toBe(0);
+});
+
+test('what ended longer ago than is kept is gone with its gid; all else stays, the unfinished however old', async () => {
+  await finish('today');
+  await finish('tomorrow', now + DAY_MS);
+  await log.insert(member, transaction({ gid: 'open', beganAt: now - 1000 * DAY_MS }), HASH);
+  now += 30 * DAY_MS;
+  await retention().run();
+  expect((await log.get('today'))?.tx.status).toBe('committed');
+  now += DAY_MS;
+  await retention().run();
+  expect(await log.get('today')).toBeNull();
+  expect(await log.timeline('today')).toBeNull();
+  expect(await claimed()).toEqual(['open', 'tomorrow']);
+  expect((await log.list({ limit: 9 })).items.map(({ tx }) => tx.gid)).toEqual(['tomorrow', 'open']);
+  expect(await log.insert(member, transaction({ gid: 'today' }), 'other')).toMatchObject({ inserted: true });
+  expect(await log.insert(member, transaction({ gid: 'tomorrow' }), 'other')).toMatchObject({ sameContent: false });
+  expect(told.at(-1)).toMatchObject({ fields: { partition: expect.stringMatching(/^history_\d+$/), transactions: 1 } });
+});
+
+test('what ended on a day without a partition is kept all the same, and goes row by row', async () => {
+  now += 20 * DAY_MS;
+  const uncovered = await finish('uncovered');
+  expect(await inDefault()).toBe(1);
+  expect(await log.get('uncovered')).toEqual(uncovered);
+  await retention().run();
+  // Its day stays as it is; the next ones have theirs.
+  expect(await partitions()).not.toContain(dayOf(now));
+  expect(await partitions()).toContain(dayOf(now + DAY_MS));
+  now += 29 * DAY_MS;
+  await retention().run();
+  expect(await log.get('uncovered')).toEqual(uncovered);
+  now += 2 * DAY_MS;
+  expect(await retention().run()).toBe(true);
+  expect([await inDefault(), await claimed(), await log.get('uncovered')]).toEqual([0, [], null]);
+});
+
+test('a long retention has few partitions', async () => {
+  now += 20 * DAY_MS;
+  await retention(3650).run();
+  expect((await partitions()).filter((name) => name >= dayOf(now))).toEqual([
+    dayOf(now),
+    'history_before',
+    'history_default',
+  ]);
+  await finish('late', now + 100 * DAY_MS);
+  expect(await inDefault()).toBe(0);
+  const end = now + 115 * DAY_MS;
+  now += 110 * DAY_MS;
+  await retention(30).run();
+  // Narrower ones begin where the wide one ends.
+  expect(await partitions()).toEqual(
+    expect.arrayContaining([dayOf(end), dayOf(end + DAY_MS), dayOf(now + 7 * DAY_MS)]),
+  );
+});
+
+test('two at once: one looks after history, the other leaves it', async () => {
+  await finish('old');
+  now += 40 * DAY_MS;
+  expect(await Promise.all([1, 2, 3].map(() => retention().run()))).toEqual([true, true, true]);
+  expect(told.filter(({ message }) => /new partitions/.test(message))).toHaveLength(1);
+  expect(told.filter(({ fields }) => 'transactions' in fields && fields.transactions === 1)).toHaveLength(1);
+});
+
+test('killed after a partition was taken out: its gids can be begun anew, and the next run ends what was begun', async () => {
+  for (const gid of ['again', 'old', 'other']) await finish(gid);
+  await admin.query(`ALTER TABLE tercet.history DETACH PARTITION tercet.${dayOf(now)}`);
+  expect([await log.get('old'), await log.contentHash('old')]).toEqual([null, null]);
+  expect(await log.register('old', branch('a'))).toBeNull();
+  const anew = await Promise.all(
+    [HASH, 'b', 'c'].map((hash) => log.insert(member, transaction({ gid: 'again' }), hash)),
+  );
+  expect(anew.filter(({ inserted }) => inserted)).toHaveLength(1);
+  now += 40 * DAY_MS;
+  expect(await retention().run()).toBe(true);
+  expect(await claimed()).toEqual(['again']);
+  expect(await partitions()).not.toContain(dayOf(now - 40 * DAY_MS));
+  expect(await log.insert(member, transaction({ gid: 'again' }), 'd')).toMatchObject({ inserted: false });
+});
+
+test('killed while it frees gids: the next run goes on from there', async () => {
+  for (const gid of ['a', 'b']) await finish(gid);
+  await admin.query('BEGIN');
+  await admin.query(`SELECT FROM tercet.gid WHERE gid = 'b' FOR UPDATE`);
+  now += 40 * DAY_MS;
+  const killer = new pg.Client({ connectionString: database.url });
+  await killer.connect();
+  let isKilled = false;
+  while (!isKilled) {
+    const run = retention().run();
+    let isOver = false;
+    void run.then(() => (isOver = true));
+    while (!isKilled && !isOver) {
+      const { rowCount } = await killer.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE application_name = 'tercet retention' AND datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      isKilled = (rowCount ?? 0) > 0;
+    }
+    expect(await run).toBe(false);
+  }
+  await killer.end();
+  expect([await log.get('a'), await claimed()]).toEqual([null, ['a', 'b']]);
+  await admin.query('ROLLBACK');
+  expect(await retention().run()).toBe(true);
+  expect(await claimed()).toEqual([]);
+});
+
+test('who reads for long keeps history as it is, and nothing from ending', async () => {
+  await finish('old');
+  await admin.query('BEGIN');
+  await admin.query('SELECT FROM tercet.history');
+  const later = now + 40 * DAY_MS;
+  now = later;
+  expect(await retention().run()).toBe(false);
+  expect((await log.get('old'))?.tx.status).toBe('committed');
+  await finish('new');
+  await admin.query('ROLLBACK');
+  expect(await retention().run()).toBe(true);
+  expect(await claimed()).toEqual(['new']);
+});
+
+test('a user who may only use the tables is told what is missing, and what ends is kept as long', async () => {
+  const name = `user_${Math.random().toString(36).slice(2)}`;
+  await admin.query(`CREATE ROLE ${name} LOGIN PASSWORD 'secret';
+    GRANT USAGE ON SCHEMA tercet TO ${name};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tercet TO ${name};
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA tercet TO ${name}`);
+  const url = new URL(database.url);
+  url.username = name;
+  url.password = 'secret';
+  await prepareDatabase(url.href, 'off', quiet);
+  now += 20 * DAY_MS;
+  await finish('a');
+  expect(await retention(30, url.href).run()).toBe(true);
+  expect(told[0]?.message).toMatch(/make the database user a member of the role that owns tercet.history/);
+  now += 31 * DAY_MS;
+  expect(await retention(30, url.href).run()).toBe(true);
+  expect(await claimed()).toEqual([]);
+  await admin.query(`DROP OWNED BY ${name}; DROP ROLE ${name}`);
+});
+
+test('stopped while it runs it ends soon and says nothing; without a database it says so', async () => {
+  const stopped = retention();
+  stopped.start();
+  await stopped.stop();
+  expect(told).toEqual([]);
+  const gone = new URL(database.url);
+  gone.pathname = '/no_such_database';
+  expect(await retention(30, gone.href).run()).toBe(false);
+  expect(told).toMatchObject([{ fields: { error: expect.stringMatching(/no_such_database/) as string } }]);
+});
+
+describe('an upgrade of the schema of 0001', () => {
+  test('loses nothing: what had ended is found in history, what had not goes on', async () => {
+    const { url, drop } = await createDatabase();
+    const before = new pg.Client({ connectionString: url });
+    await before.connect();
+    await before.query('CREATE SCHEMA tercet');
+    const source = new DataSource({
+      type: 'postgres',
+      url,
+      schema: 'tercet',
+      migrations: [TransactionLog0000000000001],
+      migrationsTableName: 'migration',
+      installExtensions: false,
+    });
+    await source.initialize();
+    await source.runMigrations();
+    await source.destroy();
+    await before.query(`
+      INSERT INTO tercet.transaction (gid, mode, drive, business_key, content_hash, begun_by, began_at, deadline_at,
+                                      owner, epoch, version, status, decision, progress, replies, decided_at, ended_at)
+      SELECT kind || '-' || n, 'tcc', 'initiator', 'key', 'hash', 'north', to_timestamp(1700000000 + n), NULL, 'gone', 2, 3,
+             CASE kind WHEN 'done' THEN 'committed' ELSE 'committing' END, 'commit',
+             '["commit",["confirmed",1,2],["confirmed",2,1]]', '["1",null]', to_timestamp(1700000100),
+             CASE kind WHEN 'done' THEN to_timestamp(1700000200) END
+        FROM unnest(ARRAY['done', 'open']) AS kind, generate_series(1, 50) AS n;
+      INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
+      SELECT gid, id, position, 'account', '{"of":"\\u0000 ' || gid || '"}' FROM tercet.transaction,
+             (VALUES ('b', 0), ('a', 1)) AS branch(id, position);
+      INSERT INTO tercet.timeline (gid, version, events)
+      SELECT gid, said, '[{"at":' || said || ',"node":"north","kind":"call"},{"at":9,"node":"n","kind":"ended"}]'
+        FROM tercet.transaction, generate_series(2, 3) AS said;
+      INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner, ended_at, status)
+      VALUES ('bare', 'tcc', 'initiator', 'hash', 'north', now(), 'gone', now(), 'aborted')`);
+    await prepareDatabase(url, 'auto', quiet);
+    const upgraded = new PostgresLog({ url, leaseMs: 5000 }, quiet);
+    const joined = await upgraded.join('south', 600_000);
+
+    const [done, left] = [await upgraded.get('done-7'), await upgraded.get('open-7')];
+    const branches = ['b', 'a'].map((branchId) => ({
+      branchId,
+      component: 'account',
+      payload: `{"of":"\\u0000 done-7"}`,
+    }));
+    expect(done).toMatchObject({ owner: 'gone', epoch: 2, version: 3, tx: { branches, businessKey: 'key' } });
+    expect(done?.tx).toMatchObject({ status: 'committed', beganAt: 1_700_000_007_000, endedAt: 1_700_000_200_000 });
+    expect({ ...left?.tx, branches: [] }).toEqual({
+      ...done?.tx,
+      branches: [],
+      gid: 'open-7',
+      status: 'committing',
+      endedAt: null,
+    });
+    const call = (at: number) => ({ at, node: 'north', kind: 'call' });
+    const end = { at: 9, node: 'n', kind: 'ended' };
+    const begun = { at: 1_700_000_007_000, node: 'north', kind: 'begun' };
+    for (const gid of ['done-7', 'open-7']) {
+      expect(await upgraded.timeline(gid)).toEqual([begun, call(2), end, call(3), end]);
+      expect(await upgraded.contentHash(gid)).toBe('hash');
+      const again = await upgraded.insert(joined, transaction({ gid }), 'other');
+      expect(again).toMatchObject({ inserted: false, sameContent: false });
+    }
+    expect((await upgraded.get('bare'))?.tx).toMatchObject({ branches: [], status: 'aborted' });
+    expect((await upgraded.list({ limit: 500 })).items).toHaveLength(101);
+    expect((await upgraded.list({ limit: 500, unfinished: true })).items).toHaveLength(50);
+    const taken = await upgraded.take(joined, 'open-7');
+    if (taken) await upgraded.save(taken, ended(taken.tx), [{ at: 10, node: 'south', kind: 'ended' }]);
+    expect((await upgraded.timeline('open-7'))?.at(-1)).toEqual({ at: 10, node: 'south', kind: 'ended' });
+    // What had ended before the upgrade goes like all else.
+    now += 32 * DAY_MS;
+    await retention(30, url).run();
+    expect((await upgraded.list({ limit: 500 })).items.map(({ tx }) => tx.status)).toEqual(
+      Array(49).fill('committing'),
+    );
+    await upgraded.close();
+    await before.end();
+    await drop();
+  });
+});
