@@ -24,6 +24,7 @@ export class History0000000000002 implements MigrationInterface {
       ALTER TABLE tercet.branch RESET (autovacuum_vacuum_cost_delay, vacuum_truncate);
       ALTER TABLE tercet.timeline RESET (autovacuum_vacuum_cost_delay, vacuum_truncate);
       DROP INDEX tercet.transaction_unfinished;
+      ALTER TABLE tercet.transaction DROP CONSTRAINT transaction_fits_history;
       ALTER TABLE tercet.transaction ADD ended_at timestamptz(3), ADD content_hash text;
       UPDATE tercet.transaction t SET content_hash = g.content_hash FROM tercet.gid g WHERE g.gid = t.gid;
       ALTER TABLE tercet.transaction ALTER content_hash SET NOT NULL;
@@ -119,10 +120,12 @@ const MOVE = `
   INSERT INTO tercet.branch SELECT * FROM unfinished_branch;
   INSERT INTO tercet.timeline SELECT * FROM unfinished_timeline;`;
 
+/** A business key that is too long for the index of history is refused at the begin, for it could never end. */
 const TIDY = `
   DROP INDEX tercet.transaction_unfinished, tercet.transaction_began_at, tercet.transaction_business_key;
   ALTER TABLE tercet.transaction DROP COLUMN ended_at, DROP COLUMN content_hash;
   CREATE INDEX transaction_unfinished ON tercet.transaction (owner, began_at);
+  ALTER TABLE tercet.transaction ADD CONSTRAINT transaction_fits_history CHECK (octet_length(business_key) <= 2000);
   ALTER TABLE tercet.transaction SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
   ALTER TABLE tercet.branch SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
   ALTER TABLE tercet.timeline SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);`;
