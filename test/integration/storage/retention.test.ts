@@ -1,7 +1,5 @@
 /** Partitions of history come ahead and go by age; what has gone is gone, and its gids are free. */
 import pg from 'pg';
-import { DataSource } from 'typeorm';
-import { TransactionLog0000000000001 } from '../../../migrations/0001-transaction-log.js';
 import type { Held, Member } from '../../../src/engine/ports.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { Retention } from '../../../src/storage/retention.js';
@@ -227,83 +225,4 @@ test('stopped while it runs it ends soon and says nothing; without a database it
   gone.pathname = '/no_such_database';
   expect(await retention(30, gone.href).run()).toBe(false);
   expect(told).toMatchObject([{ fields: { error: expect.stringMatching(/no_such_database/) as string } }]);
-});
-
-describe('an upgrade of the schema of 0001', () => {
-  test('loses nothing: what had ended is found in history, what had not goes on', async () => {
-    const { url, drop } = await createDatabase();
-    const before = new pg.Client({ connectionString: url });
-    await before.connect();
-    await before.query('CREATE SCHEMA tercet');
-    const source = new DataSource({
-      type: 'postgres',
-      url,
-      schema: 'tercet',
-      migrations: [TransactionLog0000000000001],
-      migrationsTableName: 'migration',
-      installExtensions: false,
-    });
-    await source.initialize();
-    await source.runMigrations();
-    await source.destroy();
-    await before.query(`
-      INSERT INTO tercet.transaction (gid, mode, drive, business_key, content_hash, begun_by, began_at, deadline_at,
-                                      owner, epoch, version, status, decision, progress, replies, decided_at, ended_at)
-      SELECT kind || '-' || n, 'tcc', 'initiator', 'key', 'hash', 'north', to_timestamp(1700000000 + n), NULL, 'gone', 2, 3,
-             CASE kind WHEN 'done' THEN 'committed' ELSE 'committing' END, 'commit',
-             '["commit",["confirmed",1,2],["confirmed",2,1]]', '["1",null]', to_timestamp(1700000100),
-             CASE kind WHEN 'done' THEN to_timestamp(1700000200) END
-        FROM unnest(ARRAY['done', 'open']) AS kind, generate_series(1, 50) AS n;
-      INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
-      SELECT gid, id, position, 'account', '{"of":"\\u0000 ' || gid || '"}' FROM tercet.transaction,
-             (VALUES ('b', 0), ('a', 1)) AS branch(id, position);
-      INSERT INTO tercet.timeline (gid, version, events)
-      SELECT gid, said, '[{"at":' || said || ',"node":"north","kind":"call"},{"at":9,"node":"n","kind":"ended"}]'
-        FROM tercet.transaction, generate_series(2, 3) AS said;
-      INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner, ended_at, status)
-      VALUES ('bare', 'tcc', 'initiator', 'hash', 'north', now(), 'gone', now(), 'aborted')`);
-    await prepareDatabase(url, 'auto', quiet);
-    const upgraded = new PostgresLog({ url, leaseMs: 5000 }, quiet);
-    const joined = await upgraded.join('south', 600_000);
-
-    const [done, left] = [await upgraded.get('done-7'), await upgraded.get('open-7')];
-    const branches = ['b', 'a'].map((branchId) => ({
-      branchId,
-      component: 'account',
-      payload: `{"of":"\\u0000 done-7"}`,
-    }));
-    expect(done).toMatchObject({ owner: 'gone', epoch: 2, version: 3, tx: { branches, businessKey: 'key' } });
-    expect(done?.tx).toMatchObject({ status: 'committed', beganAt: 1_700_000_007_000, endedAt: 1_700_000_200_000 });
-    expect({ ...left?.tx, branches: [] }).toEqual({
-      ...done?.tx,
-      branches: [],
-      gid: 'open-7',
-      status: 'committing',
-      endedAt: null,
-    });
-    const call = (at: number) => ({ at, node: 'north', kind: 'call' });
-    const end = { at: 9, node: 'n', kind: 'ended' };
-    const begun = { at: 1_700_000_007_000, node: 'north', kind: 'begun' };
-    for (const gid of ['done-7', 'open-7']) {
-      expect(await upgraded.timeline(gid)).toEqual([begun, call(2), end, call(3), end]);
-      expect(await upgraded.contentHash(gid)).toBe('hash');
-      const again = await upgraded.insert(joined, transaction({ gid }), 'other');
-      expect(again).toMatchObject({ inserted: false, sameContent: false });
-    }
-    expect((await upgraded.get('bare'))?.tx).toMatchObject({ branches: [], status: 'aborted' });
-    expect((await upgraded.list({ limit: 500 })).items).toHaveLength(101);
-    expect((await upgraded.list({ limit: 500, unfinished: true })).items).toHaveLength(50);
-    const taken = await upgraded.take(joined, 'open-7');
-    if (taken) await upgraded.save(taken, ended(taken.tx), [{ at: 10, node: 'south', kind: 'ended' }]);
-    expect((await upgraded.timeline('open-7'))?.at(-1)).toEqual({ at: 10, node: 'south', kind: 'ended' });
-    // What had ended before the upgrade goes like all else.
-    now += 32 * DAY_MS;
-    await retention(30, url).run();
-    expect((await upgraded.list({ limit: 500 })).items.map(({ tx }) => tx.status)).toEqual(
-      Array(49).fill('committing'),
-    );
-    await upgraded.close();
-    await before.end();
-    await drop();
-  });
 });
