@@ -13,7 +13,7 @@ import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
 import { finished, rowsOf, toHeld, unfinished } from './rows.js';
 import type { TransactionRow } from './rows.js';
-import { unfinished } from './unfinished.js';
+import { countUnfinished } from './unfinished.js';
 import type { Unfinished } from './unfinished.js';
 import { Writer } from './writer.js';
 
@@ -181,7 +181,7 @@ export class PostgresLog implements TransactionLog {
 
   /** How much is unfinished, by status: of those that have any. */
   unfinished(): Promise<Unfinished[]> {
-    return unfinished(this.database);
+    return countUnfinished(this.database);
   }
 
   list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }> {

@@ -18,9 +18,9 @@ const UNFINISHED = `
   SELECT status, count(*)::int AS count, count(parked)::int AS parked,
          (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NULL)) * 1000)::float8 AS "oldestMs",
          (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NOT NULL)) * 1000)::float8 AS "oldestParkedMs"
-    FROM tercet.transaction WHERE ended_at IS NULL GROUP BY status`;
+    FROM tercet.transaction GROUP BY status`;
 
 /** One entry for each status that has any. @throws LogUnavailable */
-export function unfinished(database: Database): Promise<Unfinished[]> {
+export function countUnfinished(database: Database): Promise<Unfinished[]> {
   return database.read<Unfinished>(UNFINISHED, [], 'list');
 }
