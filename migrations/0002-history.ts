@@ -21,6 +21,7 @@ export class History0000000000002 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       ALTER TABLE tercet.transaction RESET (autovacuum_vacuum_cost_delay, vacuum_truncate);
+      ALTER TABLE tercet.transaction SET (fillfactor = 50);
       ALTER TABLE tercet.branch RESET (autovacuum_vacuum_cost_delay, vacuum_truncate);
       ALTER TABLE tercet.timeline RESET (autovacuum_vacuum_cost_delay, vacuum_truncate);
       DROP INDEX tercet.transaction_unfinished;
@@ -126,6 +127,6 @@ const TIDY = `
   ALTER TABLE tercet.transaction DROP COLUMN ended_at, DROP COLUMN content_hash;
   CREATE INDEX transaction_unfinished ON tercet.transaction (owner, began_at);
   ALTER TABLE tercet.transaction ADD CONSTRAINT transaction_fits_history CHECK (octet_length(business_key) <= 2000);
-  ALTER TABLE tercet.transaction SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
+  ALTER TABLE tercet.transaction SET (fillfactor = 30, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
   ALTER TABLE tercet.branch SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
   ALTER TABLE tercet.timeline SET (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);`;
