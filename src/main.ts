@@ -51,7 +51,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     await components.start();
     stops.push(() => components.stop());
     const clock = new SystemClock(() => log.clockOffsetMs);
-    const participants = new HttpParticipants(settings.allowList, clock, settings.signing);
+    const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
     const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
     const observers = [metrics.engine];

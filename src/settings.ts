@@ -2,11 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
+import type { SecureContext } from 'node:tls';
 import { parseKeys } from './http/keys.js';
 import type { KeyEntry } from './http/keys.js';
 import { AllowList } from './participants/allow-list.js';
 import { SigningSecrets } from './protocol/signature.js';
 import { IDENTIFIER } from './protocol/words.js';
+import { callContext, serverCertificate } from './tls.js';
+import type { Certificate } from './tls.js';
 
 export interface Settings {
   /** Null: embedded PostgreSQL in `dataDir`. */
@@ -21,6 +24,10 @@ export interface Settings {
   /** Empty: everybody who reaches it may do everything. */
   readonly keys: readonly KeyEntry[];
   readonly viewerSees: 'all' | 'no-payloads';
+  /** Null: it speaks plain HTTP. */
+  readonly tls: Certificate | null;
+  /** For calls to `https://`; null: what Node does. */
+  readonly callTls: SecureContext | null;
   /** Null: calls are not signed. */
   readonly signing: SigningSecrets | null;
   /** Transactions under way on this node, above which begins are refused. */
@@ -47,6 +54,11 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_RETENTION_DAYS',
   'TERCET_KEYS',
   'TERCET_VIEWER_SEES',
+  'TERCET_TLS_CERT',
+  'TERCET_TLS_KEY',
+  'TERCET_CALL_CA',
+  'TERCET_CALL_CERT',
+  'TERCET_CALL_KEY',
   'TERCET_SIGNING_SECRET',
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
@@ -84,6 +96,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
+    tls: fromFiles(() => serverCertificate(value)),
+    callTls: fromFiles(() => callContext(value)),
     signing: signing(value('TERCET_SIGNING_SECRET')),
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
@@ -150,6 +164,14 @@ function keysOf(text: string | undefined): KeyEntry[] {
     return text === undefined ? [] : parseKeys(text);
   } catch (error) {
     throw new SettingError(`TERCET_KEYS: ${(error as Error).message}`);
+  }
+}
+
+function fromFiles<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new SettingError((error as Error).message);
   }
 }
 

@@ -110,6 +110,9 @@ const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
   TERCET_MIGRATE          auto or off
   TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
   TERCET_VIEWER_SEES      all or no-payloads
+  TERCET_TLS_CERT, TERCET_TLS_KEY      PEM files: it speaks HTTPS
+  TERCET_CALL_CA          PEM file: whom calls to https:// trust
+  TERCET_CALL_CERT, TERCET_CALL_KEY    PEM files: what such calls show
   TERCET_SIGNING_SECRET   signs calls; two between a comma while changing it
   TERCET_MAX_UNFINISHED   20000
   TERCET_MAX_REQUESTS     10000

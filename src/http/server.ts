@@ -10,7 +10,9 @@ import type { Parts } from '../app.module.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
+import type { Certificate } from '../tls.js';
 import { parseBody } from './body.js';
+import { httpsOptions, renewCertificate } from './certificate.js';
 import { Guard } from './guard.js';
 import type { KeyEntry } from './keys.js';
 import { ProblemFilter } from './problem-filter.js';
@@ -24,6 +26,8 @@ export interface ServerOptions {
   /** Empty: no key is asked for. */
   readonly keys: readonly KeyEntry[];
   readonly viewerSees: 'all' | 'no-payloads';
+  /** Null: plain HTTP. */
+  readonly tls: Certificate | null;
 }
 
 export async function createServer(
@@ -43,6 +47,7 @@ export async function createServer(
     // What the router itself refuses, such as a path that is no percent-encoding.
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
       problems.answer(error, reply),
+    ...(options.tls ? { https: httpsOptions(options.tls, REQUEST_TIMEOUT_MS) } : {}),
   });
   const fastify = adapter.getInstance();
   fastify.removeAllContentTypeParsers();
@@ -57,6 +62,7 @@ export async function createServer(
   letIn(fastify, new Guard(options.keys, options.viewerSees));
   fastify.addHook('onRequest', (request, _reply, done) => done(queryProblem(request.raw.url ?? '')));
   closeSoon(fastify);
+  if (options.tls) renewCertificate(fastify, options.tls, logger);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.over(parts), adapter, {
     bodyParser: false,
     logger: false,
@@ -113,9 +119,17 @@ function queryProblem(url: string): Error | undefined {
 
 /** A connection that is kept alive after its last answer would hold up the end of the process. */
 function closeSoon(fastify: FastifyInstance): void {
+  // The server lists its connections too, but none that has not shaken hands for TLS.
+  const open = new Set<Socket>();
+  fastify.server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
   fastify.addHook('preClose', (done) => {
     fastify.server.keepAliveTimeout = 1;
-    setTimeout(() => fastify.server.closeAllConnections(), CLOSE_MS).unref();
+    setTimeout(() => {
+      for (const socket of open) socket.destroy();
+    }, CLOSE_MS).unref();
     done();
   });
 }

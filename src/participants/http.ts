@@ -1,5 +1,6 @@
 /** Calls to participants over HTTP; docs/wire.md, section 7. */
 import { hash, randomBytes } from 'node:crypto';
+import type { SecureContext } from 'node:tls';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Participants, PreparedCall } from '../engine/ports.js';
@@ -45,6 +46,8 @@ export class HttpParticipants implements Participants {
     private readonly clock: Clock,
     /** Null: calls are not signed. */
     private readonly signing: SigningSecrets | null = null,
+    /** What is trusted and shown where `https://` is called; null: what Node does. */
+    private readonly tls: SecureContext | null = null,
   ) {}
 
   async call(request: CallRequest): Promise<Outcome> {
@@ -141,7 +144,7 @@ export class HttpParticipants implements Participants {
     // An address is never looked up, so it is checked here.
     if (isAddress(host) && !this.allowList.permits(host, host)) throw new Error(`${host} is not on the allow-list`);
     const pool = new Pool(target.origin, {
-      connect: { lookup: this.allowList.lookup, keepAlive: true },
+      connect: { lookup: this.allowList.lookup, keepAlive: true, ...(this.tls ? { secureContext: this.tls } : {}) },
       keepAliveTimeout: KEEP_ALIVE_MS,
       // The whole exchange has a timer of its own.
       headersTimeout: 0,

@@ -1,6 +1,6 @@
 /** The coordinator as a process: what it prints, how it ends, what stops its start. docs/wire.md, section 1. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,10 @@ import { jest } from '@jest/globals';
 import pg from 'pg';
 import { Service as Process } from '../../examples/scenarios/processes.js';
 import type { Problem, TransactionView } from '../../src/protocol/words.js';
+import { KNOWN } from '../../src/settings.js';
 import { begin } from '../http/node.js';
 import { json, Service } from '../participants/service.js';
+import { Authority } from '../support/certificate.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 
@@ -51,8 +53,7 @@ describe('the command line', () => {
   test('--help names every setting of the process and ends with 0', async () => {
     const { code, stdout, stderr } = await run(['--help']);
     expect([code, stderr]).toEqual([0, '']);
-    const names = ['LISTEN', 'DATA_DIR', 'NODE', 'LEASE_MS', 'ALLOWED_TARGETS', 'MIGRATE', 'KEYS', 'VIEWER_SEES'];
-    for (const name of ['DATABASE_URL', ...names.map((name) => `TERCET_${name}`)]) expect(stdout).toContain(name);
+    for (const name of ['DATABASE_URL', ...KNOWN]) expect(stdout).toContain(name);
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
@@ -70,6 +71,7 @@ describe('the command line', () => {
     ['TERCET_LEASE_MS', { TERCET_LEASE_MS: 'soon' }],
     ['TERCET_LEASE', { TERCET_LEASE: '5000' }],
     ['TERCET_LISTEN', { TERCET_LISTEN: '0.0.0.0:8372' }],
+    ['TERCET_TLS_KEY', { TERCET_TLS_CERT: '/etc/tercet/cert.pem' }],
     ['DATABASE_URL', { DATABASE_URL: 'mysql://u:p@127.0.0.1/x' }],
   ])('a wrong %s stops the start, is named, and ends with 2', async (name, env) => {
     expect(refused(await run(['serve'], env), 2)).toMatch(new RegExp(`^tercet: ${name} `));
@@ -198,6 +200,18 @@ describe('a coordinator that runs', () => {
     expect(stdout).toMatch(/^tercet \S+ listening on http:\/\/127\.0\.0\.1:\d+\n$/);
     const lines = stderr.trim().split('\n');
     expect(lines.map((line) => typeof (JSON.parse(line) as { time: string }).time)).toEqual(lines.map(() => 'string'));
+  });
+
+  test('with a certificate it says that it listens by HTTPS', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tercet-process-'));
+    const { cert, key } = new Authority('ours').issue();
+    const files = { TERCET_TLS_CERT: join(folder, 'cert.pem'), TERCET_TLS_KEY: join(folder, 'key.pem') };
+    writeFileSync(files.TERCET_TLS_CERT, cert);
+    writeFileSync(files.TERCET_TLS_KEY, key);
+    const { code, stdout } = await run(['serve'], { ...env(), ...files }, (kill) => kill());
+    rmSync(folder, { recursive: true });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/ listening on https:\/\/127\.0\.0\.1:\d+\n$/);
   });
 
   test('listens on the IPv6 loopback too, and names it as a URL does', async () => {

@@ -1,6 +1,8 @@
 /** A participant for tests: a real HTTP server that answers as the test says and remembers what it was asked. */
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
+import type { ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { ParticipantCall } from '../../src/protocol/words.js';
 
@@ -30,9 +32,9 @@ export class Service {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  /** On a free port of loopback; answers `{}` to everything unless told otherwise. */
-  static async start(answer: Answer = json({}), host = '127.0.0.1'): Promise<Service> {
-    const server = createServer();
+  /** On a free port of loopback; answers `{}` to everything unless told otherwise. @param tls makes it speak HTTPS */
+  static async start(answer: Answer = json({}), host = '127.0.0.1', tls?: ServerOptions): Promise<Service> {
+    const server = tls ? createSecureServer(tls) : createServer();
     await new Promise<void>((ready, fail) => {
       server.once('error', fail);
       server.listen(0, host, ready);
@@ -43,7 +45,7 @@ export class Service {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.server instanceof SecureServer ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   /** Resolves once it was asked `count` times in all. */
