@@ -83,7 +83,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   // An empty value is one that was not given: that is how compose files and charts leave one out.
   const value = (name: string): string | undefined => env[name] || undefined;
   const whole = (name: string, bounds: typeof LEASE_MS): number => wholeNumber(name, value(name), bounds);
-  const keys = keysOf(value('TERCET_KEYS'));
+  const parsed = <T>(name: string, read: (text: string) => T): T | null => {
+    const text = value(name);
+    return text === undefined ? null : orRefuse(`${name}: `, () => read(text));
+  };
+  const keys = parsed('TERCET_KEYS', parseKeys) ?? [];
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),
@@ -92,17 +96,26 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     dataDir: value('TERCET_DATA_DIR') ?? '.tercet',
     node: node(value('TERCET_NODE')),
     leaseMs: whole('TERCET_LEASE_MS', LEASE_MS),
-    allowList: allowList(value('TERCET_ALLOWED_TARGETS') ?? '127.0.0.0/8,[::1]'),
+    allowList: parsed('TERCET_ALLOWED_TARGETS', (text) => new AllowList(text)) ?? new AllowList('127.0.0.0/8,[::1]'),
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
-    tls: fromFiles(() => serverCertificate(value)),
-    callTls: fromFiles(() => callContext(value)),
-    signing: signing(value('TERCET_SIGNING_SECRET')),
+    tls: orRefuse('', () => serverCertificate(value)),
+    callTls: orRefuse('', () => callContext(value)),
+    signing: parsed('TERCET_SIGNING_SECRET', (text) => new SigningSecrets(text)),
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
   });
+}
+
+/** What others read, they refuse with a plain error. */
+function orRefuse<T>(prefix: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new SettingError(prefix + (error as Error).message);
+  }
 }
 
 function databaseUrl(text: string | undefined): string | null {
@@ -151,40 +164,8 @@ function wholeNumber(name: string, text: string | undefined, bounds: typeof LEAS
   throw new SettingError(`${name} is '${text}'; it must be a whole number from ${bounds.from} to ${bounds.to}`);
 }
 
-function allowList(text: string): AllowList {
-  try {
-    return new AllowList(text);
-  } catch (error) {
-    throw new SettingError(`TERCET_ALLOWED_TARGETS: ${(error as Error).message}`);
-  }
-}
-
-function keysOf(text: string | undefined): KeyEntry[] {
-  try {
-    return text === undefined ? [] : parseKeys(text);
-  } catch (error) {
-    throw new SettingError(`TERCET_KEYS: ${(error as Error).message}`);
-  }
-}
-
-function fromFiles<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new SettingError((error as Error).message);
-  }
-}
-
 function oneOf<T extends string>(name: string, text: string, words: readonly T[]): T {
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
   throw new SettingError(`${name} is '${text}'; it must be ${words.map((word) => `'${word}'`).join(' or ')}`);
-}
-
-function signing(text: string | undefined): SigningSecrets | null {
-  try {
-    return text === undefined ? null : new SigningSecrets(text);
-  } catch (error) {
-    throw new SettingError(`TERCET_SIGNING_SECRET: ${(error as Error).message}`);
-  }
 }
