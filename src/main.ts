@@ -59,6 +59,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const coordinator = new Coordinator(engine);
     metrics.watch({
       underWay: () => coordinator.underWay(),
+      maxUnfinished,
       problems: () => coordinator.problems(),
       pools: () => ({ ...log.connections, component: components.connections }),
       unfinished: () => log.unfinished(),

@@ -12,6 +12,8 @@ import { flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
 /** What is looked up when somebody asks. */
 export interface Sources {
   readonly underWay: () => readonly UnderWay[];
+  /** How many of them there may be. */
+  readonly maxUnfinished: number;
   /** Why the node takes no requests; empty when it does. */
   readonly problems: () => readonly string[];
   /** By lane. */

@@ -30,7 +30,7 @@ export function flushMetrics(registry: Registry): (rows: number, durationMs: num
   };
 }
 
-export function workMetrics(registry: Registry, { underWay, problems, pools }: Sources): void {
+export function workMetrics(registry: Registry, { underWay, maxUnfinished, problems, pools }: Sources): void {
   const driven = {
     name: 'driven_transactions',
     help: 'Unfinished transactions that this node drives, by whether a participant is asked now; parked ones are not driven.',
@@ -42,6 +42,8 @@ export function workMetrics(registry: Registry, { underWay, problems, pools }: S
     set(calling, 'calling');
     set(all.length - calling, 'waiting');
   });
+  const limit = { name: 'driven_transactions_max', help: 'How many this node may drive: TERCET_MAX_UNFINISHED.' };
+  gauge(registry, limit, (set) => set(maxUnfinished));
   const ready = { name: 'ready', help: 'Whether this node takes requests, as /health/ready says: 1 or 0.' };
   gauge(registry, ready, (set) => set(problems().length === 0 ? 1 : 0));
   const connections = {

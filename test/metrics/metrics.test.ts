@@ -135,7 +135,7 @@ describe('the metrics by themselves', () => {
   afterEach(() => metrics.stop());
 
   function watch(unfinished: Sources['unfinished']): void {
-    metrics.watch({ underWay: () => [], problems: () => [], pools: () => ({}), unfinished });
+    metrics.watch({ underWay: () => [], maxUnfinished: 1, problems: () => [], pools: () => ({}), unfinished });
   }
 
   test(`the first ${MAX_COMPONENTS} components have series of their own, all others share one`, async () => {
