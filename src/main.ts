@@ -1,8 +1,10 @@
 /** Builds a node from its settings, runs it until a signal, and takes it down in order. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { join } from 'node:path';
+import { Alerts } from './alerts/alerts.js';
+import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
-import type { Logger } from './engine/ports.js';
+import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { createServer } from './http/server.js';
 import { Metrics } from './metrics/metrics.js';
@@ -54,9 +56,11 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
     const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
-    const observers = [metrics.engine];
+    const alerts = alertsOf(settings, clock, logger, metrics, () => coordinator.underWay());
+    const observers = alerts ? [metrics.engine, alerts] : [metrics.engine];
     const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers };
-    const coordinator = new Coordinator(engine);
+    const coordinator: Coordinator = new Coordinator(engine);
+    if (alerts) stops.push(() => alerts.stop());
     metrics.watch({
       underWay: () => coordinator.underWay(),
       maxUnfinished,
@@ -72,6 +76,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const parts = { coordinator, components, allowList, metrics, maxRequests, diagnosis };
     const app = await createServer(parts, logger, settings);
     await coordinator.start();
+    alerts?.start();
     stops.push(() => drain(coordinator, app));
     const retention = new Retention({ url, days: settings.retentionDays }, clock, logger);
     retention.start();
@@ -85,6 +90,18 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     await stopAll();
     throw error;
   }
+}
+
+/** Null: nobody wants to be told. */
+function alertsOf(
+  { node, alertUrl: url, alertAgeMs: ageMs, signing }: Settings,
+  clock: Clock,
+  logger: Logger,
+  { alerted: told }: Metrics,
+  underWay: () => readonly UnderWay[],
+): Alerts | null {
+  if (url === null) return null;
+  return new Alerts(new Webhook({ url, signing, clock, logger, told }), { node, clock, ageMs, underWay });
 }
 
 /** Answers go out as long as drives run: those who wait for an end are told it. */

@@ -30,6 +30,9 @@ export interface Settings {
   readonly callTls: SecureContext | null;
   /** Null: calls are not signed. */
   readonly signing: SigningSecrets | null;
+  /** Null: nobody is told. */
+  readonly alertUrl: URL | null;
+  readonly alertAgeMs: number;
   /** Transactions under way on this node, above which begins are refused. */
   readonly maxUnfinished: number;
   /** Requests in flight on this node, above which others are refused. */
@@ -60,15 +63,21 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_CALL_CERT',
   'TERCET_CALL_KEY',
   'TERCET_SIGNING_SECRET',
+  'TERCET_ALERT_URL',
+  'TERCET_ALERT_AGE_MS',
+  'TERCET_LOG',
+  'TERCET_LOG_LEVEL',
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
   // For the command line and the client; the service has no use for them.
   'TERCET_URL',
   'TERCET_KEY',
 ]);
+export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 /** What Kubernetes sets in every pod beside a service called `tercet`. */
 const KUBERNETES = /^TERCET_(SERVICE_|PORT$|PORT_)/;
 const LEASE_MS = { from: 500, to: 600_000, default: 5000 };
+const ALERT_AGE_MS = { from: 1000, to: 2_592_000_000, default: 300_000 };
 const MAX_UNFINISHED = { from: 1, to: 1_000_000, default: 20_000 };
 const MAX_REQUESTS = { from: 1, to: 1_000_000, default: 10_000 };
 const RETENTION_DAYS = { from: 1, to: 3650, default: 30 };
@@ -88,6 +97,9 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     return text === undefined ? null : orRefuse(`${name}: `, () => read(text));
   };
   const keys = parsed('TERCET_KEYS', parseKeys) ?? [];
+  // Read before all others, when the log is opened; here they are checked.
+  oneOf('TERCET_LOG', value('TERCET_LOG') ?? 'json', ['json', 'pretty']);
+  oneOf('TERCET_LOG_LEVEL', value('TERCET_LOG_LEVEL') ?? 'info', LOG_LEVELS);
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),
@@ -103,6 +115,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     tls: orRefuse('', () => serverCertificate(value)),
     callTls: orRefuse('', () => callContext(value)),
     signing: parsed('TERCET_SIGNING_SECRET', (text) => new SigningSecrets(text)),
+    alertUrl: parsed('TERCET_ALERT_URL', alertUrl),
+    alertAgeMs: whole('TERCET_ALERT_AGE_MS', ALERT_AGE_MS),
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
@@ -168,4 +182,11 @@ function oneOf<T extends string>(name: string, text: string, words: readonly T[]
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
   throw new SettingError(`${name} is '${text}'; it must be ${words.map((word) => `'${word}'`).join(' or ')}`);
+}
+
+/** Not repeated when it is wrong: such URLs often hold a secret. */
+function alertUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
+  throw new Error('it must be a URL that begins with http:// or https:// and has no user in it');
 }

@@ -27,6 +27,8 @@ test('without any, every setting has its default', () => {
     tls: null,
     callTls: null,
     signing: null,
+    alertUrl: null,
+    alertAgeMs: 300_000,
     maxUnfinished: 20_000,
     maxRequests: 10_000,
     retentionDays: 30,
@@ -47,6 +49,10 @@ test('each is taken as it is given', () => {
     TERCET_MIGRATE: 'off',
     TERCET_VIEWER_SEES: 'no-payloads',
     TERCET_SIGNING_SECRET: `${'a'.repeat(32)},${'b'.repeat(32)}`,
+    TERCET_ALERT_URL: 'https://alerts.example.org/hook?channel=ops',
+    TERCET_ALERT_AGE_MS: '60000',
+    TERCET_LOG: 'pretty',
+    TERCET_LOG_LEVEL: 'warn',
     TERCET_MAX_UNFINISHED: '8',
     TERCET_MAX_REQUESTS: '9',
     TERCET_RETENTION_DAYS: '3650',
@@ -66,6 +72,8 @@ test('each is taken as it is given', () => {
     tls: null,
     callTls: null,
     signing: expect.any(SigningSecrets),
+    alertUrl: new URL('https://alerts.example.org/hook?channel=ops'),
+    alertAgeMs: 60_000,
     maxUnfinished: 8,
     maxRequests: 9,
     retentionDays: 3650,
@@ -120,13 +128,20 @@ test.each([
   ['TERCET_VIEWER_SEES', 'nothing'],
   ['TERCET_KEYS', ' , '],
   ['TERCET_SIGNING_SECRET', 'tooshort'],
+  ['TERCET_ALERT_URL', 'alerts.example.org'],
+  ['TERCET_ALERT_URL', 'file:///etc/passwd'],
+  ['TERCET_ALERT_URL', 'https://user:password@alerts.example.org/'],
+  ['TERCET_ALERT_AGE_MS', '999'],
+  ['TERCET_LOG', 'text'],
+  ['TERCET_LOG_LEVEL', 'debug'],
   ['TERCET_MAX_UNFINISHED', '0'],
   ['TERCET_MAX_REQUESTS', '1000001'],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
 });
 
-test('what is wrong with a DATABASE_URL is said without its password', () => {
+test('what is wrong with a URL is said without what is secret in it', () => {
+  expect(refusal({ TERCET_ALERT_URL: 'ftp://alerts.example.org/secret' })).not.toContain('secret');
   expect(refusal({ DATABASE_URL: 'mysql://tercet:secret@db/log' })).not.toContain('secret');
 });
 

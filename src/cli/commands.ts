@@ -114,6 +114,10 @@ const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
   TERCET_CALL_CA          PEM file: whom calls to https:// trust
   TERCET_CALL_CERT, TERCET_CALL_KEY    PEM files: what such calls show
   TERCET_SIGNING_SECRET   signs calls; two between a comma while changing it
+  TERCET_ALERT_URL        where alerts are posted to; unset: nobody is told
+  TERCET_ALERT_AGE_MS     300000
+  TERCET_LOG              json or pretty
+  TERCET_LOG_LEVEL        info, warn or error
   TERCET_MAX_UNFINISHED   20000
   TERCET_MAX_REQUESTS     10000
   TERCET_RETENTION_DAYS   30, how long what has ended is kept

@@ -1,5 +1,6 @@
 /** The coordinator as a process: settings from the environment, logs to standard error, exit codes 0, 1 and 2. */
-import { pino } from 'pino';
+import type { pino } from 'pino';
+import { createLogger } from '../logger.js';
 import { readSettings, SettingError } from '../settings.js';
 import { VERSION } from '../version.js';
 import { EXIT } from './exit.js';
@@ -32,10 +33,7 @@ export function migrate(): Promise<Exit> {
 }
 
 async function run(command: (logger: pino.Logger) => Promise<void>): Promise<Exit> {
-  const logger = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ dest: 2, sync: true }),
-  );
+  const logger = createLogger(process.env);
   const die = (error: unknown): void => {
     logger.fatal({ error: error instanceof Error ? error.stack : String(error) }, 'defect: the process cannot go on');
     process.exit(EXIT.failed);

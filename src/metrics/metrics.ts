@@ -7,7 +7,7 @@ import { EngineMetrics } from './engine-metrics.js';
 import { EventLoop } from './event-loop.js';
 import { HttpMetrics } from './http-metrics.js';
 import { logMetrics } from './log-metrics.js';
-import { flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
+import { alertMetrics, flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
 
 /** What is looked up when somebody asks. */
 export interface Sources {
@@ -28,6 +28,7 @@ export class Metrics {
   readonly engine = new EngineMetrics(this.registry);
   readonly http = new HttpMetrics(this.registry);
   readonly flushed = flushMetrics(this.registry);
+  readonly alerted = alertMetrics(this.registry);
 
   constructor() {
     processMetrics(this.registry, this.loop);

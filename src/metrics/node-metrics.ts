@@ -1,5 +1,5 @@
 /** What one node is busy with: its work, its database connections, its group commit, its process. */
-import { Histogram } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { VERSION } from '../version.js';
 import type { EventLoop } from './event-loop.js';
@@ -28,6 +28,18 @@ export function flushMetrics(registry: Registry): (rows: number, durationMs: num
     rowsOf.observe(rows);
     seconds.observe(durationMs / 1000);
   };
+}
+
+/** Tells what became of each post to the webhook. */
+export function alertMetrics(registry: Registry): (outcome: 'delivered' | 'dropped') => void {
+  const posts = new Counter({
+    name: 'tercet_alert_posts_total',
+    help: 'Posts to TERCET_ALERT_URL by what became of them.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  for (const outcome of ['delivered', 'dropped']) posts.inc({ outcome }, 0);
+  return (outcome) => posts.inc({ outcome });
 }
 
 export function workMetrics(registry: Registry, { underWay, maxUnfinished, problems, pools }: Sources): void {
