@@ -8,6 +8,7 @@ import { HealthController } from './http/health.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
 import { OperatorController } from './http/operator.controller.js';
+import { Readiness } from './http/readiness.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
@@ -18,6 +19,7 @@ export interface Parts {
   readonly components: PostgresComponents;
   readonly allowList: AllowList;
   readonly metrics: Metrics;
+  readonly readiness: Readiness;
   /** In flight at a time. */
   readonly maxRequests: number;
   readonly diagnosis: Diagnosis;
@@ -26,7 +28,7 @@ export interface Parts {
 @Module({})
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
-  static over({ coordinator, components, allowList, metrics, diagnosis }: Parts): DynamicModule {
+  static over({ coordinator, components, allowList, metrics, readiness, diagnosis }: Parts): DynamicModule {
     return {
       module: AppModule,
       controllers: [
@@ -43,6 +45,7 @@ export class AppModule {
         { provide: PostgresComponents, useValue: components },
         { provide: AllowList, useValue: allowList },
         { provide: Metrics, useValue: metrics },
+        { provide: Readiness, useValue: readiness },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

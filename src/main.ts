@@ -6,6 +6,7 @@ import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { Diagnosis } from './http/diagnosis.js';
+import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
 import { Metrics } from './metrics/metrics.js';
 import { HttpParticipants } from './participants/http.js';
@@ -15,6 +16,7 @@ import { PostgresComponents } from './storage/components.js';
 import { prepareDatabase } from './storage/data-source.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
+import type { EmbeddedPostgres } from './storage/embedded.js';
 import { Retention } from './storage/retention.js';
 import { PostgresLog } from './storage/transaction-log.js';
 import { SystemClock } from './system-clock.js';
@@ -39,10 +41,12 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
   };
   try {
     let url = settings.databaseUrl;
+    let embedded: EmbeddedPostgres | null = null;
     if (url === null) {
-      const embedded = await startEmbedded(join(settings.dataDir, 'postgres'), logger);
-      stops.push(() => embedded.stop());
-      url = embedded.url;
+      const server = await startEmbedded(join(settings.dataDir, 'postgres'), logger);
+      stops.push(() => server.stop());
+      url = server.url;
+      embedded = server;
     }
     await prepareDatabase(url, settings.migrate, logger);
     const metrics = new Metrics();
@@ -61,10 +65,11 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
+    const readiness = new Readiness([() => embedded?.problems() ?? [], () => coordinator.problems()]);
     metrics.watch({
       underWay: () => coordinator.underWay(),
       maxUnfinished,
-      problems: () => coordinator.problems(),
+      problems: () => readiness.problems(),
       pools: () => ({ ...log.connections, component: components.connections }),
       unfinished: () => log.unfinished(),
     });
@@ -73,7 +78,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const shown = settingsShown(process.env);
     const about = { node, version: VERSION, settings: shown, allowList, database, components, coordinator };
     const diagnosis = new Diagnosis(about);
-    const parts = { coordinator, components, allowList, metrics, maxRequests, diagnosis };
+    const parts = { coordinator, components, allowList, metrics, maxRequests, readiness, diagnosis };
     const app = await createServer(parts, logger, settings);
     await coordinator.start();
     alerts?.start();

@@ -60,6 +60,7 @@ export class Coordinator {
   /** What a person on call does. */
   readonly operator: Operator;
   private isAccepting = false;
+  private isDraining = false;
   private isClosing = false;
 
   constructor(private readonly parts: CoordinatorParts) {
@@ -87,6 +88,7 @@ export class Coordinator {
    */
   async drain(limitMs: number): Promise<void> {
     this.isAccepting = false;
+    this.isDraining = true;
     this.recovery.stop();
     await pause(this.parts.clock, limitMs, (released) => void this.driver.release().then(released));
     this.isClosing = true;
@@ -94,10 +96,12 @@ export class Coordinator {
     await this.membership.stop();
   }
 
-  /** Why it cannot take requests now; empty when it can. */
+  /** Why it cannot take requests now, beginning with the part that is wrong; empty when it can. */
   problems(): string[] {
-    if (!this.isAccepting) return ['it is starting or draining'];
-    return this.membership.isValid() ? [] : ['the database does not renew the lease of this node'];
+    if (this.isDraining) return ['draining: this node ends, and begins nothing new'];
+    if (!this.isAccepting) return ['starting: this node has no lease yet'];
+    const problem = this.membership.problem();
+    return problem === null ? [] : [problem];
   }
 
   /** What this node drives at this moment; parked ones are not among them. */

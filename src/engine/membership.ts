@@ -25,6 +25,8 @@ export class Membership {
   private member: Member | null = null;
   private validUntil = -Infinity;
   private isBeating = false;
+  /** What came of the last renewal: null, it was done. */
+  private trouble: string | null = null;
   private stopTimer: (() => void) | null = null;
   private waiting: (() => void)[] = [];
   private readonly leaseMs: number;
@@ -60,6 +62,15 @@ export class Membership {
 
   isValid(): boolean {
     return this.member !== null && this.parts.clock.monotonic() < this.validUntil;
+  }
+
+  /** Why there is no valid lease, in words for anybody; null: there is one. */
+  problem(): string | null {
+    if (this.isValid()) return null;
+    if (this.trouble === null) return 'lease: it ran out, and the database has not renewed it yet';
+    // What follows in the message may name hosts; the log has it.
+    const words = /^[\w ]+/.exec(this.trouble)?.[0] ?? 'the database fails';
+    return `lease: it is not renewed, ${words}`;
   }
 
   /** The member to write as. @throws LogUnavailable while there is no valid lease */
@@ -99,6 +110,7 @@ export class Membership {
         await this.lost(member);
       }
     } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error);
       this.parts.logger.warn({ error: String(error) }, 'the lease was not renewed; trying again');
     } finally {
       this.isBeating = false;
@@ -113,6 +125,7 @@ export class Membership {
 
   private prolong(sentAt: number): void {
     this.validUntil = sentAt + this.leaseMs - this.parts.leaseMs * MARGIN_SHARE;
+    this.trouble = null;
     this.tell();
   }
 

@@ -1,10 +1,10 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Coordinator } from '../engine/coordinator.js';
+import { Readiness } from './readiness.js';
 
 @Controller('health')
 export class HealthController {
-  constructor(@Inject(Coordinator) private readonly coordinator: Coordinator) {}
+  constructor(@Inject(Readiness) private readonly readiness: Readiness) {}
 
   @Get('live')
   live(): { live: true } {
@@ -13,7 +13,7 @@ export class HealthController {
 
   @Get('ready')
   ready(@Res({ passthrough: true }) reply: FastifyReply): { ready: boolean; problems: string[] } {
-    const problems = this.coordinator.problems();
+    const problems = this.readiness.problems();
     if (problems.length > 0) void reply.status(503).header('retry-after', '1');
     return { ready: problems.length === 0, problems };
   }

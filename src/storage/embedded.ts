@@ -57,6 +57,12 @@ export class EmbeddedPostgres {
     return this.urlOf('tercet');
   }
 
+  /** What is wrong with it; nothing when it runs. */
+  problems(): string[] {
+    const isDown = this.holder === null && !this.isStopping;
+    return isDown ? ['embedded server: PostgreSQL died and is started again'] : [];
+  }
+
   /** `startEmbedded` calls it. */
   async start(): Promise<void> {
     const identity = await this.cluster.initialise();

@@ -51,7 +51,7 @@ describe('when the database is away', () => {
     const { status, headers, body } = await untilReady(node, false);
     expect(status).toBe(503);
     expect(headers.get('retry-after')).toBe('1');
-    expect(body).toEqual({ ready: false, problems: ['the database does not renew the lease of this node'] });
+    expect(body).toEqual({ ready: false, problems: [expect.stringMatching(/^lease: .*the database/)] });
     expect((await node.get('/health/live')).status).toBe(200);
 
     const before = await node.recorded();
@@ -69,6 +69,9 @@ describe('when the database is away', () => {
       expect(answer.headers.get('content-type')).toContain('application/problem+json');
     }
     expect(await node.recorded()).toEqual(before);
+
+    const silent = 'lease: it is not renewed, the database does not answer';
+    while ((await node.get<Ready>('/health/ready')).body.problems[0] !== silent);
 
     road.heal();
     expect((await untilReady(node, true)).status).toBe(200);
@@ -121,7 +124,7 @@ test('a node that drains takes no new transaction, answers for those it knows, a
   expect([status, headers.get('retry-after'), body]).toEqual([
     503,
     '1',
-    { ready: false, problems: ['it is starting or draining'] },
+    { ready: false, problems: ['draining: this node ends, and begins nothing new'] },
   ]);
   const refused = await node.send('POST', '/v1/transactions', begin({ gid: 'new' }));
   expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([

@@ -5,7 +5,14 @@ import { readSettings } from '../../src/settings.js';
 
 /** As the OpenAPI document names them: `get /v1/transactions/{gid}`. */
 export async function routesOfApplication(): Promise<string[]> {
-  const parts = { coordinator: {}, components: {}, allowList: {}, metrics: {}, diagnosis: {} } as unknown as Parts;
+  const parts = {
+    coordinator: {},
+    components: {},
+    allowList: {},
+    metrics: {},
+    readiness: {},
+    diagnosis: {},
+  } as unknown as Parts;
   const logger = { info() {}, warn() {}, error() {} };
   const app = await createServer(parts, logger, readSettings({}));
   const routes: string[] = [];

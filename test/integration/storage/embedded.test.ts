@@ -136,13 +136,17 @@ test('a pid file whose process is another one by now does not hinder', async () 
 });
 
 test('a server that is killed comes back under the same URL, and the log goes on without a restart', async () => {
-  const { url } = await start();
+  const server = await start();
+  const { url } = server;
   await prepareDatabase(url, 'auto', logger);
   const log = new PostgresLog({ url, leaseMs: 5000 }, logger);
   const member = await log.join('north', 60_000);
+  expect(server.problems()).toEqual([]);
   const before = await log.insert(member, transaction(), 'x');
   const pid = serverPid();
   process.kill(pid, 'SIGKILL');
+  await until(async () => server.problems().length > 0);
+  expect(server.problems()[0]).toMatch(/^embedded server: /);
   await until(async () => {
     const answer = await log.insert(member, transaction(), 'x').catch((error: Error) => error.name);
     if (typeof answer === 'string') expect(answer).toMatch(/^Log(Unavailable|OutcomeUnknown)$/);
