@@ -39,6 +39,28 @@ module.exports = {
       ...packages('undici', 'ipaddr.js'),
       '^(node:)?[a-z/_]+$',
     ]),
+    only('metrics-only-look', '^src/metrics/', [
+      '^src/engine/ports',
+      '^src/domain/',
+      '^src/protocol/words',
+      '^src/storage/(database|unfinished)',
+      '^src/version',
+      ...packages('prom-client'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    only('alerts-only-tell', '^src/alerts/', [
+      '^src/engine/ports',
+      '^src/domain/',
+      '^src/protocol/(words|signature)',
+      ...packages('undici'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    {
+      name: 'prometheus-stays-in-metrics',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/metrics/' },
+      to: { path: 'node_modules/prom-client/' },
+    },
     {
       name: 'nest-stays-at-the-edge',
       severity: 'error',
