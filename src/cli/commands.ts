@@ -2,6 +2,7 @@
 import { section } from './command.js';
 import type { Command } from './command.js';
 import { doctor } from './doctor.js';
+import { keyNew } from './key.js';
 import { bench, demo } from './scripts.js';
 import { listTransactions } from './transaction-list.js';
 import { ORDER_COMMANDS } from './transaction-orders.js';
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   showTransaction,
   watchTransaction,
   ...ORDER_COMMANDS,
+  keyNew,
 ];
 
 interface Group {
@@ -59,6 +61,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
       ['tercet tx resume order-17 --reason "account is repaired"', 'it goes on'],
       ['tercet tx resume --component account --parked --reason "repaired" --dry-run', 'how many there are'],
     ],
+  },
+  key: {
+    about: 'Keys for TERCET_KEYS',
+    examples: [['tercet key new --name ops --role operator', 'for who is on call']],
   },
 };
 
@@ -100,32 +106,33 @@ function membersOf(group: string): Command[] {
   return COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
 }
 
-const SETTINGS = `Settings of \`serve\` and \`migrate\`, from the environment:
-  DATABASE_URL            PostgreSQL 15 or newer; unset: an embedded one
-  TERCET_LISTEN           127.0.0.1:8372
-  TERCET_DATA_DIR         .tercet, where the embedded one keeps its data
-  TERCET_NODE             host name and random suffix
-  TERCET_LEASE_MS         5000
-  TERCET_ALLOWED_TARGETS  127.0.0.0/8,[::1]
-  TERCET_MIGRATE          auto or off
-  TERCET_KEYS             NAME:ROLES:SHA256HEX, ...; unset: loopback only
-  TERCET_VIEWER_SEES      all or no-payloads
-  TERCET_TLS_CERT, TERCET_TLS_KEY      PEM files: it speaks HTTPS
-  TERCET_CALL_CA          PEM file: whom calls to https:// trust
-  TERCET_CALL_CERT, TERCET_CALL_KEY    PEM files: what such calls show
-  TERCET_SIGNING_SECRET   signs calls; two between a comma while changing it
-  TERCET_ALERT_URL        where alerts are posted to; unset: nobody is told
-  TERCET_ALERT_AGE_MS     300000
-  TERCET_LOG              json or pretty
-  TERCET_LOG_LEVEL        info, warn or error
-  TERCET_MAX_UNFINISHED   20000
-  TERCET_MAX_REQUESTS     10000
-  TERCET_RETENTION_DAYS   30, how long what has ended is kept
-Settings of all other commands:
-  TERCET_URL              http://127.0.0.1:8372, where the coordinator is
-  TERCET_KEY              the key to show it
-docs/wire.md, section 1, says more of each.
-`;
+const SETTINGS = section('settings of `serve` and `migrate`, from the environment', [
+  ['DATABASE_URL', 'PostgreSQL 15 or newer; unset: an embedded one'],
+  ['TERCET_LISTEN', '127.0.0.1:8372'],
+  ['TERCET_DATA_DIR', '.tercet, where the embedded one keeps its data'],
+  ['TERCET_NODE', 'host name and random suffix'],
+  ['TERCET_LEASE_MS', '5000'],
+  ['TERCET_ALLOWED_TARGETS', '127.0.0.0/8,[::1]'],
+  ['TERCET_MIGRATE', 'auto or off'],
+  ['TERCET_KEYS', 'NAME:ROLES:SHA256HEX, …; unset: loopback only'],
+  ['TERCET_VIEWER_SEES', 'all or no-payloads'],
+  ['TERCET_TLS_CERT, TERCET_TLS_KEY', 'PEM files: it speaks HTTPS'],
+  ['TERCET_CALL_CA', 'PEM file: whom calls to https:// trust'],
+  ['TERCET_CALL_CERT, TERCET_CALL_KEY', 'PEM files: what such calls show'],
+  ['TERCET_SIGNING_SECRET', 'signs calls to services; two between a comma while one replaces the other'],
+  ['TERCET_ALERT_URL', 'where alerts are posted to; unset: nobody is told'],
+  ['TERCET_ALERT_AGE_MS', '300000'],
+  ['TERCET_LOG', 'json or pretty'],
+  ['TERCET_LOG_LEVEL', 'info, warn or error'],
+  ['TERCET_MAX_UNFINISHED', '20000 transactions on a node'],
+  ['TERCET_MAX_REQUESTS', '10000 at a time'],
+  ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
+]);
+
+const REMOTE_SETTINGS = section('settings of all other commands', [
+  ['TERCET_URL', 'http://127.0.0.1:8372, where the coordinator is'],
+  ['TERCET_KEY', 'the key to show it'],
+]);
 
 const EXITS = section('exit codes', [
   ['0', 'done; `tx watch`: committed'],
@@ -138,5 +145,10 @@ const EXITS = section('exit codes', [
 ]);
 
 export function fullHelp(): string {
-  return `${overview()}\n${SETTINGS}\n${EXITS}\n--version prints the version.\n`;
+  return `${overview()}
+${SETTINGS}
+${REMOTE_SETTINGS}
+docs/wire.md, section 1, says more of each. --version prints the version.
+
+${EXITS}`;
 }

@@ -13,7 +13,7 @@ const ANSWER_MS = 60_000;
 
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'looks at settings, database, clocks, components and what waits',
+  summary: 'looks at settings, database, components and what waits',
   options: REMOTE,
   about: `The coordinator looks, and changes nothing: it makes a connection to each
 component, and calls none. Where it cannot be reached, what can be seen from here

@@ -26,9 +26,10 @@ export const demo: Command = {
 
 export const bench: Command = {
   name: 'bench',
-  summary: 'measures this machine (in a clone); docs/benchmarks.md explains it',
+  summary: 'measures this machine (in a clone)',
   operands: '[arguments of test/bench/bench.js]',
   isPassing: true,
+  about: 'It takes minutes. docs/benchmarks.md explains what it measures, and has our numbers.',
   examples: [['tercet bench', 'ratios against the bare calls, the bare writes and a naive coordinator']],
   run: ({ operands }) => script('test/bench/bench.js', operands),
 };

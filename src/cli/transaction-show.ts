@@ -12,7 +12,7 @@ import { isEnded, parkedText, reasonText, statusCell, waitsFor } from './transac
 
 export const showTransaction: Command = {
   name: 'tx show',
-  summary: 'one transaction, its branches, its timeline, what it waits for',
+  summary: 'one transaction: branches, timeline, what it waits for',
   operands: 'GID',
   operandCount: { from: 1, to: 1 },
   options: REMOTE,

@@ -17,7 +17,7 @@ const ANSWER_MS = 15_000;
 
 export const watchTransaction: Command = {
   name: 'tx watch',
-  summary: 'prints what happens to one transaction until it ended or is parked',
+  summary: 'what happens to one, until it ended or is parked',
   operands: 'GID',
   operandCount: { from: 1, to: 1 },
   options: {
