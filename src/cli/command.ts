@@ -25,7 +25,7 @@ export interface Command {
   /** How many operands there may be; none by default. */
   readonly operandCount?: { readonly from: number; readonly to: number };
   readonly options?: Readonly<Record<string, Option>>;
-  /** What the summary leaves out; lines of at most 80 characters. */
+  /** What the summary leaves out. */
   readonly about?: string;
   /** Each with what it does. */
   readonly examples: readonly (readonly [string, string])[];
@@ -82,7 +82,7 @@ export function help(command: Command): string {
   const parts = [
     `${usage.filter(Boolean).join(' ')}\n`,
     `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.\n`,
-    about === undefined ? '' : `${about}\n`,
+    about === undefined ? '' : `${wrap(about, HELP_COLUMNS).join('\n')}\n`,
     section(
       'options',
       Object.entries(options).map(([option, { value, says }]) => [`--${option}${value ? ` ${value}` : ''}`, says]),

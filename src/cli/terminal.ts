@@ -63,7 +63,7 @@ export function cut(text: string, columns: number): string {
 /** Lines of at most so many columns, where no word is longer. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const word of text.split(/\s+/)) {
     const last = lines.at(-1);
     if (last === undefined || width(last) + 1 + width(word) > columns) lines.push(word);
     else lines[lines.length - 1] = `${last} ${word}`;
