@@ -1,6 +1,7 @@
 /** Every command, in the order of the overview, and the texts of the help that are not of one command. */
 import { section } from './command.js';
 import type { Command } from './command.js';
+import { COMPONENT_COMMANDS } from './components.js';
 import { doctor } from './doctor.js';
 import { keyNew } from './key.js';
 import { bench, demo } from './scripts.js';
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   showTransaction,
   watchTransaction,
   ...ORDER_COMMANDS,
+  ...COMPONENT_COMMANDS,
   keyNew,
 ];
 
@@ -60,6 +62,13 @@ const GROUPS: Readonly<Record<string, Group>> = {
       ['tercet tx show order-17', 'why it does, and what it did before'],
       ['tercet tx resume order-17 --reason "account is repaired"', 'it goes on'],
       ['tercet tx resume --component account --parked --reason "repaired" --dry-run', 'how many there are'],
+    ],
+  },
+  component: {
+    about: 'Components: the services that take part',
+    examples: [
+      ['tercet component list', 'who is there, and how calls to them go'],
+      ['tercet component show account', 'where it is called, its retries, its instances'],
     ],
   },
   key: {

@@ -38,7 +38,7 @@ describe('help', () => {
     expect((await tercet([...words, 'x', '-h'])).stdout).toBe(stdout);
   });
 
-  test.each(['tx', 'key'])(
+  test.each(['tx', 'component', 'key'])(
     'of the group %s: its commands; without one of them it is wrong use',
     async (group) => {
       const { code, stdout } = await tercet(['help', group]);
