@@ -38,7 +38,6 @@ export interface WorkFacts {
   readonly oldest: { readonly gid: string; readonly status: string; readonly ageMs: number } | null;
 }
 
-/** Null: this database has no history. */
 export interface HistoryFacts {
   /** Until the end of the last partition that was made ahead. */
   readonly aheadMs: number;
@@ -58,7 +57,7 @@ export interface DatabaseFacts {
   readonly lackingRight: string | null;
   readonly nodes: readonly NodeFacts[];
   readonly work: WorkFacts;
-  readonly history: HistoryFacts | null;
+  readonly history: HistoryFacts;
 }
 
 const SERVER = `
@@ -73,8 +72,7 @@ const SERVER = `
 
 const NODES = `
   SELECT node, dead AS "isDead", (extract(epoch FROM until - now()) * 1000)::float8 AS "leftMs",
-         (SELECT count(*)::int FROM tercet.transaction t
-           WHERE t.owner = m.id AND status NOT IN ('committed', 'aborted')) AS owned
+         (SELECT count(*)::int FROM tercet.transaction t WHERE t.owner = m.id) AS owned
     FROM tercet.member m ORDER BY dead, node, id`;
 
 const COUNTS = `
@@ -82,21 +80,21 @@ const COUNTS = `
          count(*) FILTER (WHERE status = 'committing')::int AS committing,
          count(*) FILTER (WHERE status = 'aborting')::int AS aborting,
          count(*) FILTER (WHERE parked IS NOT NULL)::int AS parked
-    FROM tercet.transaction WHERE status NOT IN ('committed', 'aborted')`;
+    FROM tercet.transaction`;
 
 const OLDEST = `
   SELECT gid, status, (extract(epoch FROM now() - COALESCE(decided_at, deadline_at)) * 1000)::float8 AS "ageMs"
     FROM tercet.transaction
-   WHERE status NOT IN ('committed', 'aborted') AND parked IS NULL AND COALESCE(decided_at, deadline_at) < now()
+   WHERE parked IS NULL AND COALESCE(decided_at, deadline_at) < now()
    ORDER BY COALESCE(decided_at, deadline_at) LIMIT 1`;
 
-/** A partition is named after its day: history_20261121. */
+/** history_default has no bound. */
 const HISTORY = `
-  SELECT count(*)::int AS partitions,
-         (extract(epoch FROM max(to_date(substring(c.relname FROM '^history_([0-9]{8})$'), 'YYYYMMDD')::timestamp
-                                  AT TIME ZONE 'UTC') + interval '24 hours' - now()) * 1000)::float8 AS "aheadMs",
-         EXISTS (SELECT FROM tercet.history_default) AS "isDefaultUsed"
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'tercet.history'::regclass`;
+  SELECT count(*)::int AS partitions, EXISTS (SELECT FROM tercet.history_default) AS "isDefaultUsed",
+         COALESCE((extract(epoch FROM max(bound[1]::timestamptz) - now()) * 1000)::float8, 0) AS "aheadMs"
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid CROSS JOIN LATERAL
+         regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \\(''(.*)''\\)') AS bound
+   WHERE i.inhparent = 'tercet.history'::regclass AND bound IS NOT NULL`;
 
 export class PostgresDiagnosis {
   private readonly database: Database;
@@ -119,7 +117,7 @@ export class PostgresDiagnosis {
       lackingRight: right ? `${right.lacking} on tercet.${right.name}` : null,
       nodes: await this.database.read<NodeFacts>(NODES),
       work: { ...(await this.one<Omit<WorkFacts, 'oldest'>>(COUNTS)), oldest },
-      history: await this.history(),
+      history: await this.one<HistoryFacts>(HISTORY),
     };
   }
 
@@ -137,11 +135,6 @@ export class PostgresDiagnosis {
     );
     const roundTripMs = performance.now() - from;
     return { roundTripMs, clockOffsetMs: now - (sentAt + roundTripMs / 2) };
-  }
-
-  private async history(): Promise<HistoryFacts | null> {
-    const found = await this.database.read(`SELECT WHERE to_regclass('tercet.history') IS NOT NULL`);
-    return found.length === 0 ? null : this.one<HistoryFacts>(HISTORY);
   }
 
   private async one<R extends object>(text: string): Promise<R> {

@@ -37,8 +37,8 @@ const server = (over: Partial<DatabaseFacts['server']>): Partial<DatabaseFacts> 
   server: { ...right.server, ...over },
 });
 const work = (over: Partial<DatabaseFacts['work']>): Partial<DatabaseFacts> => ({ work: { ...right.work, ...over } });
-const history = (over: Partial<NonNullable<DatabaseFacts['history']>>): Partial<DatabaseFacts> => ({
-  history: { ...right.history!, ...over },
+const history = (over: Partial<DatabaseFacts['history']>): Partial<DatabaseFacts> => ({
+  history: { ...right.history, ...over },
 });
 
 test.each<[string, boolean | 'warning', RegExp, Partial<DatabaseFacts>]>([
@@ -80,7 +80,7 @@ test.each<[string, boolean | 'warning', RegExp, Partial<DatabaseFacts>]>([
   ]);
 });
 
-test('a database without a history, and one with nothing late, is right too', () => {
-  const checks = databaseChecks({ ...right, history: null, ...work({ oldest: null }) });
+test('where nothing is late, that is right too', () => {
+  const checks = databaseChecks({ ...right, ...work({ oldest: null }) });
   expect(checks.filter(({ ok }) => ok !== true)).toEqual([]);
 });
