@@ -3,7 +3,7 @@ import type { CheckView } from '../protocol/words.js';
 import type { DatabaseFacts, ServerFacts, WorkFacts } from '../storage/diagnosis.js';
 
 /** Connections that one node may open. */
-const CONNECTIONS_OF_A_NODE = 15;
+const CONNECTIONS_OF_A_NODE = 16;
 const SLOW_ROUND_TRIP_MS = 20;
 const CLOCK_MS = 500;
 const MANY_UNFINISHED = 10_000;
