@@ -5,6 +5,7 @@ import { ComponentsController } from './http/components.controller.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { DiagnosisController } from './http/diagnosis.controller.js';
 import { HealthController } from './http/health.controller.js';
+import { InstancesController } from './http/instances.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
 import { OperatorController } from './http/operator.controller.js';
@@ -12,11 +13,13 @@ import { Readiness } from './http/readiness.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
+import { HttpParticipants } from './participants/http.js';
 import { PostgresComponents } from './storage/components.js';
 
 export interface Parts {
   readonly coordinator: Coordinator;
   readonly components: PostgresComponents;
+  readonly participants: HttpParticipants;
   readonly allowList: AllowList;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
@@ -28,11 +31,13 @@ export interface Parts {
 @Module({})
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
-  static over({ coordinator, components, allowList, metrics, readiness, diagnosis }: Parts): DynamicModule {
+  static over(parts: Parts): DynamicModule {
+    const { coordinator, components, participants, allowList, metrics, readiness, diagnosis } = parts;
     return {
       module: AppModule,
       controllers: [
         ComponentsController,
+        InstancesController,
         TransactionsController,
         OperatorController,
         DiagnosisController,
@@ -43,6 +48,7 @@ export class AppModule {
       providers: [
         { provide: Coordinator, useValue: coordinator },
         { provide: PostgresComponents, useValue: components },
+        { provide: HttpParticipants, useValue: participants },
         { provide: AllowList, useValue: allowList },
         { provide: Metrics, useValue: metrics },
         { provide: Readiness, useValue: readiness },

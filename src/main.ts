@@ -70,7 +70,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       underWay: () => coordinator.underWay(),
       maxUnfinished,
       problems: () => readiness.problems(),
-      pools: () => ({ ...log.connections, component: components.connections }),
+      pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),
     });
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
@@ -78,7 +78,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const shown = settingsShown(process.env);
     const about = { node, version: VERSION, settings: shown, allowList, database, components, coordinator };
     const diagnosis = new Diagnosis(about);
-    const parts = { coordinator, components, allowList, metrics, maxRequests, readiness, diagnosis };
+    const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, diagnosis };
     const app = await createServer(parts, logger, settings);
     await coordinator.start();
     alerts?.start();

@@ -132,14 +132,25 @@ export interface TransactionLog {
   owned(member: Member): Promise<string[]>;
 }
 
+/** One running instance of a component. */
+export interface Instance {
+  readonly name: string;
+  /** The operations are at `url/{op}`; no slash at its end. */
+  readonly url: string;
+  /** When its lease runs out unless it beats, on the monotonic clock of this node, ms. */
+  readonly aliveUntil: number;
+}
+
 /** What the engine must know of a registered component. */
 export interface Component {
   readonly name: string;
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly retry: RetryPolicy;
-  /** URL of each operation; absent where the component lacks it. */
+  /** URL of each operation while no instance is alive; absent where the component lacks it. */
   readonly targets: Readonly<Partial<Record<Op, string>>>;
+  /** The instances that `op` is called at, as of now; look at `aliveUntil`. None: call `targets`. */
+  instances(op: Op): readonly Instance[];
 }
 
 export interface ComponentDirectory {

@@ -1,17 +1,21 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { AllowList } from '../participants/allow-list.js';
+import { HttpParticipants } from '../participants/http.js';
 import { TercetError } from '../protocol/errors.js';
 import { component, identifier, nothing } from '../protocol/schema.js';
 import type { ComponentRequest } from '../protocol/schema.js';
 import type { ComponentView } from '../protocol/words.js';
 import { PostgresComponents } from '../storage/components.js';
+import type { StoredComponent } from '../storage/components.js';
 import { validated } from './body.js';
+import { componentView } from './component-view.js';
 
 @Controller('v1/components')
 export class ComponentsController {
   constructor(
     @Inject(PostgresComponents) private readonly components: PostgresComponents,
+    @Inject(HttpParticipants) private readonly participants: HttpParticipants,
     @Inject(AllowList) private readonly allowList: AllowList,
   ) {}
 
@@ -31,13 +35,15 @@ export class ComponentsController {
     await this.checkTargets(url, endpoints);
     const { created, component: stored } = await this.components.put({ name, url, endpoints, version, ...rest });
     void reply.status(created ? 201 : 200);
-    return stored;
+    return this.shown(stored);
   }
 
   @Get()
   async list(@Query() query: unknown): Promise<{ components: ComponentView[] }> {
     validated(nothing, query);
-    return { components: await this.components.list() };
+    const instances = await this.components.instances.view(null);
+    const components = await this.components.list();
+    return { components: components.map((one) => componentView(one, instances.get(one.name), this.participants)) };
   }
 
   @Get(':name')
@@ -45,7 +51,7 @@ export class ComponentsController {
     validated(nothing, query);
     const found = identifier.safeParse(name).success ? await this.components.view(name) : null;
     if (!found) throw unknownComponent(name);
-    return found;
+    return this.shown(found);
   }
 
   @Delete(':name')
@@ -62,12 +68,17 @@ export class ComponentsController {
     }
   }
 
+  private async shown(stored: StoredComponent): Promise<ComponentView> {
+    const instances = await this.components.instances.view(stored.name);
+    return componentView(stored, instances.get(stored.name), this.participants);
+  }
+
   private async checkTargets(url: string | null, endpoints: ComponentRequest['endpoints']): Promise<void> {
     if (url !== null) await this.allowList.check(url, 'url');
     for (const [op, endpoint] of Object.entries(endpoints)) await this.allowList.check(endpoint, `endpoints.${op}`);
   }
 }
 
-function unknownComponent(name: string): TercetError {
+export function unknownComponent(name: string): TercetError {
   return new TercetError('TERCET_COMPONENT_UNKNOWN', `no component '${name.slice(0, 200)}' is registered`);
 }

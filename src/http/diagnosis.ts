@@ -3,8 +3,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Coordinator } from '../engine/coordinator.js';
 import type { AllowList } from '../participants/allow-list.js';
 import { unreachable } from '../participants/reach.js';
-import type { CheckView, ComponentView, DiagnosisView } from '../protocol/words.js';
-import type { PostgresComponents } from '../storage/components.js';
+import type { CheckView, DiagnosisView } from '../protocol/words.js';
+import type { PostgresComponents, StoredComponent } from '../storage/components.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
 
@@ -68,7 +68,7 @@ export class Diagnosis {
   }
 
   private async components(): Promise<CheckView[]> {
-    let all: ComponentView[];
+    let all: StoredComponent[];
     try {
       all = await this.parts.components.list();
     } catch {
@@ -90,7 +90,7 @@ export class Diagnosis {
   }
 }
 
-function urlsOf({ url, endpoints }: ComponentView): string[] {
+function urlsOf({ url, endpoints }: StoredComponent): string[] {
   return [...(url === null ? [] : [url]), ...Object.values(endpoints)];
 }
 

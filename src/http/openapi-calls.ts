@@ -1,7 +1,7 @@
 /** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
 import type { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
-import { abort, begin, bulk, component, list, look, order, registerBranch, submit } from '../protocol/schema.js';
+import { abort, begin, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
 import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
 
@@ -163,6 +163,21 @@ export const CALLS: Readonly<Record<string, Call>> = {
     roles: ['admin'],
     answers: { 204: ['taken out', null] },
     problems: ['TERCET_COMPONENT_UNKNOWN', 'TERCET_COMPONENT_IN_USE', ...WRITES],
+  },
+  'put /v1/components/{name}/instances/{instance}': {
+    id: 'putInstance',
+    summary: 'Heartbeat of one running instance of a component; the first one registers it',
+    roles: ['component'],
+    body: instance,
+    answers: { 201: ['is called from now on', 'Instance'], 200: ['goes on, or is back', 'Instance'] },
+    problems: ['TERCET_COMPONENT_UNKNOWN', 'TERCET_TARGET_FORBIDDEN', ...WRITES],
+  },
+  'delete /v1/components/{name}/instances/{instance}': {
+    id: 'deleteInstance',
+    summary: 'Take an instance out, before it stops',
+    roles: ['component'],
+    answers: { 204: ['taken out', null] },
+    problems: ['TERCET_INSTANCE_UNKNOWN', ...WRITES],
   },
   'get /v1/diagnosis': {
     id: 'getDiagnosis',

@@ -3,10 +3,12 @@ import { BRANCH_STATES, EVENT_KINDS, MODES, OPS, REASON_KINDS, STATUSES } from '
 import type {
   BranchView,
   BulkView,
+  CallsView,
   CheckView,
   ComponentView,
   DiagnosisView,
   EventView,
+  InstanceView,
   Problem,
   Reason,
   RetryPolicy,
@@ -49,6 +51,11 @@ const parked = object<NonNullable<TransactionView['parked']>>({
   op: orNull(oneOf(...OPS)),
   why: text,
 });
+const calls: Fields<CallsView> = {
+  inFlight: count,
+  failureRate: { type: 'number', minimum: 0, maximum: 1 },
+  breaker: oneOf('closed', 'open', 'probing'),
+};
 const retry = object<RetryPolicy>({
   baseMs: count,
   factor: number,
@@ -121,6 +128,17 @@ export const VIEWS = {
     version: orNull(text),
     createdAt: time,
     updatedAt: time,
+    instances: list(view('Instance')),
+    calls: object<CallsView>(calls),
+  }),
+  Instance: object<InstanceView>({
+    instance: text,
+    url: text,
+    ttlMs: count,
+    lastBeatAt: time,
+    aliveUntil: time,
+    isAlive: { type: 'boolean' },
+    ...calls,
   }),
   Components: object<{ components: ComponentView[] }>({
     components: list(view('Component')),

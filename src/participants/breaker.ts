@@ -1,5 +1,7 @@
 /** A circuit breaker: a service that does not answer is left alone for a while, then asked once. */
 
+import type { CallsView } from '../protocol/words.js';
+
 /** Failures in a row that open it. */
 const FAILURES = 5;
 /** First and longest time that it stays open; each failed probe doubles it. */
@@ -24,6 +26,17 @@ export class Breaker {
   /** @param now monotonic, ms */
   constructor(private readonly now: () => number) {}
 
+  get state(): CallsView['breaker'] {
+    if (this.openUntil === null) return 'closed';
+    return this.isProbing ? 'probing' : 'open';
+  }
+
+  /** For how many ms it lets nobody pass; 0: a probe may; null: it is closed. */
+  get waitMs(): number | null {
+    if (this.openUntil === null) return null;
+    return Math.max(this.isProbing ? MIN_WAIT_MS : 0, this.openUntil - this.now());
+  }
+
   /** A pass, to be handed back to `leave`, or for how many ms not to call. */
   enter(): Pass | number {
     if (this.openUntil === null) return 'call';
@@ -33,8 +46,11 @@ export class Breaker {
     return 'probe';
   }
 
-  /** @param isAlive whether the service answered; null: the call was not made, or was cut short from this side */
-  leave(pass: Pass, isAlive: boolean | null): void {
+  /**
+   * @param isAlive whether the service answered; null: the call was not made, or was cut short from this side
+   * @param limit failures in a row that open it
+   */
+  leave(pass: Pass, isAlive: boolean | null, limit = FAILURES): void {
     if (pass === 'probe') this.isProbing = false;
     if (isAlive === null) return;
     if (isAlive) {
@@ -45,7 +61,7 @@ export class Breaker {
     else {
       this.failures += 1;
       // Calls that left before it opened end later, and say nothing new.
-      if (this.failures >= FAILURES && this.openUntil === null) this.open(this.openMs);
+      if (this.failures >= limit && this.openUntil === null) this.open(this.openMs);
     }
   }
 

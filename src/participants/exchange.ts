@@ -12,6 +12,8 @@ export interface Result {
   readonly outcome: Outcome;
   /** What the circuit breaker counts: one bad payload, answered with 500, says nothing about the others. Null: it was cut from this side. */
   readonly isAlive: boolean | null;
+  /** False: not a byte of it was sent, so the service certainly knows nothing of it. */
+  readonly hasLeft: boolean;
 }
 
 /**
@@ -33,7 +35,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Ends it from this side as unknown: what has not left yet does not leave, and the connection is closed. */
   cut(detail: string, isAlive: boolean | null): void {
-    this.end({ outcome: { kind: 'unknown', detail }, isAlive });
+    this.end({ kind: 'unknown', detail }, isAlive);
     this.controller?.abort(new Error(detail));
   }
 
@@ -55,7 +57,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     const { status, retryAfter, body, isAlive } = this;
-    this.end({ outcome: outcomeOf(status, retryAfter, body ?? Buffer.alloc(0), this.now()), isAlive });
+    this.end(outcomeOf(status, retryAfter, body ?? Buffer.alloc(0), this.now()), isAlive);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -66,9 +68,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return !OVERLOADED.has(this.status);
   }
 
-  private end(result: Result): void {
+  private end(outcome: Outcome, isAlive: boolean | null): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.over(result);
+    // undici hands over the controller just before it writes.
+    this.over({ outcome, isAlive, hasLeft: this.controller !== null });
   }
 }

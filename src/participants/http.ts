@@ -3,12 +3,14 @@ import { hash, randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
-import type { CallRequest, Clock, Component, Participants, PreparedCall } from '../engine/ports.js';
+import type { CallRequest, Clock, Component, Instance, Participants, PreparedCall } from '../engine/ports.js';
 import type { SigningSecrets } from '../protocol/signature.js';
 import { HEADERS } from '../protocol/words.js';
+import type { CallsView, Op } from '../protocol/words.js';
 import { hostOf, isAddress } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
-import { Breaker } from './breaker.js';
+import { Balancer } from './balancer.js';
+import { Detours } from './detours.js';
 import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
 import { described } from './trouble.js';
@@ -18,7 +20,10 @@ import { Turnstile } from './turnstile.js';
 const NOT_LEFT_MS = 100;
 const KEEP_ALIVE_MS = 30_000;
 /** Connections to where no call went for so long are closed: services that move leave their old addresses behind. */
-const UNUSED_MS = 3600 * 1000;
+const UNUSED_MS = 600 * 1000;
+const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
+
+type Sendable = Omit<CallRequest, 'mayLeave' | 'stopped'>;
 
 interface Origin {
   readonly pool: Pool;
@@ -32,7 +37,7 @@ interface Target {
 }
 
 interface Neighbour {
-  readonly breaker: Breaker;
+  readonly balancer: Balancer;
   readonly turnstile: Turnstile;
 }
 
@@ -40,6 +45,7 @@ export class HttpParticipants implements Participants {
   private readonly targets = new Map<string, Target>();
   private readonly origins = new Map<string, Origin>();
   private readonly neighbours = new Map<string, Neighbour>();
+  private readonly detours = new Detours();
 
   constructor(
     private readonly allowList: AllowList,
@@ -55,26 +61,51 @@ export class HttpParticipants implements Participants {
     // It was replaced by one that lacks what was there at the begin.
     if (!component.targets[op])
       return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now` };
-    const { breaker, turnstile } = this.neighbour(component);
+    const { balancer, turnstile } = this.neighbour(component);
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
-      const pass = breaker.enter();
-      if (typeof pass === 'number') return { kind: 'postponed', retryAfterMs: pass };
-      // Asked after the wait, as close to the call as can be: a lease may have ended meanwhile.
-      if (!request.mayLeave()) {
-        breaker.leave(pass, null);
-        return { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
-      }
-      const { outcome, isAlive } = await this.exchange(request);
-      breaker.leave(pass, isAlive);
-      return outcome;
+      return await this.callOne(request, balancer);
     } finally {
       turnstile.leave();
     }
   }
 
-  prepare({ tx, branch, op, attempt, component }: Omit<CallRequest, 'mayLeave' | 'stopped'>): PreparedCall {
+  /** A call that certainly never reached its instance goes to another one as the same attempt. */
+  private async callOne(request: CallRequest, balancer: Balancer): Promise<Outcome> {
+    const { tx, branch, op, component } = request;
+    let failed: Outcome | null = null;
+    for (let sent = 1; ; sent += 1) {
+      const choice = balancer.choose(component.instances(op), this.detours.of(tx.gid, branch.branchId));
+      if (typeof choice === 'number') return failed ?? { kind: 'postponed', retryAfterMs: choice };
+      // Asked after the wait, as close to the call as can be: a lease may have ended meanwhile.
+      if (!request.mayLeave()) {
+        balancer.leave(choice, null);
+        return failed ?? { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
+      }
+      const { instance, live } = choice;
+      const { outcome, isAlive, hasLeft } = await this.exchange(request, instance);
+      balancer.leave(choice, { isAlive, hasLeft });
+      if (outcome.kind === 'done' || outcome.kind === 'refused') this.detours.forget(tx.gid, branch.branchId);
+      if (outcome.kind !== 'unknown' || isAlive === null || instance === null || live === 1) return outcome;
+      this.detours.note(tx.gid, branch.branchId, instance.name);
+      failed = { kind: 'unknown', detail: `${outcome.detail} (instance ${instance.name})` };
+      if (hasLeft || sent >= live) return failed;
+    }
+  }
+
+  prepare(request: Sendable): PreparedCall {
+    const { component, op } = request;
+    return this.prepared(request, this.neighbour(component).balancer.peek(component.instances(op)));
+  }
+
+  /** What this node has seen of its calls to an instance, or with null to the component's own URLs. */
+  observed(component: string, instance: string | null): CallsView {
+    return this.neighbours.get(component)?.balancer.observed(instance) ?? NO_CALLS;
+  }
+
+  private prepared({ tx, branch, op, attempt, component }: Sendable, instance: Instance | null): PreparedCall {
+    const url = urlOf(component, op, instance);
     const quoted = (text: string): string => JSON.stringify(text);
     // Payload and reply are JSON texts already, and go out as they came in.
     const body =
@@ -90,7 +121,6 @@ export class HttpParticipants implements Participants {
       [HEADERS.timeoutMs]: String(component.timeoutMs),
       traceparent: traceparent(tx.gid),
     };
-    const url = component.targets[op] ?? '';
     if (this.signing && url !== '') {
       const path = this.targets.get(url)?.path ?? pathOf(new URL(url));
       const signed = { method: 'POST', path, gid: tx.gid, op, body };
@@ -105,7 +135,7 @@ export class HttpParticipants implements Participants {
     this.targets.clear();
   }
 
-  private exchange(request: CallRequest): Promise<Result> {
+  private exchange(request: CallRequest, instance: Instance | null): Promise<Result> {
     return new Promise((resolve) => {
       const exchange = new Exchange(
         () => this.clock.now(),
@@ -118,7 +148,7 @@ export class HttpParticipants implements Participants {
       const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, false));
       void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
       try {
-        const { url, headers, body } = this.prepare(request);
+        const { url, headers, body } = this.prepared(request, instance);
         const { origin, path } = this.target(url);
         origin.usedAt = this.clock.monotonic();
         origin.pool.dispatch({ path, method: 'POST', headers, body }, exchange);
@@ -172,11 +202,15 @@ export class HttpParticipants implements Participants {
       there.turnstile.resize(component.concurrency);
       return there;
     }
-    const breaker = new Breaker(() => this.clock.monotonic());
-    const neighbour = { breaker, turnstile: new Turnstile(component.concurrency) };
+    const balancer = new Balancer(() => this.clock.monotonic());
+    const neighbour = { balancer, turnstile: new Turnstile(component.concurrency) };
     this.neighbours.set(component.name, neighbour);
     return neighbour;
   }
+}
+
+function urlOf({ targets }: Component, op: Op, instance: Instance | null): string {
+  return instance ? `${instance.url}/${op}` : (targets[op] ?? '');
 }
 
 /** As it stands in the request line. */

@@ -14,6 +14,7 @@ const url = z
   .string()
   .max(2000)
   .refine(isCallable, 'must be an http:// or https:// URL without user, password, fragment and spaces');
+const baseUrl = url.refine((value) => !value.includes('?'), 'must have no query: /{operation} is put behind it');
 const payload = z.unknown().optional();
 /** Optional, and absent where it was not given: never `undefined`. */
 const maybe = <S extends z.ZodType>(schema: S) => z.exactOptional(schema);
@@ -42,7 +43,7 @@ export const retryPolicy = z.strictObject({
 
 export const component = z
   .strictObject({
-    url: url.refine((value) => !value.includes('?'), 'must have no query: /{operation} is put behind it').optional(),
+    url: baseUrl.optional(),
     endpoints: z
       .strictObject({
         try: maybe(url),
@@ -64,6 +65,10 @@ export const component = z
     message: 'url or endpoints is needed: where to call',
   });
 export type ComponentRequest = z.output<typeof component>;
+
+/** The heartbeat of one instance of a component. */
+export const instance = z.strictObject({ url: baseUrl, ttlMs: whole(1000, 3_600_000).default(15_000) });
+export const instanceName = z.strictObject({ instance: identifier });
 
 const branch = z.strictObject({ branchId: identifier, component: identifier, payload });
 export const registerBranch = branch;

@@ -66,6 +66,27 @@ export const DEFAULT_RETRY: RetryPolicy = {
   tryAttempts: 3,
 };
 
+/** What the node that answers has seen of its own calls; no other node's are counted. */
+export interface CallsView {
+  /** Under way now. */
+  inFlight: number;
+  /** Share of the last minute's calls that the service could not answer, 0 to 1; 0 where there were none. */
+  failureRate: number;
+  /** `open`: not called, for it did not answer; `probing`: one call finds out whether it does again. */
+  breaker: 'closed' | 'open' | 'probing';
+}
+
+/** One running instance of a component, as it last said. */
+export interface InstanceView extends CallsView {
+  instance: string;
+  url: string;
+  /** How long one heartbeat lasts. */
+  ttlMs: number;
+  lastBeatAt: string;
+  aliveUntil: string;
+  isAlive: boolean;
+}
+
 export interface ComponentView {
   name: string;
   url: string | null;
@@ -76,6 +97,10 @@ export interface ComponentView {
   version: string | null;
   createdAt: string;
   updatedAt: string;
+  /** By name. */
+  instances: InstanceView[];
+  /** Of calls to the component's own URLs. */
+  calls: CallsView;
 }
 
 export interface BranchView {

@@ -1,17 +1,19 @@
 /** The registered components. This node knows them all and hears of changes by asking for what is newer. */
 import type pg from 'pg';
 import { LogUnavailable } from '../engine/ports.js';
-import type { Component, ComponentDirectory, Logger } from '../engine/ports.js';
+import type { Component, ComponentDirectory, Instance, Logger } from '../engine/ports.js';
 import { OPS } from '../protocol/words.js';
 import type { ComponentView, Op } from '../protocol/words.js';
 import { Database } from './database.js';
 import type { DatabaseSettings, PoolUse } from './database.js';
+import { PostgresInstances, REMOVE } from './instances.js';
 
 /** A replaced URL is used within a second. */
 const POLL_MS = 400;
 const CONNECTIONS = 2;
 
-export type ComponentDefinition = Omit<ComponentView, 'createdAt' | 'updatedAt'>;
+export type StoredComponent = Omit<ComponentView, 'instances' | 'calls'>;
+export type ComponentDefinition = Omit<StoredComponent, 'createdAt' | 'updatedAt'>;
 
 interface Row {
   name: string;
@@ -34,6 +36,7 @@ const COLUMNS = 'name, definition, revision, created_at, updated_at, deleted_at'
 const ONE_AT_A_TIME = 'LOCK TABLE tercet.component IN SHARE ROW EXCLUSIVE MODE';
 
 export class PostgresComponents implements ComponentDirectory {
+  readonly instances: PostgresInstances;
   private readonly database: Database;
   private readonly known = new Map<string, Known>();
   private revision = 0n;
@@ -46,6 +49,7 @@ export class PostgresComponents implements ComponentDirectory {
     private readonly logger: Logger,
   ) {
     this.database = new Database({ ...settings, connections: CONNECTIONS }, logger);
+    this.instances = new PostgresInstances(this.database, ONE_AT_A_TIME);
   }
 
   /** Loads all, then follows the changes. Rejects with LogUnavailable when the database cannot be reached. */
@@ -61,9 +65,10 @@ export class PostgresComponents implements ComponentDirectory {
     await this.database.close();
   }
 
-  /** What its connections do at this moment. */
-  get connections(): PoolUse {
-    return this.database.use.log;
+  /** What its connections do at this moment, by what they are for. */
+  get connections(): Record<'component' | 'beat', PoolUse> {
+    const { log, beat } = this.database.use;
+    return { component: log, beat };
   }
 
   get(name: string): Component | undefined {
@@ -75,11 +80,11 @@ export class PostgresComponents implements ComponentDirectory {
     if (known && !known.isDeleted) return known.component;
     const row = await this.row(name);
     if (row) this.note(row);
-    return row && row.deleted_at === null ? componentOf(row) : undefined;
+    return row && row.deleted_at === null ? this.componentOf(row) : undefined;
   }
 
   /** Registers or replaces; the same again changes nothing. */
-  async put(definition: ComponentDefinition): Promise<{ created: boolean; component: ComponentView }> {
+  async put(definition: ComponentDefinition): Promise<{ created: boolean; component: StoredComponent }> {
     const { name, ...rest } = definition;
     const text = JSON.stringify(rest);
     const { row, created } = await this.database.inTransaction(async (client) => {
@@ -101,7 +106,7 @@ export class PostgresComponents implements ComponentDirectory {
     return { created, component: viewOf(row) };
   }
 
-  /** Takes it out, unless an unfinished transaction has a branch of it. Running ones elsewhere still find it. */
+  /** Takes it out with its instances, unless an unfinished transaction has a branch of it. Running ones elsewhere still find it. */
   async remove(name: string): Promise<'removed' | 'in use' | 'unknown'> {
     const result = await this.database.inTransaction(async (client) => {
       await client.query(ONE_AT_A_TIME);
@@ -114,6 +119,7 @@ export class PostgresComponents implements ComponentDirectory {
           WHERE name = $1 RETURNING ${COLUMNS}`,
         [name],
       );
+      await client.query(REMOVE, [name, null]);
       return rows[0] ?? 'unknown';
     });
     if (typeof result === 'string') return result;
@@ -122,13 +128,13 @@ export class PostgresComponents implements ComponentDirectory {
   }
 
   /** As registered now; null: it is not. */
-  async view(name: string): Promise<ComponentView | null> {
+  async view(name: string): Promise<StoredComponent | null> {
     const row = await this.row(name);
     return row && row.deleted_at === null ? viewOf(row) : null;
   }
 
   /** All that are registered now, by name. */
-  async list(): Promise<ComponentView[]> {
+  async list(): Promise<StoredComponent[]> {
     const rows = await this.database.read<Row>(
       `SELECT ${COLUMNS} FROM tercet.component WHERE deleted_at IS NULL ORDER BY name`,
     );
@@ -148,6 +154,7 @@ export class PostgresComponents implements ComponentDirectory {
     for (const row of rows) this.note(row);
     const last = rows.at(-1);
     if (last) this.revision = BigInt(last.revision);
+    await this.instances.follow();
   }
 
   private schedule(): void {
@@ -175,7 +182,19 @@ export class PostgresComponents implements ComponentDirectory {
     const known = this.known.get(row.name);
     // An answer that was on its way while a newer one came in.
     if (known && known.revision >= revision) return;
-    this.known.set(row.name, { component: componentOf(row), revision, isDeleted: row.deleted_at !== null });
+    this.known.set(row.name, { component: this.componentOf(row), revision, isDeleted: row.deleted_at !== null });
+  }
+  private componentOf(row: Row): Component {
+    const { name, url, endpoints, timeoutMs, concurrency, retry } = viewOf(row);
+    const targets: Partial<Record<Op, string>> = {};
+    for (const op of OPS) {
+      const target = endpoints[op] ?? (url === null ? undefined : `${url.replace(/\/+$/, '')}/${op}`);
+      if (target !== undefined) targets[op] = target;
+    }
+    // An instance stands in for the `url`: what has an endpoint, or what the component lacks, is not called there.
+    const instances = (op: Op): readonly Instance[] =>
+      url === null || endpoints[op] !== undefined ? [] : this.instances.of(name);
+    return { name, timeoutMs, concurrency, retry, targets, instances };
   }
 }
 
@@ -184,18 +203,8 @@ async function byName(client: pg.PoolClient, name: string): Promise<Row | undefi
   return rows[0];
 }
 
-function viewOf(row: Row): ComponentView {
+function viewOf(row: Row): StoredComponent {
   const { created_at: createdAt, updated_at: updatedAt } = row;
   const definition = JSON.parse(row.definition) as Omit<ComponentDefinition, 'name'>;
   return { name: row.name, ...definition, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
-}
-
-function componentOf(row: Row): Component {
-  const { name, url, endpoints, timeoutMs, concurrency, retry } = viewOf(row);
-  const targets: Partial<Record<Op, string>> = {};
-  for (const op of OPS) {
-    const target = endpoints[op] ?? (url === null ? undefined : `${url.replace(/\/+$/, '')}/${op}`);
-    if (target !== undefined) targets[op] = target;
-  }
-  return { name, timeoutMs, concurrency, retry, targets };
 }

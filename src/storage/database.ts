@@ -33,12 +33,14 @@ const BY_INDEX = { enable_seqscan: 'off' };
 /**
  * Connections by what may not wait for what: the group commit has one to itself, which soon gives up on a row that
  * somebody else holds; renewing the lease has one; lists, which may read much, have two; all else shares the rest.
+ * Heartbeats of instances have one too, which does not wait for the disk.
  */
 const LANES = {
   log: { connections: 8, lockShare: 0.8, session: BY_INDEX },
   flush: { connections: 1, lockShare: 0.1, session: BY_KEY },
   lease: { connections: 1, lockShare: 0.8, session: {} },
   list: { connections: 2, lockShare: 0.8, session: {} },
+  beat: { connections: 1, lockShare: 0.8, session: { synchronous_commit: 'off' } },
 } as const;
 export type Lane = keyof typeof LANES;
 
@@ -87,6 +89,7 @@ export class Database {
       flush: poolOf('flush', settings),
       lease: poolOf('lease', settings),
       list: poolOf('list', settings),
+      beat: poolOf('beat', settings),
     };
     for (const pool of Object.values(this.pools)) {
       pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
@@ -98,8 +101,8 @@ export class Database {
     const of = ({ totalCount, idleCount: idle, waitingCount: waiting }: pg.Pool): PoolUse => {
       return { used: totalCount - idle, idle, waiting };
     };
-    const { log, flush, lease, list } = this.pools;
-    return { log: of(log), flush: of(flush), lease: of(lease), list: of(list) };
+    const { log, flush, lease, list, beat } = this.pools;
+    return { log: of(log), flush: of(flush), lease: of(lease), list: of(list), beat: of(beat) };
   }
 
   /**
@@ -133,8 +136,8 @@ export class Database {
   }
 
   /** Several statements in one transaction; rolled back if `work` throws. @throws as `write` does */
-  inTransaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return this.using('log', async (client) => {
+  inTransaction<T>(work: (client: pg.PoolClient) => Promise<T>, lane: Lane = 'log'): Promise<T> {
+    return this.using(lane, async (client) => {
       await client.query('BEGIN');
       try {
         const result = await work(client);

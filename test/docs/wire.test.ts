@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { openApi } from '../../src/http/openapi.js';
-import { begin, component, list } from '../../src/protocol/schema.js';
+import { begin, component, instance, list } from '../../src/protocol/schema.js';
 import type { EventView, TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
 import type { Settings } from '../../src/settings.js';
@@ -111,6 +111,7 @@ describe('numbers', () => {
 
   test.each<[string, number, string, z.ZodType]>([
     ['a component', 3, 'field', component],
+    ['an instance', 3, 'instance', instance],
     ['a begin', 4, 'field', begin],
     ['a list', 6, 'parameter', list],
   ])('of %s: default and bounds are those of the schema, and none is missing', (_name, number, head, schema) => {
@@ -144,7 +145,12 @@ describe('what is shown is what a node takes and answers', () => {
     const [shown] = examples(3);
     const { status, body } = await node.put('/v1/components/shown', shown);
     expect(status).toBe(201);
-    expect(body).toEqual({ ...shown, name: 'shown', createdAt: expect.any(String), updatedAt: expect.any(String) });
+    const times = { createdAt: expect.any(String), updatedAt: expect.any(String) };
+    expect(body).toMatchObject({ ...shown, name: 'shown', ...times });
+    const beat = await node.put('/v1/components/shown/instances/account-7d9f', { url: 'http://127.0.0.1:3002/' });
+    expect(beat).toMatchObject({ status: 201 });
+    const { body: found } = await node.get<Record<string, unknown>>('/v1/components/shown');
+    expect(fieldsOf(found)).toEqual(fieldsOf({ ...(body as object), ...examples(3)[1] }));
   });
 
   test('the begin of section 4, the view and the timeline of section 6, the call of section 7', async () => {

@@ -21,6 +21,7 @@ beforeEach(async () => {
     concurrency: 1,
     retry: DEFAULT_RETRY,
     targets,
+    instances: () => [],
   });
   coordinator = new Coordinator({
     log: new MemoryLog(clock),

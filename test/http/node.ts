@@ -107,7 +107,7 @@ export class TestNode {
   /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */
   async recorded(): Promise<Record<string, unknown>> {
     const tables: Record<string, unknown> = {};
-    for (const table of ['transaction', 'branch', 'timeline', 'component']) {
+    for (const table of ['transaction', 'branch', 'timeline', 'component', 'instance']) {
       const { rows } = await this.admin.query<{ row: string }>(
         `SELECT row_to_json(t)::text AS row FROM tercet.${table} t ORDER BY 1`,
       );

@@ -127,6 +127,10 @@ describe('what the server answers is what the document says', () => {
     expect(await matches('PUT', '/v1/components/{name}', put)).toBe(201);
     expect(await matches('PUT', '/v1/components/{name}', { ...put, body: { url: 'http://10.0.0.1/' } })).toBe(422);
     await matches('GET', '/v1/diagnosis');
+    const instance = { path: '/v1/components/new/instances/a', body: { url: 'http://127.0.0.1:1/' } };
+    expect(await matches('PUT', '/v1/components/{name}/instances/{instance}', instance)).toBe(201);
+    expect(await matches('PUT', '/v1/components/{name}/instances/{instance}', instance)).toBe(200);
+    await matches('GET', '/v1/components');
     await matches('GET', '/health/live');
     await matches('GET', '/health/ready');
   });
@@ -155,10 +159,17 @@ describe('a body that the document allows is taken, and one that it does not is 
     ['PUT', '/v1/components/{name}', { url, timeoutMs: 1.5 }],
     ['PUT', '/v1/components/{name}', { url, version: '' }],
     ['PUT', '/v1/components/{name}', { url, concurrency: '256' }],
+    ['PUT', '/v1/components/{name}/instances/{instance}', { url }],
+    ['PUT', '/v1/components/{name}/instances/{instance}', { url, ttlMs: 1000 }],
+    ['PUT', '/v1/components/{name}/instances/{instance}', { url, ttlMs: 999 }],
   ];
   test.each(cases)('%s %s %j', async (method, path, body) => {
     const schema = operation(method, path).requestBody?.content['application/json'].schema ?? {};
-    const { status } = await node.send(method, path.replace('{name}', 'checked'), body);
+    const { status } = await node.send(
+      method,
+      path.replace('{name}', 'account').replace('{instance}', 'checked'),
+      body,
+    );
     expect(status < 300).toBe(checker(schema).safeParse(body).success);
     expect(status < 300 || status === 400).toBe(true);
   });

@@ -11,6 +11,7 @@ export function component(url: string, over: Partial<Component> = {}): Component
     concurrency: 256,
     retry: DEFAULT_RETRY,
     targets: { try: `${url}/try`, confirm: `${url}/confirm`, cancel: `${url}/cancel` },
+    instances: () => [],
     ...over,
   };
 }

@@ -17,6 +17,7 @@ const component = (name: string): Component => ({
   concurrency: 100,
   retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
   targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel' },
+  instances: () => [],
 });
 
 export interface Faults {

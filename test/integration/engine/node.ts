@@ -118,6 +118,13 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 
 function everyComponent(retry: RetryPolicy): ComponentDirectory {
   const targets = { try: 'http://service.test/', confirm: 'http://service.test/', cancel: 'http://service.test/' };
-  const component: Component = { name: 'service', timeoutMs: 3000, concurrency: 256, retry, targets };
+  const component: Component = {
+    name: 'service',
+    timeoutMs: 3000,
+    concurrency: 256,
+    retry,
+    targets,
+    instances: () => [],
+  };
   return { get: () => component, find: async () => component };
 }
