@@ -5,6 +5,7 @@ import type {
   BranchView,
   ComponentView,
   Drive,
+  InstanceView,
   Mode,
   Op,
   RetryPolicy,
@@ -60,6 +61,14 @@ export interface ComponentRequest {
   concurrency?: number;
   retry?: Partial<RetryPolicy>;
   version?: string;
+}
+
+/** One heartbeat of one running instance. */
+export interface InstanceRequest {
+  /** The operations are at `url/{op}` of this instance. */
+  url: string;
+  /** How long the instance counts as alive after each heartbeat, in ms; default 15000, from 1000 to 3600000. */
+  ttlMs?: number;
 }
 
 export interface AbortOptions {
@@ -210,6 +219,26 @@ export class TercetClient {
   }
 
   /**
+   * Says that an instance of a component is alive; calls go to those in turn that said so lately. Repeat it three times
+   * as often as `ttlMs`. Rejects with TERCET_COMPONENT_UNKNOWN while the component is not registered.
+   */
+  async putInstance(
+    component: string,
+    instance: string,
+    request: InstanceRequest,
+    { signal }: CallOptions = {},
+  ): Promise<InstanceView> {
+    const path = instancePathOf(component, instance);
+    return this.transport.send({ method: 'PUT', path, body: request, ...(signal ? { signal } : {}) });
+  }
+
+  /** Takes an instance out, before it stops. Rejects with TERCET_INSTANCE_UNKNOWN when there is none of this name. */
+  async deleteInstance(component: string, instance: string, { signal }: CallOptions = {}): Promise<void> {
+    const path = instancePathOf(component, instance);
+    return this.transport.send({ method: 'DELETE', path, ...(signal ? { signal } : {}) });
+  }
+
+  /**
    * A transaction that the caller drives: `work` calls `tx.try(...)` for each branch, in any order, and may use the
    * answer of one for the next. When it returns and every try is done, the transaction is submitted; when it throws
    * or a try failed, aborted.
@@ -247,6 +276,10 @@ export class TercetClient {
 
 function pathOf(gid: string): string {
   return `/v1/transactions/${encodeURIComponent(gid)}`;
+}
+
+function instancePathOf(component: string, instance: string): string {
+  return `/v1/components/${encodeURIComponent(component)}/instances/${encodeURIComponent(instance)}`;
 }
 
 function waitMsOf({ wait = 'decided', waitMs = DEFAULT_WAIT_MS }: WaitOptions): number {

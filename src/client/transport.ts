@@ -29,7 +29,7 @@ export interface CallOptions {
 }
 
 interface Request extends CallOptions {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   body?: unknown;
   /** How long the coordinator may hold the answer back, in ms. */
@@ -77,6 +77,7 @@ export class Transport {
         const response = await this.exchange(request, text);
         const answer = await response.text();
         const { status } = response;
+        if (status === 204) return undefined as T;
         if (response.ok) return parsed<T>(answer, status, this.url);
         failure = refusal(answer, status, this.url);
         if (status < 500 && status !== 429) throw failure;

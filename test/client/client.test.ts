@@ -104,6 +104,16 @@ test('a component is what was put last', async () => {
   expect(await client.getComponent('stock')).toEqual(put);
 });
 
+test('an instance is there while it beats, and gone when it has signed off', async () => {
+  await client.putComponent('stock', { url: 'http://127.0.0.1:9/stock' });
+  const put = await client.putInstance('stock', 'a', { url: 'http://127.0.0.1:10/stock', ttlMs: 60_000 });
+  expect(put).toMatchObject({ instance: 'a', url: 'http://127.0.0.1:10/stock', ttlMs: 60_000, isAlive: true });
+  expect((await client.getComponent('stock')).instances).toEqual([put]);
+  expect(await client.deleteInstance('stock', 'a')).toBeUndefined();
+  expect((await client.getComponent('stock')).instances).toEqual([]);
+  await expect(client.deleteInstance('stock', 'a')).rejects.toMatchObject({ code: 'TERCET_INSTANCE_UNKNOWN' });
+});
+
 test('what does not exist, and what is wrong, are errors with a code and the fields', async () => {
   await expect(client.get('none')).rejects.toMatchObject({ code: 'TERCET_TRANSACTION_UNKNOWN', status: 404 });
   await expect(client.getComponent('none')).rejects.toMatchObject({ code: 'TERCET_COMPONENT_UNKNOWN' });

@@ -93,6 +93,11 @@ const METHODS: [string, string, Method][] = [
     (c, options) => c.putComponent('account', { url: 'http://127.0.0.1:1/account', timeoutMs: 100 }, options),
   ],
   ['getComponent', 'GET /v1/components/account', (c, options) => c.getComponent('account', options)],
+  [
+    'putInstance',
+    'PUT /v1/components/account/instances/a {"url":"http://127.0.0.1:1/account","ttlMs":1000}',
+    (c, options) => c.putInstance('account', 'a', { url: 'http://127.0.0.1:1/account', ttlMs: 1000 }, options),
+  ],
 ];
 const NAMES_A_TRANSACTION = new Set(METHODS.map(([name]) => name).filter((name) => !/^list$|Component$/.test(name)));
 

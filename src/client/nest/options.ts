@@ -4,10 +4,20 @@ import type { ClientOptions } from '../transport.js';
 
 export interface TercetOptions extends ClientOptions {
   /**
-   * Where the coordinator reaches this application; default: http://127.0.0.1 and the port that it listens on. The
-   * application's global prefix is added.
+   * Where the coordinator reaches this instance of the application, a pod's own address for example; default:
+   * http://127.0.0.1 and the port that it listens on. The application's global prefix is added.
    */
   publicUrl?: string;
+  /**
+   * Name of this instance; default: host name, port and something random, so that no two are the same. With `false` it
+   * does not beat, and the coordinator calls `publicUrl` alone: for a load balancer that knows by itself who is alive.
+   */
+  instance?: string | false;
+  /**
+   * The coordinator leaves this instance out when it has not heard from it for so long, in ms; default 15000, from 1000
+   * to 3600000. A heartbeat goes out three times as often.
+   */
+  instanceTtlMs?: number;
   /** Token of the TypeORM DataSource that components open their transactions on; default: the DataSource class. */
   dataSource?: InjectionToken;
   /**

@@ -1,11 +1,15 @@
-/** Tells the coordinator where the components of this application are, until it has heard. */
+/** Tells the coordinator where the components of this application are, and that this instance of it is alive. */
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
+import { IDENTIFIER } from '../../protocol/words.js';
 import { TercetClient } from '../client.js';
+import { TercetError } from '../errors.js';
 import { Components } from './components.js';
 import type { FoundComponent } from './components.js';
 import { OPTIONS } from './options.js';
@@ -13,6 +17,11 @@ import type { TercetOptions } from './options.js';
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
+const TTL_MS = 15_000;
+/** The coordinator need not hear of the end: it finds out. */
+const SIGN_OFF_MS = 2000;
+/** After that every node of the coordinator has heard of it, and its last calls have come. */
+const LINGER_MS = 500;
 
 @Injectable()
 export class Registration implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -20,6 +29,9 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
   private readonly over = new AbortController();
   /** Names, and why they are not registered yet. */
   private readonly missing = new Map<string, string>();
+  /** Names of the components that the coordinator may call at this instance. */
+  private readonly beating = new Set<string>();
+  private instance = '';
 
   constructor(
     @Inject(OPTIONS) private readonly options: TercetOptions,
@@ -34,7 +46,12 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
     return [...this.missing].map(([name, why]) => `component '${name}' is not registered: ${why}`);
   }
 
+  /** @throws TypeError when the name of the instance cannot be one */
   onApplicationBootstrap(): void {
+    const { instance } = this.options;
+    if (typeof instance === 'string' && !IDENTIFIER.test(instance)) {
+      throw new TypeError(`the instance's name '${instance}' must have 1 to 128 characters of A-Z a-z 0-9 . _ : -`);
+    }
     if (this.components.all.length === 0) return;
     for (const { name } of this.components.all) this.missing.set(name, 'the application does not listen yet');
     const server = this.host.httpAdapter.getHttpServer() as Server;
@@ -43,15 +60,32 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
     else server.once('listening', () => this.registerAll(server));
   }
 
-  beforeApplicationShutdown(): void {
+  /** Signs off while the application still answers, so that no call meets a closed port. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.over.abort();
+    const signal = AbortSignal.timeout(SIGN_OFF_MS);
+    const ends = [...this.beating].map((name) => this.client.deleteInstance(name, this.instance, { signal }));
+    const results = await Promise.allSettled(ends);
+    if (results.some(({ status }) => status === 'fulfilled')) await pause(LINGER_MS);
   }
 
   private registerAll(server: Server): void {
-    const own = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const base = baseUrl(this.options.publicUrl ?? own, this.config);
+    const { port } = server.address() as AddressInfo;
+    const base = baseUrl(this.options.publicUrl ?? `http://127.0.0.1:${port}`, this.config);
+    this.instance = this.options.instance || nameAt(port);
     for (const component of this.components.all) {
-      this.register(component, `${base}/${component.name}`).catch(() => undefined);
+      this.keepKnown(component, `${base}/${component.name}`).catch(() => undefined);
+    }
+  }
+
+  /** Rejects when the application ends. */
+  private async keepKnown(component: FoundComponent, url: string): Promise<void> {
+    await this.register(component, url);
+    if (this.options.instance === false) return;
+    for (;;) {
+      await this.beat(component.name, url);
+      // Somebody took the component out.
+      await this.register(component, url);
     }
   }
 
@@ -74,6 +108,40 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
       await pause(pauseMs, undefined, { signal });
     }
   }
+
+  /** Heartbeats until the coordinator does not know the component any more. Rejects when the application ends. */
+  private async beat(name: string, url: string): Promise<void> {
+    const { signal } = this.over;
+    const { instanceTtlMs: ttlMs = TTL_MS } = this.options;
+    // Before the answer: one that nobody waits for any more was sent all the same.
+    this.beating.add(name);
+    const everyMs = ttlMs / 3;
+    for (let isHeard = true; ;) {
+      let pauseMs = everyMs * (0.8 + 0.2 * Math.random());
+      try {
+        const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(everyMs))]);
+        await this.client.putInstance(name, this.instance, { url, ttlMs }, { signal: late });
+        if (!isHeard) this.logger.log(`the coordinator hears from this instance of '${name}' again`);
+        isHeard = true;
+      } catch (error) {
+        signal.throwIfAborted();
+        const answer = error instanceof TercetError ? error : null;
+        if (answer?.code === 'TERCET_COMPONENT_UNKNOWN') return;
+        if (isHeard)
+          this.logger.warn(`the coordinator does not hear from this instance of '${name}': ${String(error)}`);
+        isHeard = false;
+        // It may be back any moment; what it refuses it will refuse again.
+        if (!answer || answer.status >= 500) pauseMs = FIRST_PAUSE_MS;
+      }
+      await pause(pauseMs, undefined, { signal });
+    }
+  }
+}
+
+/** No two are the same: one that is started again at the same place must not be taken for the one before. */
+function nameAt(port: number): string {
+  const host = hostname().replace(/[^A-Za-z0-9._:-]/g, '-');
+  return `${host.slice(0, 100)}-${port}-${randomBytes(3).toString('hex')}`;
 }
 
 /** What the addresses of all components of an application begin with. */
