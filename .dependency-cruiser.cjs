@@ -21,7 +21,7 @@ module.exports = {
     only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors)']),
     only('engine-knows-only-the-domain', '^src/engine/', [
       '^src/domain/',
-      '^src/protocol/(words|errors)',
+      '^src/protocol/(words|errors|trace)',
       ...packages('uuidv7'),
     ]),
     only('storage-never-calls-upward', '^src/storage/', [

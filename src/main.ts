@@ -61,8 +61,12 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     stops.push(() => participants.close());
     const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
     const alerts = alertsOf(settings, clock, logger, metrics, () => coordinator.underWay());
-    const observers = alerts ? [metrics.engine, alerts] : [metrics.engine];
-    const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers };
+    // Loaded late: most run without.
+    const tracing = settings.traces && (await import('./tracing/exporter.js')).startTraces(node, clock, logger);
+    if (tracing) stops.push(() => tracing.stop());
+    const observers = [metrics.engine, ...(alerts ? [alerts] : []), ...(tracing ? [tracing.traces] : [])];
+    const traced = tracing ? { traceOf: tracing.traces.traceOf } : {};
+    const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
     const readiness = new Readiness([() => embedded?.problems() ?? [], () => coordinator.problems()]);

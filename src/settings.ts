@@ -39,6 +39,8 @@ export interface Settings {
   readonly maxRequests: number;
   /** How long a transaction is kept after its end. */
   readonly retentionDays: number;
+  /** Whether spans are exported; the standard OTEL_… variables say where. */
+  readonly traces: boolean;
 }
 
 /** Wrong use or a wrong setting: exit code 2. */
@@ -120,6 +122,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
+    traces: traces(value),
   });
 }
 
@@ -189,4 +192,9 @@ function alertUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
   throw new Error('it must be a URL that begins with http:// or https:// and has no user in it');
+}
+
+function traces(value: (name: string) => string | undefined): boolean {
+  const isOff = value('OTEL_SDK_DISABLED')?.toLowerCase() === 'true' || value('OTEL_TRACES_EXPORTER') === 'none';
+  return !isOff && Boolean(value('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? value('OTEL_EXPORTER_OTLP_ENDPOINT'));
 }

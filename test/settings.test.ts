@@ -32,6 +32,7 @@ test('without any, every setting has its default', () => {
     maxUnfinished: 20_000,
     maxRequests: 10_000,
     retentionDays: 30,
+    traces: false,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
   expect(['127.0.0.1', '127.9.9.9', '::1'].every((address) => allowList.permits(address, address))).toBe(true);
@@ -77,6 +78,7 @@ test('each is taken as it is given', () => {
     maxUnfinished: 8,
     maxRequests: 9,
     retentionDays: 3650,
+    traces: false,
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
   expect(allowList.permits('127.0.0.1', '127.0.0.1')).toBe(false);
@@ -184,6 +186,17 @@ test('an unknown name is named, with those that are known', () => {
   );
   expect(refusal({ TERCET_PORTS: '1' })).toMatch(/^TERCET_PORTS /);
   expect(refusal({ TERCET_: '' })).toMatch(/^TERCET_ /);
+});
+
+test.each([
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }, true],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector:4318/v1/traces' }, true],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_SDK_DISABLED: 'true' }, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_TRACES_EXPORTER: 'none' }, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: '' }, false],
+  [{ OTEL_SERVICE_NAME: 'tercet' }, false],
+])('%j: whether spans are exported is %s', (env, traces) => {
+  expect(readSettings(env).traces).toBe(traces);
 });
 
 test('what Kubernetes sets beside a service called tercet, and other names, are left alone', () => {

@@ -48,6 +48,8 @@ export interface Transaction {
   readonly decidedAt: number | null;
   readonly endedAt: number | null;
   readonly deadlineAt: number | null;
+  /** The trace that it belongs to; null: none that came with it, and none is kept. */
+  readonly trace: string | null;
 }
 
 /** What a participant answered. `postponed`: it was not asked at all (its circuit breaker is open). */

@@ -28,9 +28,11 @@ export interface BeginRequest {
   readonly businessKey: string | null;
   readonly deadlineMs: number | null;
   readonly branches: readonly NewBranch[];
+  /** The header of this name, if there was one. */
+  readonly traceparent?: string | undefined;
 }
 
-export function openTransaction(request: BeginRequest, now: number): Transaction {
+export function openTransaction(request: BeginRequest, trace: string | null, now: number): Transaction {
   return {
     gid: request.gid ?? uuidv7(),
     mode: request.mode,
@@ -45,6 +47,7 @@ export function openTransaction(request: BeginRequest, now: number): Transaction
     decidedAt: null,
     endedAt: null,
     deadlineAt: request.deadlineMs === null ? null : now + request.deadlineMs,
+    trace,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
+import { passedOn } from '../protocol/trace.js';
 import type { Decision, Reason } from '../protocol/words.js';
 import { componentFor, openTransaction, startedBranch } from './begin.js';
 import type { BeginRequest, NewBranch } from './begin.js';
@@ -46,6 +47,8 @@ export interface CoordinatorParts {
   readonly maxUnfinished?: number;
   /** None unless given. */
   readonly observers?: readonly Observer[];
+  /** What is kept of the trace that a begin names in its `traceparent`; default: that it is passed on. */
+  readonly traceOf?: (request: BeginRequest) => string | null;
 }
 
 /**
@@ -117,7 +120,8 @@ export class Coordinator {
       if (!known) throw refusal;
       return { ...(await this.wait(known, waiting)), begun: false };
     }
-    const tx = openTransaction(request, this.parts.clock.now());
+    const traceOf = this.parts.traceOf ?? (({ traceparent }) => passedOn(traceparent));
+    const tx = openTransaction(request, traceOf(request), this.parts.clock.now());
     const { inserted, held, sameContent } = await this.owning((member) =>
       this.parts.log.insert(member, tx, request.contentHash),
     );

@@ -11,7 +11,7 @@ export interface Call {
   /** One of these is needed, or admin; of `component` alone, one that is for the component in the path. */
   readonly roles: readonly Role[] | 'any role' | 'no key';
   readonly query?: z.ZodObject;
-  /** Whether `Idempotency-Key` may be given. */
+  /** Whether `Idempotency-Key` and `traceparent` may be given. */
   readonly hasKey?: true;
   readonly body?: z.ZodType;
   /** By status: when it comes, and what it holds. */

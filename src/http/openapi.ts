@@ -48,7 +48,15 @@ function operation(path: string, call: Call): Schema {
       schema: asSent(identifier),
     })),
     ...(hasKey
-      ? [{ name: 'Idempotency-Key', in: 'header', description: 'Instead of gid', schema: asSent(identifier) }]
+      ? [
+          { name: 'Idempotency-Key', in: 'header', description: 'Instead of gid', schema: asSent(identifier) },
+          {
+            name: 'traceparent',
+            in: 'header',
+            description: 'Trace context; malformed: ignored',
+            schema: { type: 'string' },
+          },
+        ]
       : []),
     ...Object.entries(query?.shape ?? {}).map(([name, field]) => ({
       name,

@@ -19,6 +19,7 @@ export class TransactionsController {
   async begin(
     @Body() body: unknown,
     @Headers('idempotency-key') key: string | undefined,
+    @Headers('traceparent') traceparent: string | undefined,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
     @WhoCalls() caller: Caller,
@@ -35,6 +36,7 @@ export class TransactionsController {
       drive,
       businessKey,
       deadlineMs,
+      traceparent,
       branches: branches.map(({ branchId, component, payload }, index) => ({
         branchId,
         component,

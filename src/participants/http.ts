@@ -1,5 +1,4 @@
 /** Calls to participants over HTTP; docs/wire.md, section 7. */
-import { hash, randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
@@ -14,6 +13,7 @@ import { Detours } from './detours.js';
 import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
 import { described } from './trouble.js';
+import { traceparent } from './traceparent.js';
 import { Turnstile } from './turnstile.js';
 
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
@@ -119,7 +119,7 @@ export class HttpParticipants implements Participants {
       [HEADERS.op]: op,
       [HEADERS.attempt]: String(attempt),
       [HEADERS.timeoutMs]: String(component.timeoutMs),
-      traceparent: traceparent(tx.gid),
+      traceparent: traceparent(tx, branch, op),
     };
     if (this.signing && url !== '') {
       const path = this.targets.get(url)?.path ?? pathOf(new URL(url));
@@ -216,14 +216,4 @@ function urlOf({ targets }: Component, op: Op, instance: Instance | null): strin
 /** As it stands in the request line. */
 function pathOf(url: URL): string {
   return url.pathname + url.search;
-}
-
-/** The calls of this process, told apart from those of any other by its own half of the span id. */
-const PROCESS_HALF = randomBytes(4).toString('hex');
-let spans = 0;
-
-/** All calls of a transaction share one trace: its id comes from the gid, so every node finds the same one. */
-function traceparent(gid: string): string {
-  spans = (spans + 1) % 2 ** 32;
-  return `00-${hash('sha256', gid).slice(0, 32)}-${PROCESS_HALF}${spans.toString(16).padStart(8, '0')}-01`;
 }

@@ -37,18 +37,19 @@ const FLUSH = `
     SELECT id FROM tercet.member WHERE id = ANY($1) AND NOT dead AND now() < ${time('$2::float8')}
      ORDER BY id FOR KEY SHARE
   ), beginning AS (
-    SELECT row.gid, living.id AS owner, mode, drive, business_key, content_hash, begun_by,
+    SELECT row.gid, living.id AS owner, mode, drive, business_key, content_hash, begun_by, trace,
            ${time('began_at')} AS began_at, ${time('deadline_at')} AS deadline_at
       FROM json_to_recordset($3) AS row(gid text, owner text, mode text, drive text, business_key text,
-                                        content_hash text, begun_by text, began_at float8, deadline_at float8), living
+                                        content_hash text, begun_by text, began_at float8, deadline_at float8,
+                                        trace text), living
      WHERE living.id = row.owner
   ), claimed AS (
     INSERT INTO tercet.gid (gid, content_hash, began_at) SELECT gid, content_hash, began_at FROM beginning
         ON CONFLICT (gid) DO NOTHING
     RETURNING gid
   ), begun AS (
-    INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, owner)
-    SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, owner FROM beginning
+    INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner)
+    SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner FROM beginning
      WHERE (gid IN (SELECT gid FROM claimed)) IS TRUE
   ), branched AS (
     INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
@@ -70,7 +71,7 @@ const FLUSH = `
     DELETE FROM tercet.transaction t
      USING json_to_recordset($7) AS row(${SAVE}, ended_at float8, events text)
      WHERE ${FENCE}
-    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, t.owner, t.epoch,
+    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, t.owner, t.epoch,
               t.version + 1 AS version, row.status, row.decision, row.reason, row.parked, row.progress,
               COALESCE(row.replies, t.replies) AS replies, ${time('row.decided_at')} AS decided_at,
               ${time('row.ended_at')} AS ended_at, row.events
@@ -141,6 +142,7 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string): W
     begun_by: member.node,
     began_at: tx.beganAt,
     deadline_at: tx.deadlineAt,
+    trace: tx.trace,
   };
   const branches = tx.branches.map(({ branchId, component, payload }, position) =>
     JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),

@@ -4,7 +4,7 @@ import type { Held } from '../engine/ports.js';
 import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
 
 const PLAIN = `gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress,
-  replies`;
+  replies, trace`;
 
 /** What an unfinished transaction and one in history have in common. */
 export const COLUMNS = `${PLAIN}, began_at, deadline_at, decided_at`;
@@ -50,6 +50,7 @@ export interface TransactionRow {
   parked: string | null;
   progress: string | null;
   replies: string | null;
+  trace: string | null;
   began_at: number;
   deadline_at: number | null;
   decided_at: number | null;
@@ -94,6 +95,7 @@ export function toHeld(row: TransactionRow): Held {
     decidedAt: row.decided_at,
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
+    trace: row.trace,
   };
   return { tx, owner: row.owner, epoch: row.epoch, version: row.version };
 }

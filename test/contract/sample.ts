@@ -39,6 +39,7 @@ export function transaction(over: Partial<Transaction> = {}): Transaction {
     decidedAt: null,
     endedAt: null,
     deadlineAt: null,
+    trace: null,
     ...over,
     branches: branches.map((each) => ({ ...each, since: each.since === BEGAN_AT ? beganAt : each.since })),
   };

@@ -47,6 +47,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const tx = transaction({
           businessKey: `customer 'ü' "4711" \\`,
           deadlineAt: 1_767_323_999_001,
+          trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-0000000000000000',
           branches: [branch('b', { payload }), branch('a', { payload: 'null', component: 'x' })],
         });
         expect(await log.insert(member, tx, HASH)).toEqual({

@@ -36,6 +36,7 @@ function open(...branches: Branch[]): Transaction {
     decidedAt: null,
     endedAt: null,
     deadlineAt: 30_000,
+    trace: null,
   };
 }
 

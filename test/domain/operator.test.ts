@@ -24,6 +24,7 @@ function open(...names: string[]): Transaction {
     decidedAt: null,
     endedAt: null,
     deadlineAt: 30_000,
+    trace: null,
   };
 }
 
