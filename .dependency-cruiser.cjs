@@ -61,6 +61,18 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/metrics/' },
       to: { path: 'node_modules/prom-client/' },
     },
+    only('tracing-only-watches', '^src/tracing/', [
+      '^src/engine/(ports|begin)',
+      '^src/domain/',
+      '^src/protocol/',
+      ...packages('@opentelemetry/[^/]+'),
+    ]),
+    {
+      name: 'opentelemetry-stays-in-tracing',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/tracing/' },
+      to: { path: 'node_modules/@opentelemetry/' },
+    },
     {
       name: 'nest-stays-at-the-edge',
       severity: 'error',

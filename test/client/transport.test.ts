@@ -394,3 +394,15 @@ describe('settings', () => {
     },
   );
 });
+
+test('the trace context is asked for each request, and sent', async () => {
+  const contexts = ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', undefined];
+  const client = clientOf({ traceparent: () => contexts.shift() });
+  service.answer = json(view);
+  await client.get('order-17');
+  await client.get('order-17');
+  expect(service.asked.map(({ headers }) => headers['traceparent'])).toEqual([
+    '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+    undefined,
+  ]);
+});

@@ -1,6 +1,7 @@
 /** One trace from whoever begins a transaction to whoever takes part, and its spans as a collector gets them. */
 import type { TransactionView } from '../../src/protocol/words.js';
 import { begin, TestNode } from '../http/node.js';
+import { until } from '../client/until.js';
 import { json, raw } from '../participants/service.js';
 import type { Answer } from '../participants/service.js';
 import { Collector } from './collector.js';
@@ -122,14 +123,15 @@ test('a no is no error; a try that nobody answered is one, and so is the transac
   expect(collector.of('unknown').find(({ name }) => name === 'try account')?.events).toHaveLength(3);
 });
 
-test('an operation that is given up, and resumed, has two spans', async () => {
-  await start();
+test('an operation that is given up is told at once, and once it is resumed it has another span', async () => {
+  await start({ OTEL_BSP_SCHEDULE_DELAY: '20' });
   const failing =
     (op: string): Answer =>
     (response, asked) =>
       (asked.call.op === op ? raw('', 500) : json({}))(response, asked);
   node.participant.answer = failing('confirm');
   expect((await run('parked')).parked).not.toBeNull();
+  await until('the confirm is sent', async () => collector.of('parked').some(({ name }) => name === 'confirm account'));
   node.participant.answer = json({});
   await node.post('/v1/transactions/parked/resume', { reason: 'repaired' });
   await node.get('/v1/transactions/parked?wait=settled');
