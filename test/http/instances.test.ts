@@ -7,22 +7,27 @@ let node: TestNode;
 let second: Service;
 const path = (instance: string, name = 'account'): string => `/v1/components/${name}/instances/${instance}`;
 
-beforeEach(async () => {
-  [node, second] = await Promise.all([TestNode.start(), Service.start()]);
-  await node.component('account', { retry: { baseMs: 1, capMs: 1 } });
+beforeAll(async () => {
+  node = await TestNode.start();
 });
+afterAll(() => node.stop());
 
-afterEach(async () => {
-  await second.stop();
-  await node.stop();
+/** The component is new each time, and so has no instances. */
+beforeEach(async () => {
+  second = await Service.start();
+  await node.send('DELETE', '/v1/components/account');
+  await node.component('account', { retry: { baseMs: 1, capMs: 1 } });
+  node.participant.asked.length = 0;
 });
+afterEach(() => second.stop());
 
 const beat = (instance: string, body: object = { url: second.url }) => node.put<InstanceView>(path(instance), body);
 const shown = async (): Promise<ComponentView> => (await node.get<ComponentView>('/v1/components/account')).body;
 const NO_CALLS = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
-async function decision(gid: string): Promise<TransactionView['decision']> {
-  return (await node.post('/v1/transactions', begin({ gid, wait: 'settled' }))).body.decision;
+/** A transaction of one branch, from its begin to its end. */
+async function run(at = node): Promise<TransactionView> {
+  return (await at.post('/v1/transactions', begin({ wait: 'settled' }))).body;
 }
 
 test('a heartbeat is answered with the instance: 201 for a new one, 200 again', async () => {
@@ -60,11 +65,11 @@ test('a component shows its instances by name, alone and in the list, and what w
 
 test('calls go to the live instances, and to the component again when they have signed off', async () => {
   await beat('a');
-  expect(await decision('one')).toBe('commit');
+  expect((await run()).decision).toBe('commit');
   expect([second.asked.length, node.participant.asked.length]).toEqual([2, 0]);
   expect((await node.send('DELETE', path('a'))).status).toBe(204);
   expect((await shown()).instances).toEqual([]);
-  expect(await decision('two')).toBe('commit');
+  expect((await run()).decision).toBe('commit');
   expect([second.asked.length, node.participant.asked.length]).toEqual([2, 2]);
 });
 
@@ -73,9 +78,9 @@ test('a dead instance fails nothing while another one lives, and is shown as it 
   await beat('dead', { url: gone.url });
   await beat('live');
   await gone.stop();
-  for (let count = 0; count < 6; count += 1) expect(await decision(`order-${count}`)).toBe('commit');
-  const { body } = await node.get<TransactionView>('/v1/transactions/order-0');
-  expect(body.branches[0]?.attempts).toBe(1);
+  for (let count = 0; count < 6; count += 1) {
+    expect(await run()).toMatchObject({ decision: 'commit', branches: [{ attempts: 1 }] });
+  }
   const { instances } = await shown();
   expect(instances).toMatchObject([
     { instance: 'dead', isAlive: true, failureRate: 1, breaker: 'open' },
@@ -86,10 +91,7 @@ test('a dead instance fails nothing while another one lives, and is shown as it 
 test('what one node hears of instances another one uses within a second', async () => {
   const beside = await node.beside();
   await beat('a');
-  let count = 0;
-  while (second.asked.length === 0) {
-    await beside.post('/v1/transactions', begin({ gid: `order-${(count += 1)}`, wait: 'settled' }));
-  }
+  while (second.asked.length === 0) await run(beside);
   expect((await beside.get<ComponentView>('/v1/components/account')).body.instances).toMatchObject([{ instance: 'a' }]);
   await beside.drain();
 });
@@ -102,13 +104,14 @@ test('the call of a branch that its initiator tries leads to a live instance', a
     component: 'account',
   });
   expect(body.call.url).toBe(`${second.url}/try`);
+  await node.post('/v1/transactions/mine/abort', { wait: 'settled' });
 });
 
 test('a deleted component takes its instances with it; one that is replaced keeps them', async () => {
   await beat('a');
   await node.component('account', { timeoutMs: 17 });
   expect((await shown()).instances).toHaveLength(1);
-  await node.send('DELETE', '/v1/components/account');
+  expect((await node.send('DELETE', '/v1/components/account')).status).toBe(204);
   expect(await beat('a')).toMatchObject({ status: 404, body: { code: 'TERCET_COMPONENT_UNKNOWN' } });
   await node.component('account');
   expect((await shown()).instances).toEqual([]);
@@ -154,7 +157,7 @@ test('an operation with an endpoint of its own is called there, instances or not
   const confirms = await Service.start(json({}));
   await node.component('account', { endpoints: { confirm: `${confirms.url}/here` } });
   await beat('a');
-  expect(await decision('one')).toBe('commit');
+  expect((await run()).decision).toBe('commit');
   expect(second.asked.map(({ call }) => call.op)).toEqual(['try']);
   expect(confirms.asked.map(({ path: at, call }) => [at, call.op])).toEqual([['/here', 'confirm']]);
   await confirms.stop();
