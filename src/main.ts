@@ -76,6 +76,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       problems: () => readiness.problems(),
       pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),
+      historyAheadMs: () => log.historyAheadMs(),
     });
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import type { Status } from '../protocol/words.js';
 import type { Unfinished } from '../storage/unfinished.js';
 import { gauge } from './gauge.js';
+import type { Sources } from './metrics.js';
 
 /** The log is asked at most so often, whoever scrapes. */
 const READING_MS = 5000;
@@ -10,8 +11,8 @@ const READING_MS = 5000;
 const PATIENCE_MS = 2000;
 const STATUSES: readonly Status[] = ['open', 'committing', 'aborting'];
 
-export function logMetrics(registry: Registry, read: () => Promise<readonly Unfinished[]>): void {
-  const backlog = new Backlog(read);
+export function logMetrics(registry: Registry, { unfinished: read, historyAheadMs }: Sources): void {
+  const backlog = new Reading(read);
   const told = async (tell: (all: readonly Unfinished[]) => void): Promise<void> => {
     const all = await backlog.now();
     // Nothing rather than what was once true.
@@ -44,6 +45,12 @@ export function logMetrics(registry: Registry, read: () => Promise<readonly Unfi
   gauge(registry, oldestParked, (set) =>
     told((all) => set(Math.max(0, ...all.map((one) => one.oldestParkedMs ?? 0)) / 1000)),
   );
+  const history = new Reading(historyAheadMs);
+  const ahead = { name: 'history_ahead_seconds', help: 'How far ahead the partitions of history reach.' };
+  gauge(registry, ahead, async (set) => {
+    const ms = await history.now();
+    if (ms !== null) set(ms / 1000);
+  });
 }
 
 function of(all: readonly Unfinished[], status: Status): Unfinished | undefined {
@@ -51,20 +58,20 @@ function of(all: readonly Unfinished[], status: Status): Unfinished | undefined 
 }
 
 /** One reading for all who ask within some seconds; null while the log does not answer. */
-class Backlog {
-  private reading: Promise<readonly Unfinished[] | null> = Promise.resolve(null);
+class Reading<T> {
+  private reading: Promise<T | null> = Promise.resolve(null);
   private readAt = -Infinity;
   private isReading = false;
 
-  constructor(private readonly read: () => Promise<readonly Unfinished[]>) {}
+  constructor(private readonly read: () => Promise<T>) {}
 
-  now(): Promise<readonly Unfinished[] | null> {
+  now(): Promise<T | null> {
     const now = performance.now();
     if (!this.isReading && now - this.readAt >= READING_MS) {
       this.isReading = true;
       this.readAt = now;
       this.reading = this.read().then(
-        (all) => all,
+        (value) => value,
         () => null,
       );
       void this.reading.then(() => (this.isReading = false));

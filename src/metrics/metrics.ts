@@ -19,6 +19,8 @@ export interface Sources {
   /** By lane. */
   readonly pools: () => Readonly<Record<string, PoolUse>>;
   readonly unfinished: () => Promise<readonly Unfinished[]>;
+  /** How far ahead history has partitions. */
+  readonly historyAheadMs: () => Promise<number>;
 }
 
 export class Metrics {
@@ -37,7 +39,7 @@ export class Metrics {
   /** From now on these are told too. */
   watch(sources: Sources): void {
     workMetrics(this.registry, sources);
-    logMetrics(this.registry, sources.unfinished);
+    logMetrics(this.registry, sources);
   }
 
   text(): Promise<string> {

@@ -13,7 +13,7 @@ import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
 import { finished, rowsOf, toHeld, unfinished } from './rows.js';
 import type { TransactionRow } from './rows.js';
-import { countUnfinished } from './unfinished.js';
+import { countUnfinished, historyAhead } from './unfinished.js';
 import type { Unfinished } from './unfinished.js';
 import { Writer } from './writer.js';
 
@@ -185,6 +185,11 @@ export class PostgresLog implements TransactionLog {
   /** How much is unfinished, by status: of those that have any. */
   unfinished(): Promise<Unfinished[]> {
     return countUnfinished(this.database);
+  }
+
+  /** How far ahead history has partitions, in ms. */
+  historyAheadMs(): Promise<number> {
+    return historyAhead(this.database);
   }
 
   list(filter: ListFilter): Promise<{ items: Held[]; next: string | null }> {

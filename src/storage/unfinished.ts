@@ -1,4 +1,4 @@
-/** How much of the log is unfinished, and for how long. */
+/** How much of the log is unfinished, and for how long; and how far ahead what ends has a place. */
 import type { Status } from '../protocol/words.js';
 import type { Database } from './database.js';
 
@@ -19,6 +19,19 @@ const UNFINISHED = `
          (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NULL)) * 1000)::float8 AS "oldestMs",
          (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NOT NULL)) * 1000)::float8 AS "oldestParkedMs"
     FROM tercet.transaction GROUP BY status`;
+
+/** Where the last partition of history ends. */
+const AHEAD = `
+  SELECT (extract(epoch FROM max(bound[1]::timestamptz) - now()) * 1000)::float8 AS "aheadMs"
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid CROSS JOIN LATERAL
+         regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \\(''(.*)''\\)') AS bound
+   WHERE i.inhparent = 'tercet.history'::regclass`;
+
+/** How far ahead history has partitions, in ms. @throws LogUnavailable */
+export async function historyAhead(database: Database): Promise<number> {
+  const rows = await database.read<{ aheadMs: number | null }>(AHEAD, [], 'list');
+  return rows[0]?.aheadMs ?? 0;
+}
 
 /** One entry for each status that has any. @throws LogUnavailable */
 export function countUnfinished(database: Database): Promise<Unfinished[]> {
