@@ -23,7 +23,8 @@ export function progress(tx: TransactionView): string {
 /** Why it was aborted or parked, or what it waits for; empty for a plain commit. */
 export function whyCell(tx: TransactionView): Cell {
   const { parked, reason } = tx;
-  if (parked) return [`parked: ${parkedText(parked)}`, 'red'];
+  // Of what an operator parked, why says so itself.
+  if (parked) return [`${parked.branchId === null ? '' : 'parked: '}${parkedText(parked)}`, 'red'];
   if (reason) return reasonText(reason);
   const [first] = waiting(tx);
   if (isEnded(tx) || !first) return '';
