@@ -167,6 +167,6 @@ test('with a key, the timeline has its name', async () => {
   const { code, stdout } = await tercet(['tx', 'park', 'o-1', '--reason', 'mine'], env);
   const shown = await tercet(['tx', 'show', 'o-1'], env);
   await guarded.stop();
-  expect([code, stdout]).toEqual([0, expect.stringMatching(/^o-1 {2}open {2}parked: /)]);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^o-1 {2}open {2}parked by ops: mine$/m)]);
   expect(shown.stdout).toMatch(/ {2}operator .*park by ops: mine/);
 });
