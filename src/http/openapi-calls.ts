@@ -1,7 +1,18 @@
 /** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
 import type { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
-import { abort, begin, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
+import {
+  abort,
+  begin,
+  bulk,
+  component,
+  instance,
+  list,
+  look,
+  order,
+  registerBranch,
+  submit,
+} from '../protocol/schema.js';
 import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
 
