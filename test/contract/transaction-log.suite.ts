@@ -6,6 +6,7 @@ import { branch, ended, newGid, parked, transaction } from './sample.js';
 
 const LEASE_MS = 60_000;
 const HASH = 'a'.repeat(64);
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-0000000000000000';
 
 export interface Cluster {
   /** The log as one more node sees it. */
@@ -47,7 +48,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const tx = transaction({
           businessKey: `customer 'ü' "4711" \\`,
           deadlineAt: 1_767_323_999_001,
-          trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-0000000000000000',
+          trace: TRACE,
           branches: [branch('b', { payload }), branch('a', { payload: 'null', component: 'x' })],
         });
         expect(await log.insert(member, tx, HASH)).toEqual({
@@ -370,7 +371,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
       test('it is read as it ended, with all that its branches and replies are', async () => {
         const payload = '{ "amount":1.50, "é": "\\u0000 \\ud800 😀\\n" }';
         const replied = [branch('b', { payload, component: 'x' }), branch('a', { payload: 'null' })];
-        const begun = await begin(transaction({ businessKey: 'k', branches: replied }));
+        const begun = await begin(transaction({ businessKey: 'k', trace: TRACE, branches: replied }));
         const tx = ended(begun.tx);
         const last = { ...tx, branches: tx.branches.map((each) => ({ ...each, reply: '{"n": "\\u0000"}' })) };
         const end = await saved(begun, last, []);
