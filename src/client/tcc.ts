@@ -92,7 +92,7 @@ export async function runTcc<T>(
 }
 
 /**
- * @param register records the branch; again, it gives the same call with a new signature
+ * @param register records the branch; again, it gives the same call with a new signature, perhaps to another instance
  * @param deadline when asking for pending work ends, on the clock of `performance.now`
  */
 async function callTry(
@@ -102,11 +102,14 @@ async function callTry(
 ): Promise<Json> {
   let { branchId, call } = await register();
   let freshUntil = performance.now() + FRESH_MS;
+  let hasFailed = false;
   let last = 'it was not sent, the deadline had passed';
   for (let failures = 0; failures < TRY_ATTEMPTS && performance.now() < deadline;) {
-    if (call.headers[HEADERS.signature] !== undefined && performance.now() > freshUntil) {
+    // Where one instance did not answer, another one may.
+    if (hasFailed || (call.headers[HEADERS.signature] !== undefined && performance.now() > freshUntil)) {
       ({ branchId, call } = await register());
       freshUntil = performance.now() + FRESH_MS;
+      hasFailed = false;
     }
     const timeoutMs = Number(call.headers[HEADERS.timeoutMs]) || 3000;
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -126,13 +129,14 @@ async function callTry(
       last = `answered ${response.status}`;
       // Pending uses up no attempt.
       if (response.status === 425) pauseMs = 1000 * Number(response.headers.get('retry-after')) || PAUSE_MS;
-      else failures += 1;
+      else hasFailed = true;
     } catch (error) {
       if (error instanceof Refused) throw error;
       signal.throwIfAborted();
       last = described(error);
-      failures += 1;
+      hasFailed = true;
     }
+    if (hasFailed) failures += 1;
     const leftMs = Math.max(0, deadline - performance.now());
     if (failures < TRY_ATTEMPTS) await pause(Math.min(pauseMs, leftMs), signal);
   }

@@ -200,6 +200,21 @@ describe('a try that says neither yes nor no', () => {
     await expect(failing).rejects.toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
   });
 
+  test('is called at another instance when one is gone that was alive a moment ago', async () => {
+    const gone = await Service.start();
+    await node.component('twice', { retry: { baseMs: 1, capMs: 2 } });
+    await client.putInstance('twice', 'gone', { url: gone.url });
+    await client.putInstance('twice', 'here', { url: `${node.participant.url}/twice` });
+    const shown = async () => (await client.getComponent('twice')).instances.filter(({ isAlive }) => isAlive).length;
+    while ((await shown()) < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    await gone.stop();
+    // In turn: each would go there first, or the one after it.
+    for (const gid of ['turn-1', 'turn-2', 'turn-3', 'turn-4']) {
+      const { transaction } = await client.tcc({ gid, ...settled }, (tx) => tx.try('pay', 'twice'));
+      expect(transaction.status).toBe('committed');
+    }
+  });
+
   test('is given up when it is silent for as long as the component may take', async () => {
     await node.component('account', { timeoutMs: 50 });
     answerTries(inTurn(silence, json({ held: 300 })));
