@@ -81,7 +81,8 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());
     const shown = settingsShown(process.env);
-    const about = { node, version: VERSION, settings: shown, allowList, database, components, coordinator };
+    const { callTls } = settings;
+    const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
     const diagnosis = new Diagnosis(about);
     const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, diagnosis };
     const app = await createServer(parts, logger, settings);

@@ -1,5 +1,6 @@
 /** The node looks at itself and around: what `tercet doctor` shows. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { SecureContext } from 'node:tls';
 import type { Coordinator } from '../engine/coordinator.js';
 import type { AllowList } from '../participants/allow-list.js';
 import { unreachable } from '../participants/reach.js';
@@ -21,6 +22,8 @@ export interface DiagnosisParts {
   /** As they may be read by anybody. */
   readonly settings: readonly string[];
   readonly allowList: AllowList;
+  /** Of calls to https. */
+  readonly callTls: SecureContext | null;
   readonly database: PostgresDiagnosis;
   readonly components: PostgresComponents;
   readonly coordinator: Coordinator;
@@ -75,7 +78,7 @@ export class Diagnosis {
       // The database is away, and is told of by its own check.
       return [];
     }
-    const troubles = await unreachable(all.flatMap(urlsOf), this.parts.allowList);
+    const troubles = await unreachable(all.flatMap(urlsOf), this.parts.allowList, this.parts.callTls);
     const failing = all.flatMap((component): CheckView[] => {
       const told = [...new Set(urlsOf(component).map((url) => new URL(url).origin))].flatMap((origin) => {
         const trouble = troubles.get(origin);

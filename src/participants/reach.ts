@@ -2,6 +2,7 @@
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { hostOf, isAddress } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { described } from './trouble.js';
@@ -12,13 +13,17 @@ const AT_ONCE = 32;
 const MAX_ORIGINS = 200;
 
 /** Why each origin (`http://host:port`) that does not answer does not; those that do are not in it. */
-export async function unreachable(urls: readonly string[], allowList: AllowList): Promise<Map<string, string>> {
+export async function unreachable(
+  urls: readonly string[],
+  allowList: AllowList,
+  tls: SecureContext | null,
+): Promise<Map<string, string>> {
   const origins = [...new Set(urls.map((url) => new URL(url).origin))].slice(0, MAX_ORIGINS);
   const troubles = new Map<string, string>();
   const waiting = origins.values();
   const worker = async (): Promise<void> => {
     for (const origin of waiting) {
-      const trouble = await troubleWith(origin, allowList);
+      const trouble = await troubleWith(origin, allowList, tls);
       if (trouble !== null) troubles.set(origin, trouble);
     }
   };
@@ -26,7 +31,7 @@ export async function unreachable(urls: readonly string[], allowList: AllowList)
   return troubles;
 }
 
-async function troubleWith(origin: string, allowList: AllowList): Promise<string | null> {
+async function troubleWith(origin: string, allowList: AllowList, tls: SecureContext | null): Promise<string | null> {
   const url = new URL(origin);
   const host = hostOf(url);
   // An address is never looked up, so it is checked here.
@@ -34,7 +39,7 @@ async function troubleWith(origin: string, allowList: AllowList): Promise<string
   const isSecure = url.protocol === 'https:';
   const to = { host, port: Number(url.port || (isSecure ? 443 : 80)), lookup: allowList.lookup };
   const socket: Socket = isSecure
-    ? connectTls({ ...to, ...(isAddress(host) ? {} : { servername: host }) })
+    ? connectTls({ ...to, ...(isAddress(host) ? {} : { servername: host }), ...(tls ? { secureContext: tls } : {}) })
     : connectTcp(to);
   try {
     return await new Promise((resolve) => {

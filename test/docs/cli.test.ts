@@ -27,7 +27,9 @@ function words(line: string): string[] {
   return [...own.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
 }
 
-const shown = [document, operations].flatMap((text) => [...text.matchAll(/^\$ tercet (.*)$|`tercet ([^`]+)`/gm)]);
+const shown = [document, operations].flatMap((text) => [
+  ...text.matchAll(/^\$ tercet (.*)$|`tercet ((?:tx|component|key|doctor)\b[^`]*)`/gm),
+]);
 const examples = COMMANDS.flatMap(({ examples: list }) => list.map(([line]) => line));
 
 test.each([
