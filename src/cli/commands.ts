@@ -138,6 +138,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MAX_UNFINISHED', '20000 transactions on a node'],
   ['TERCET_MAX_REQUESTS', '10000 at a time'],
   ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
+  ['OTEL_…', 'those of OpenTelemetry: traces'],
 ]);
 
 const REMOTE_SETTINGS = section('settings of all other commands', [

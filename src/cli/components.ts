@@ -1,5 +1,5 @@
 /** `tercet component list|show|delete` */
-import type { ComponentView } from '../protocol/words.js';
+import type { CallsView, ComponentView, InstanceView } from '../protocol/words.js';
 import { Api, REMOTE } from './api.js';
 import type { Command } from './command.js';
 import { EXIT } from './exit.js';
@@ -8,26 +8,11 @@ import { facts, table } from './table.js';
 import type { Cell, Fact } from './table.js';
 import { note, plain, print, printJson, style } from './terminal.js';
 
-interface CallsView {
-  inFlight: number;
-  failureRate: number;
-  breaker: 'closed' | 'open' | 'probing';
-}
-interface InstanceView extends CallsView {
-  instance: string;
-  url: string;
-  lastBeatAt: string;
-  isAlive: boolean;
-}
-/** A coordinator of an earlier version knows of no instances. */
-type Seen = ComponentView & { instances?: InstanceView[]; calls?: CallsView };
-const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
-
 const NAME = { operands: 'NAME', operandCount: { from: 1, to: 1 }, options: REMOTE } as const;
 
 const list: Command = {
   name: 'component list',
-  summary: 'the services that take part, their instances, and how calls to them go',
+  summary: 'the services that take part, and how calls to them go',
   options: REMOTE,
   about: `ALIVE: instances that beat, of all. CALLS: under way. FAILED: share of the calls
 of the last minute. Calls are those of the node that answers.`,
@@ -37,7 +22,7 @@ of the last minute. Calls are those of the node that answers.`,
   ],
   run: async (given) => {
     const api = new Api(given);
-    const answer = await api.get<{ components: Seen[] }>('/v1/components', 'components');
+    const answer = await api.get<{ components: ComponentView[] }>('/v1/components', 'components');
     if (given.has('json')) printJson(answer);
     else if (answer.components.length === 0) note('no component is registered');
     else for (const line of componentTable(answer.components)) print(line);
@@ -52,7 +37,7 @@ const show: Command = {
   examples: [['tercet component show account', 'for a person']],
   run: async (given) => {
     const api = new Api(given);
-    const component = await api.get<Seen>(pathOf(given.operands[0]), 'name');
+    const component = await api.get<ComponentView>(pathOf(given.operands[0]), 'name');
     if (given.has('json')) printJson(component);
     else showOne(component, api.now);
     return EXIT.done;
@@ -79,7 +64,7 @@ function pathOf(name = ''): string {
   return `/v1/components/${encodeURIComponent(name)}`;
 }
 
-function componentTable(components: readonly Seen[]): string[] {
+function componentTable(components: readonly ComponentView[]): string[] {
   const columns = [
     { title: 'NAME' },
     { title: 'VERSION' },
@@ -89,7 +74,7 @@ function componentTable(components: readonly Seen[]): string[] {
     { title: 'BREAKER' },
     { title: 'URL' },
   ] as const;
-  const rows = components.map(({ name, version, url, endpoints, instances = [], calls = NO_CALLS }): Cell[] => {
+  const rows = components.map(({ name, version, url, endpoints, instances, calls }): Cell[] => {
     const alive = instances.filter(({ isAlive }) => isAlive).length;
     const all = [calls, ...instances];
     const inFlight = all.reduce((sum, one) => sum + one.inFlight, 0);
@@ -118,8 +103,8 @@ function failed({ failureRate }: CallsView): Cell {
   return failureRate === 0 ? '0 %' : [`${Math.max(1, Math.round(failureRate * 100))} %`, 'red'];
 }
 
-function showOne(component: Seen, now: number): void {
-  const { name, url, endpoints, timeoutMs, concurrency, retry, version, instances = [], calls = NO_CALLS } = component;
+function showOne(component: ComponentView, now: number): void {
+  const { name, url, endpoints, timeoutMs, concurrency, retry, version, instances, calls } = component;
   print(`${style(name, 'bold')}${version === null ? '' : `  version ${plain(version)}`}`);
   const lines: Fact[] = [
     ...(url === null ? [] : [['url', url] as const]),

@@ -6,6 +6,7 @@ import type { AllowList } from '../participants/allow-list.js';
 import { unreachable } from '../participants/reach.js';
 import type { CheckView, DiagnosisView } from '../protocol/words.js';
 import type { PostgresComponents, StoredComponent } from '../storage/components.js';
+import type { StoredInstance } from '../storage/instances.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
 
@@ -71,30 +72,39 @@ export class Diagnosis {
   }
 
   private async components(): Promise<CheckView[]> {
-    let all: StoredComponent[];
+    let all: { readonly name: string; readonly urls: readonly string[] }[];
     try {
-      all = await this.parts.components.list();
+      const instances = await this.parts.components.instances.view(null);
+      const components = await this.parts.components.list();
+      all = components.map((one) => ({ name: one.name, urls: urlsOf(one, instances.get(one.name) ?? []) }));
     } catch {
       // The database is away, and is told of by its own check.
       return [];
     }
-    const troubles = await unreachable(all.flatMap(urlsOf), this.parts.allowList, this.parts.callTls);
-    const failing = all.flatMap((component): CheckView[] => {
-      const told = [...new Set(urlsOf(component).map((url) => new URL(url).origin))].flatMap((origin) => {
+    const troubles = await unreachable(
+      all.flatMap(({ urls }) => urls),
+      this.parts.allowList,
+      this.parts.callTls,
+    );
+    const failing = all.flatMap(({ name, urls }): CheckView[] => {
+      const told = [...new Set(urls.map((url) => new URL(url).origin))].flatMap((origin) => {
         const trouble = troubles.get(origin);
         return trouble === undefined ? [] : [`${origin}: ${trouble}`];
       });
       if (told.length === 0) return [];
       const advice = 'start or repair it; if it is gone for good, `tercet component delete`';
-      return [wrong(`component ${component.name}`, told.join('; '), advice)];
+      return [wrong(`component ${name}`, told.join('; '), advice)];
     });
     const detail = `${all.length - failing.length} of ${all.length} can be connected to`;
     return [good('components', detail), ...failing.slice(0, MAX_TOLD)];
   }
 }
 
-function urlsOf({ url, endpoints }: StoredComponent): string[] {
-  return [...(url === null ? [] : [url]), ...Object.values(endpoints)];
+/** Where it is called now: live instances stand in for its own `url`. */
+function urlsOf({ url, endpoints }: StoredComponent, instances: readonly StoredInstance[]): string[] {
+  const alive = instances.filter(({ isAlive }) => isAlive).map((instance) => instance.url);
+  const own = url === null ? [] : [url];
+  return [...(alive.length > 0 ? alive : own), ...Object.values(endpoints)];
 }
 
 async function eventLoop(): Promise<CheckView> {

@@ -48,6 +48,14 @@ describe('with some', () => {
     expect(JSON.parse((await run('component', 'show', 'mail', '--json')).stdout)).toEqual(body);
   });
 
+  test('instances: how many are alive, and each with its last beat', async () => {
+    await node.put('/v1/components/account/instances/i-1', { url: `${node.participant.url}/i-1`, ttlMs: 60_000 });
+    const list = await run('component', 'list');
+    expect(lines(list)[1]).toMatch(/^account +1\.4\.0 +1\/1 +0 +0 % +closed /);
+    const { stdout } = await run('component', 'show', 'account');
+    expect(stdout).toMatch(/^INSTANCE +LAST BEAT +CALLS +FAILED +BREAKER +URL\ni-1 +\d+s ago +0 +0 % +closed +http/m);
+  });
+
   test('one that is used stays: 4, and what uses it; then it is taken out; then it is not there: 3', async () => {
     await node.post('/v1/transactions', { ...begin({ gid: 'user' }), drive: 'initiator' });
     const used = await run('component', 'delete', 'account');

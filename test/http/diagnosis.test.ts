@@ -58,6 +58,15 @@ describe('a node', () => {
     });
   });
 
+  test('looks at the live instances of a component, where it has any, instead of its own url', async () => {
+    await node.put('/v1/components/many', { url: 'http://127.0.0.1:1/many' });
+    await node.put('/v1/components/many/instances/up', { url: node.participant.url, ttlMs: 60_000 });
+    const { disk: _disk, ...before } = wrong(await look());
+    await node.put('/v1/components/many/instances/down', { url: 'http://127.0.0.1:2/many', ttlMs: 60_000 });
+    const { disk: _again, ...after } = wrong(await look());
+    expect([before, Object.values(after)]).toEqual([{}, [expect.stringContaining('http://127.0.0.1:2: ')]]);
+  });
+
   test('counts what is unfinished, and what waits for a person', async () => {
     await node.component('account', { retry: { baseMs: 1, maxAttempts: 1 } });
     node.participant.answer = (response, { call }) => void response.writeHead(call.op === 'confirm' ? 500 : 200).end();
