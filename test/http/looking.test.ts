@@ -237,6 +237,8 @@ describe('components', () => {
       version: null,
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: body.createdAt,
+      calls: { inFlight: 0, failureRate: 0, breaker: 'closed' },
+      instances: [],
     });
     expect(await get('new')).toMatchObject({ status: 200, body });
   });
