@@ -4,6 +4,7 @@ import { Coordinator } from './engine/coordinator.js';
 import { ComponentsController } from './http/components.controller.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { DiagnosisController } from './http/diagnosis.controller.js';
+import { DocsController } from './http/docs.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { InstancesController } from './http/instances.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
@@ -44,6 +45,7 @@ export class AppModule {
         HealthController,
         MetricsController,
         OpenApiController,
+        DocsController,
       ],
       providers: [
         { provide: Coordinator, useValue: coordinator },

@@ -226,4 +226,18 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 200: ['this document', null] },
     problems: [],
   },
+  'get /docs': {
+    id: 'getDocs',
+    summary: 'This document as a page, to read and to try',
+    roles: 'no key',
+    answers: { 200: ['the page', null], 304: ['the page that was seen is the one', null] },
+    problems: [],
+  },
+  'get /docs/{file}': {
+    id: 'getDocsFile',
+    summary: 'What the page is made of',
+    roles: 'no key',
+    answers: { 200: ['a file', null], 304: ['the file that was seen is the one', null] },
+    problems: ['TERCET_ROUTE_UNKNOWN'],
+  },
 };

@@ -5,6 +5,7 @@ import type { ErrorCode } from '../protocol/errors.js';
 import { identifier } from '../protocol/schema.js';
 import { CALLS } from './openapi-calls.js';
 import type { Call } from './openapi-calls.js';
+import { EXAMPLES } from './openapi-examples.js';
 import { VIEWS } from './openapi-views.js';
 import type { Schema, ViewName } from './openapi-views.js';
 
@@ -15,6 +16,13 @@ const ANY_CALL: readonly ErrorCode[] = [
   'TERCET_NOT_READY',
 ];
 const WITH_BODY: readonly ErrorCode[] = ['TERCET_REQUEST_TOO_LARGE', 'TERCET_REQUEST_NOT_JSON'];
+
+const TAGS = [
+  ['Transactions', 'Begin them, drive them, look at them'],
+  ['On call', 'What a person decides, with a reason that is recorded'],
+  ['Components', 'The services that take part, and their running instances'],
+  ['The node', 'How it is'],
+] as const;
 
 /** OpenAPI 3.1. */
 export function openApi(): Schema {
@@ -30,6 +38,7 @@ export function openApi(): Schema {
       version: '1',
       description: 'A transaction coordinator for microservices. docs/wire.md says in words what each call means.',
     },
+    tags: TAGS.map(([name, description]) => ({ name, description })),
     paths,
     components: {
       schemas: VIEWS,
@@ -70,13 +79,20 @@ function operation(path: string, call: Call): Schema {
   if (typeof roles !== 'string') codes.push('TERCET_ROLE_FORBIDDEN');
   return {
     operationId: id,
+    tags: [tagOf(path, roles)],
     summary,
     description: whoMay(roles),
     security: roles === 'no key' ? [] : [{ key: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(body ? { requestBody: bodyOf(body) } : {}),
+    ...(body ? { requestBody: bodyOf(body, EXAMPLES[id]) } : {}),
     responses: { ...responses(answers), ...refusals(codes) },
   };
+}
+
+function tagOf(path: string, roles: Call['roles']): (typeof TAGS)[number][0] {
+  if (path.startsWith('/v1/components')) return 'Components';
+  if (typeof roles !== 'string' && roles.every((role) => role === 'operator')) return 'On call';
+  return path.startsWith('/v1/transactions') ? 'Transactions' : 'The node';
 }
 
 function whoMay(roles: Call['roles']): string {
@@ -86,9 +102,9 @@ function whoMay(roles: Call['roles']): string {
 }
 
 /** It may be left out where every field has a default. */
-function bodyOf(schema: z.ZodType): Schema {
+function bodyOf(schema: z.ZodType, example: object | undefined): Schema {
   const required = !schema.safeParse({}).success;
-  return { required, content: { 'application/json': { schema: asSent(schema) } } };
+  return { required, content: { 'application/json': { schema: asSent(schema), ...(example ? { example } : {}) } } };
 }
 
 function responses(answers: Call['answers']): Record<string, Schema> {

@@ -43,6 +43,8 @@ export async function createServer(
     routerOptions: { maxParamLength: maxHeaderSize },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // People type it so.
+    rewriteUrl: ({ url = '' }) => (url === '/docs/' ? '/docs' : url),
     clientErrorHandler: refuseBytes,
     // What the router itself refuses, such as a path that is no percent-encoding.
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>

@@ -32,13 +32,27 @@ function isCallable(value: string): boolean {
 }
 
 export const retryPolicy = z.strictObject({
-  baseMs: whole(1, DAY_MS).default(DEFAULT_RETRY.baseMs),
-  factor: z.number().min(1).max(100).default(DEFAULT_RETRY.factor),
-  capMs: whole(1, DAY_MS).default(DEFAULT_RETRY.capMs),
-  jitter: z.number().min(0).max(1).default(DEFAULT_RETRY.jitter),
-  maxAttempts: whole(1, 100_000).default(DEFAULT_RETRY.maxAttempts),
-  maxAgeMs: whole(1, 365 * DAY_MS).default(DEFAULT_RETRY.maxAgeMs),
-  tryAttempts: whole(1, 1000).default(DEFAULT_RETRY.tryAttempts),
+  baseMs: whole(1, DAY_MS).default(DEFAULT_RETRY.baseMs).describe('Pause before the second attempt'),
+  factor: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(DEFAULT_RETRY.factor)
+    .describe('Each further pause is so many times longer'),
+  capMs: whole(1, DAY_MS).default(DEFAULT_RETRY.capMs).describe('No pause is longer, jitter aside'),
+  jitter: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(DEFAULT_RETRY.jitter)
+    .describe('Share of a pause that is spread to either side'),
+  maxAttempts: whole(1, 100_000)
+    .default(DEFAULT_RETRY.maxAttempts)
+    .describe('Of confirm and cancel; then the transaction is parked'),
+  maxAgeMs: whole(1, 365 * DAY_MS)
+    .default(DEFAULT_RETRY.maxAgeMs)
+    .describe('Age at which an operation is given up, whatever its answers'),
+  tryAttempts: whole(1, 1000).default(DEFAULT_RETRY.tryAttempts).describe('Of a try; then the transaction is aborted'),
 });
 
 export const component = z
@@ -55,8 +69,8 @@ export const component = z
         deliver: maybe(url),
       })
       .default({}),
-    timeoutMs: whole(1, 600_000).default(3000),
-    concurrency: whole(1, 100_000).default(256),
+    timeoutMs: whole(1, 600_000).default(3000).describe('How long one call may take'),
+    concurrency: whole(1, 100_000).default(256).describe('Calls at a time, for each node'),
     retry: retryPolicy.prefault({}),
     version: text(128).optional(),
   })
@@ -73,16 +87,18 @@ export const instanceName = z.strictObject({ instance: identifier });
 const branch = z.strictObject({ branchId: identifier, component: identifier, payload });
 export const registerBranch = branch;
 
-const wait = z.enum(['accepted', 'decided', 'settled']);
-const waitMs = whole(0, LIMITS.waitMs).default(30_000);
+const wait = z.enum(['accepted', 'decided', 'settled']).describe('What the answer waits for');
+const waitMs = whole(0, LIMITS.waitMs).default(30_000).describe('How long at most; then 202 with what is known');
 
 export const begin = z
   .strictObject({
     mode: z.enum(MODES),
-    gid: identifier.optional(),
-    businessKey: text(256).optional(),
-    deadlineMs: whole(1, 30 * DAY_MS).default(30_000),
-    drive: z.enum(['coordinator', 'initiator']).default('coordinator'),
+    gid: identifier.optional().describe('Your own name for it, to ask again with; default: a UUIDv7'),
+    businessKey: text(256).optional().describe('To find it by'),
+    deadlineMs: whole(1, 30 * DAY_MS)
+      .default(30_000)
+      .describe('Not decided by then: aborted'),
+    drive: z.enum(['coordinator', 'initiator']).default('coordinator').describe('Who calls the tries'),
     wait: wait.optional(),
     waitMs,
     branches: z.array(branch).max(LIMITS.branches).optional(),
