@@ -99,7 +99,9 @@ const METHODS: [string, string, Method][] = [
     (c, options) => c.putInstance('account', 'a', { url: 'http://127.0.0.1:1/account', ttlMs: 1000 }, options),
   ],
 ];
-const NAMES_A_TRANSACTION = new Set(METHODS.map(([name]) => name).filter((name) => !/^list$|Component$|Instance$/.test(name)));
+const NAMES_A_TRANSACTION = new Set(
+  METHODS.map(([name]) => name).filter((name) => !/^list$|Component$|Instance$/.test(name)),
+);
 
 describe.each(METHODS)('%s', (name, request, method) => {
   test('sends one request and gives what is answered', async () => {
