@@ -168,13 +168,16 @@ function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Trans
 }
 
 /**
- * After the decision a failed pass is written down once all its calls are back, so that a coordinator that
- * crashes again and again still reaches the limit and parks. Before it, the deadline bounds the attempts.
+ * After the decision a pass that did not end it is written down once all its calls are back: a coordinator that crashes
+ * again and again still reaches the limit and parks, and what comes back after another branch parked is known to whoever
+ * settles it. Before the decision the deadline bounds the attempts.
  */
 function attemptsToSave(tx: Transaction, at: Circumstances): 'attempts' | null {
   if (tx.status === 'open' || at.inFlight.size > 0) return null;
-  const isUnsaved = (branch: Branch, index: number): boolean =>
-    branch.retryAt !== null && branch.attempts > (at.saved.branches[index]?.attempts ?? 0);
+  const isUnsaved = ({ state, attempts, gaveUp }: Branch, index: number): boolean => {
+    const saved = at.saved.branches[index];
+    return state !== saved?.state || attempts !== saved.attempts || gaveUp !== saved.gaveUp;
+  };
   return tx.branches.some(isUnsaved) ? 'attempts' : null;
 }
 

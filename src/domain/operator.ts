@@ -6,11 +6,17 @@ import { opOf } from './machine.js';
 import { isHeld, restarted } from './transaction.js';
 import type { Branch, Transaction } from './transaction.js';
 
-/** Goes on: what a person parked may be called again, what was given up begins again with its first attempt. */
+/**
+ * Goes on: what a person parked may be called again, what was given up begins again with its first attempt. The time
+ * that a person parked it counts as nobody's age.
+ */
 export function resume(tx: Transaction, now: number): Transaction {
   if (tx.parked === null) return tx;
-  const branches = tx.branches.map((branch) => (branch.gaveUp === null ? branch : restarted(branch, now)));
-  return { ...tx, parked: null, branches };
+  const resumed = (branch: Branch): Branch => {
+    if (branch.gaveUp !== null) return restarted(branch, now);
+    return isHeld(tx) && opOf(tx, branch.branchId) !== null ? { ...branch, since: now } : branch;
+  };
+  return { ...tx, parked: null, branches: tx.branches.map(resumed) };
 }
 
 /** As `resume`, and what waits for its next attempt is called now. */

@@ -122,7 +122,12 @@ export class Drive {
       }
       for (const call of step.calls) this.call(call);
       if (this.answers.length > 0) continue;
-      if (this.inFlight.size === 0 && (step.wakeAt === null || this.isReleasing)) break;
+      if (this.inFlight.size === 0 && (step.wakeAt === null || this.isReleasing)) {
+        if (this.events.length === 0) break;
+        // Nobody else knows of these calls.
+        await this.persist(this.tx);
+        continue;
+      }
       await this.sleep(step.wakeAt);
     }
     this.hasEnded = true;
@@ -200,8 +205,7 @@ export class Drive {
         this.events.unshift(...events);
         await this.pause(pauseMs);
         if (error instanceof LogOutcomeUnknown && (await this.reread())) {
-          // One version on is our own write, which landed with its events.
-          if (this.held.version === from.version + 1) this.events.splice(0, events.length);
+          if (isOwnWrite(from, tx, this.held)) this.events.splice(0, events.length);
           // Whatever somebody outside wrote has another epoch, and was told by who wrote it.
           if (this.held.epoch === from.epoch) this.parts.observers.saved(from.tx, this.held.tx);
           return;
@@ -254,6 +258,13 @@ export class Drive {
   private tell(): void {
     for (const changed of this.watchers) changed();
   }
+}
+
+/** Whether what was found is what was to be written on `from`, which then landed with its events. */
+function isOwnWrite(from: Held, tx: Transaction, found: Held): boolean {
+  const told = ({ status, parked, branches }: Transaction): string =>
+    JSON.stringify([status, parked, branches.map(({ state, attempts, gaveUp }) => [state, attempts, gaveUp])]);
+  return found.epoch === from.epoch && found.version === from.version + 1 && told(found.tx) === told(tx);
 }
 
 function failure(defect: unknown): Outcome {

@@ -90,14 +90,23 @@ export class Driver {
     drive.stop();
   }
 
-  /** What has come to rest here: parked, or handed over. */
-  allResting(): string[] {
-    return [...this.resting.keys()];
+  /** Of all that this node drives, and of what has come to rest here, the version that it knows. */
+  versions(): Map<string, number> {
+    const versions = new Map(this.resting);
+    for (const [gid, drive] of this.drives) versions.set(gid, drive.saved.version);
+    return versions;
   }
 
-  /** It is somebody else's now. */
-  forget(gid: string): void {
+  versionOf(gid: string): number | undefined {
+    return this.drives.get(gid)?.saved.version ?? this.resting.get(gid);
+  }
+
+  /** Others own it, unless this node has heard more of it since. */
+  drop(gid: string, version: number): void {
+    if (this.versionOf(gid) !== version) return;
     this.resting.delete(gid);
+    const drive = this.drives.get(gid);
+    if (drive) this.stop(drive);
   }
 
   /** The lease is lost: nothing more leaves for any of them. */

@@ -4,7 +4,7 @@ import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
 import type { Driver } from './driver.js';
-import { LogOutcomeUnknown } from './ports.js';
+import { LogOutcomeUnknown, LogUnavailable } from './ports.js';
 import type { Clock, Held, ListFilter, Member, TimelineEvent, TransactionLog } from './ports.js';
 import { operatorEvent } from './timeline.js';
 import type { Order } from './timeline.js';
@@ -89,22 +89,30 @@ export class Operator {
     gids.length = Math.min(gids.length, order.limit);
     const failures: { gid: string; error: TercetError }[] = [];
     let done = 0;
+    let failedInARow = 0;
     const one = async (gid: string): Promise<void> => {
       try {
         await (order.action === 'abort' ? abort(gid) : this.act(gid, order.action, order));
         done += 1;
-      } catch (error) {
-        // What any other error says of one is true for all: the log is away.
-        if (!(error instanceof TercetError)) throw error;
+        failedInARow = 0;
+      } catch (caught) {
+        const error = refusalOf(caught);
+        failedInARow += error === caught ? 0 : 1;
         if (failures.length < MAX_FAILED_LISTED) failures.push({ gid, error });
       }
     };
     if (!order.dryRun) {
       const left = gids.values();
       const lane = async (): Promise<void> => {
-        for (const gid of left) await one(gid);
+        for (const gid of left) {
+          await one(gid);
+          // One may be held by somebody; so many mean that the log is away.
+          if (failedInARow >= AT_A_TIME) return;
+        }
       };
-      await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+      // Whatever goes wrong in one, the others come to their end before the answer.
+      const lanes = await Promise.allSettled(Array.from({ length: AT_A_TIME }, lane));
+      for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason;
     }
     return { matched: gids.length, more, done, failures };
   }
@@ -163,6 +171,14 @@ export class Operator {
     if (fresh) this.driver.drive(fresh);
     return null;
   }
+}
+
+/** What kept one of many from being done. */
+function refusalOf(error: unknown): TercetError {
+  if (error instanceof TercetError) return error;
+  if (error instanceof LogUnavailable) return new TercetError('TERCET_NOT_READY', error.message);
+  if (error instanceof LogOutcomeUnknown) return new TercetError('TERCET_OUTCOME_UNKNOWN', error.message);
+  throw error;
 }
 
 function changed(tx: Transaction, action: Action, at: number, { who, reason }: Order): Transaction {

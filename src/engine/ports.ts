@@ -128,8 +128,8 @@ export interface TransactionLog {
    * members, the oldest of each first, skipping rows that another node is taking. Empty: nothing is left to take.
    */
   takeOver(member: Member, limit: number): Promise<Held[]>;
-  /** Gids of all unfinished transactions of this member, parked ones too: what it should know of. */
-  owned(member: Member): Promise<string[]>;
+  /** Gid and version of each unfinished transaction of this member, parked ones too: what it should know of. */
+  owned(member: Member): Promise<ReadonlyMap<string, number>>;
 }
 
 /** One running instance of a component. */

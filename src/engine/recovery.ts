@@ -85,15 +85,13 @@ export class Recovery {
 
   /** Ends the drives of what others were told to decide, and starts those of what this node owns without knowing it. */
   private async compare(isInDoubt: boolean): Promise<void> {
-    // What is begun meanwhile is not in the answer.
-    const drives = this.driver.all();
-    const resting = this.driver.allResting();
-    const owned = new Set(await this.log.owned(this.membership.current));
-    for (const drive of drives) if (!owned.has(drive.saved.tx.gid)) this.driver.stop(drive);
-    for (const gid of resting) if (!owned.has(gid)) this.driver.forget(gid);
+    // What is begun, or taken back, meanwhile is not in the answer.
+    const known = this.driver.versions();
+    const owned = await this.log.owned(this.membership.current);
+    for (const [gid, version] of known) if (!owned.has(gid)) this.driver.drop(gid, version);
     if (!isInDoubt) return;
-    for (const gid of owned) {
-      if (this.driver.get(gid)) continue;
+    for (const [gid, version] of owned) {
+      if (version <= (this.driver.versionOf(gid) ?? 0)) continue;
       const held = await this.log.get(gid);
       if (held) this.driver.drive(held);
     }

@@ -81,12 +81,12 @@ export class Members {
     await this.database.write({ text: LEAVE, values: [member.id] });
   }
 
-  async owned(member: Member): Promise<string[]> {
-    const rows = await this.database.read<{ gid: string }>(
-      `SELECT gid FROM tercet.transaction WHERE owner = $1 ORDER BY began_at`,
+  async owned(member: Member): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.database.read<{ gid: string; version: number }>(
+      `SELECT gid, version FROM tercet.transaction WHERE owner = $1 ORDER BY began_at`,
       [member.id],
     );
-    return rows.map(({ gid }) => gid);
+    return new Map(rows.map(({ gid, version }) => [gid, version]));
   }
 
   async takeOver(member: Member, limit: number): Promise<Held[]> {

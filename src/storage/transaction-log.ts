@@ -225,7 +225,7 @@ export class PostgresLog implements TransactionLog {
     return this.members.takeOver(member, limit);
   }
 
-  owned(member: Member): Promise<string[]> {
+  owned(member: Member): Promise<ReadonlyMap<string, number>> {
     return this.members.owned(member);
   }
 

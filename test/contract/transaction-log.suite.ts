@@ -559,10 +559,15 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const [open, done, stuck] = [await begin(), await begin(), await begin()];
         await saved(done, ended(done.tx));
         await saved(stuck, parked(stuck.tx));
-        expect((await log.owned(member)).sort()).toEqual([open.tx.gid, stuck.tx.gid].sort());
+        expect(await log.owned(member)).toEqual(
+          new Map([
+            [open.tx.gid, open.version],
+            [stuck.tx.gid, stuck.version + 1],
+          ]),
+        );
         await other.take(stranger, open.tx.gid);
-        expect(await log.owned(member)).toEqual([stuck.tx.gid]);
-        expect(await other.owned(stranger)).toEqual([open.tx.gid]);
+        expect(await log.owned(member)).toEqual(new Map([[stuck.tx.gid, stuck.version + 1]]));
+        expect([...(await other.owned(stranger)).keys()]).toEqual([open.tx.gid]);
       });
     });
   });

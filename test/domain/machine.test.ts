@@ -171,6 +171,25 @@ describe('after the decision', () => {
     expect(step(tx, [], 1_000_000)).toMatchObject({ save: null, calls: [], wakeAt: null });
   });
 
+  test('what comes back after another branch parked is saved: that it is done, or that it was given up too', () => {
+    let { tx } = step(committing, [], 100);
+    for (const now of [200, 5000, 9000]) ({ tx } = step(tx, [answer('a', 'confirm', unknown)], now, ['b'], tx));
+    expect(tx.parked?.branchId).toBe('a');
+    const late = step(tx, [answer('b', 'confirm', done)], 9100, [], tx);
+    expect(late).toMatchObject({
+      save: 'attempts',
+      calls: [],
+      wakeAt: null,
+      tx: { branches: [{}, { state: 'confirmed' }] },
+    });
+    let other = tx;
+    for (const now of [9100, 15_000]) ({ tx: other } = step(other, [answer('b', 'confirm', unknown)], now, [], other));
+    const last = step(other, [answer('b', 'confirm', unknown)], 20_000, [], other);
+    expect(last).toMatchObject({ save: 'attempts', calls: [], wakeAt: null });
+    expect(last.tx.branches[1]).toMatchObject({ attempts: 3, gaveUp: expect.stringContaining('failed 3 times') });
+    expect(step(last.tx, [], 30_000, [], last.tx)).toMatchObject({ save: null, calls: [] });
+  });
+
   test('resume lets a parked transaction try again from the first attempt', () => {
     const parked = step(committing, [answer('a', 'confirm', unknown)], 60_101, []);
     const aged = step(parked.tx, [answer('b', 'confirm', done)], 61_000);

@@ -87,6 +87,16 @@ describe('resume and retry', () => {
     expect(retried.parked).toBeNull();
   });
 
+  test('the time that a person parked it is no part of its age', () => {
+    const friday = park(halfParked(), 300, 'over the weekend');
+    const monday = 300 + policy.maxAgeMs * 3;
+    const resumed = step(resume(friday, monday), [], monday);
+    expect(opsOf(resumed)).toEqual(['confirm a #1', 'confirm b #2']);
+    expect(resumed.tx.parked).toBeNull();
+    const open1 = park({ ...open('a'), deadlineAt: null }, 5, 'wait');
+    expect(opsOf(step(resume(open1, monday), [], monday))).toEqual(['try a #1']);
+  });
+
   test('resume of what is not parked is the same transaction', () => {
     const tx = open('a');
     expect(resume(tx, 9)).toBe(tx);

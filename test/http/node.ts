@@ -104,6 +104,15 @@ export class TestNode {
     };
   }
 
+  /** Somebody else holds the row of this transaction until the returned function is called. */
+  async lock(gid: string): Promise<() => Promise<void>> {
+    const holder = new pg.Client({ connectionString: this.database.url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM tercet.transaction WHERE gid = $1 FOR UPDATE', [gid]);
+    return () => holder.end();
+  }
+
   /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */
   async recorded(): Promise<Record<string, unknown>> {
     const tables: Record<string, unknown> = {};

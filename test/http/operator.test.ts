@@ -263,6 +263,19 @@ describe('in bulk', () => {
     expect((await settled('b-6')).reason).toEqual({ kind: 'operator', detail: 'all of them' });
   });
 
+  test('what somebody holds is named, and all the others are done', async () => {
+    const from = new Date().toISOString();
+    const gids = Array.from({ length: 20 }, (_, index) => `held-${index}`);
+    for (const gid of gids) {
+      await node.post('/v1/transactions', { mode: 'tcc', gid, drive: 'initiator', deadlineMs: 3_600_000 });
+    }
+    const release = await node.lock('held-7');
+    const answer = await bulk({ action: 'park', filter: { from } });
+    await release();
+    expect(answer).toMatchObject({ matched: 20, done: 19, failed: [{ gid: 'held-7', code: 'TERCET_NOT_READY' }] });
+    expect(await bulk({ action: 'abort', filter: { from } })).toMatchObject({ done: 20, failed: [] });
+  });
+
   test('finds more than one page, and no more than the limit', async () => {
     const from = new Date().toISOString();
     const gids = Array.from({ length: 520 }, (_, index) => `many-${index}`);

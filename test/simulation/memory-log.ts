@@ -135,7 +135,7 @@ export class MemoryLog implements TransactionLog {
 
   async owned(member: Member) {
     const mine = [...this.rows.values()].filter(({ held }) => held.owner === member.id && !isEnded(held.tx));
-    return mine.map(({ held }) => held.tx.gid);
+    return new Map(mine.map(({ held }) => [held.tx.gid, held.version]));
   }
 
   private demandAlive(member: Member): void {
