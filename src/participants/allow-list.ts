@@ -2,14 +2,17 @@
 import { lookup } from 'node:dns';
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { promisify } from 'node:util';
-import ipaddr from 'ipaddr.js';
 import { TercetError } from '../protocol/errors.js';
+import { facesOf, isAddress, isGuarded, isWithin, networkOf } from './address.js';
+import type { Address, Network } from './address.js';
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Network = [Address, number];
 type Callback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
-
-const resolve = promisify(lookup);
+/** As `lookup` of node:dns does it. */
+export type Resolver = (
+  host: string,
+  options: LookupOptions & { all: true },
+  done: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void;
 
 export class AllowList {
   private readonly names = new Set<string>();
@@ -18,22 +21,23 @@ export class AllowList {
 
   /**
    * @param entries host names, suffixes (`.svc.local`), addresses and networks, separated by commas
+   * @param resolver says where names lead
    * @throws Error naming the entry that is none of these
    */
-  constructor(entries: string) {
+  constructor(
+    entries: string,
+    private readonly resolver: Resolver = lookup,
+  ) {
     for (const entry of entries.split(',').map((part) => part.trim().toLowerCase())) if (entry !== '') this.add(entry);
   }
 
   private add(entry: string): void {
-    const bare = entry.replace(/^\[(.*)\](\/\d+)?$/, '$1$2');
-    if (ipaddr.isValidCIDR(bare)) this.networks.push(ipaddr.parseCIDR(bare));
-    else if (isAddress(bare)) {
-      const address = ipaddr.parse(bare);
-      this.networks.push([address, address.kind() === 'ipv4' ? 32 : 128]);
-    } else if (/^\.?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(entry) && !/^[\d.]+$/.test(entry)) {
+    const network = networkOf(entry.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
+    if (network) this.networks.push(network);
+    else if (/^\.?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(entry) && !/(^|\.)(\d+|0x[\da-f]*)$/.test(entry)) {
       if (entry.startsWith('.')) this.suffixes.push(entry);
       else this.names.add(entry);
-    } else throw new Error(`'${entry}' is no host name, suffix, address or network`);
+    } else throw new Error(`'${entry}' is no host name, no suffix, and no address or network in full`);
   }
 
   /** Checks a component's URL when it is registered. @throws TercetError naming `path` */
@@ -44,34 +48,49 @@ export class AllowList {
     const host = hostOf(new URL(text));
     const permitted = 'add it to TERCET_ALLOWED_TARGETS if calls may go there';
     if (isAddress(host)) {
-      if (!this.permits(host, host)) refuse(`${host} is on no network of the allow-list; ${permitted}`);
+      const stranger = this.strangerIn(host, host);
+      if (stranger !== null) refuse(`${stranger} is on no network of the allow-list; ${permitted}`);
       return;
     }
     const isListed = this.isListed(host);
-    const addresses = await resolve(host, { all: true }).catch(() => []);
+    const addresses = await promisify(this.resolver)(host, { all: true }).catch(() => []);
     if (addresses.length === 0) {
       // A listed name need not resolve today; where it leads is checked with each connection.
       if (isListed) return;
       refuse(`${host} is not on the allow-list, and does not resolve; ${permitted}`);
     }
-    const stranger = addresses.find(({ address }) => !this.permits(host, address))?.address;
+    const stranger = addresses.map(({ address }) => this.strangerIn(host, address)).find((found) => found !== null);
     if (stranger === undefined) return;
-    if (isListed) refuse(`${host} resolves to the link-local address ${stranger}, on no network of the allow-list`);
+    if (isListed) {
+      refuse(`${host} resolves to ${stranger}, link-local or a cloud's own, which is on no network of the allow-list`);
+    }
     refuse(`${host} is not on the allow-list, nor is its address ${stranger}; ${permitted}`);
   }
 
   /** Whether a call to `host` may connect to `address`, which it resolved to, or which it is. */
   permits(host: string, address: string): boolean {
-    const parsed = ipaddr.process(address.split('%')[0] ?? address);
-    if (this.networks.some((network) => isWithin(parsed, network))) return true;
-    return this.isListed(host) && parsed.range() !== 'linkLocal';
+    return this.strangerIn(host, address) === null;
+  }
+
+  /** What it is about `address` that is not permitted; null: nothing. */
+  private strangerIn(host: string, address: string): string | null {
+    const stranger = facesOf(address)
+      .find((face) => !this.permitsFace(host, face))
+      ?.toString();
+    if (stranger === undefined) return null;
+    return stranger === address ? address : `${address} (${stranger})`;
+  }
+
+  private permitsFace(host: string, face: Address): boolean {
+    if (this.networks.some((network) => isWithin(face, network))) return true;
+    return this.isListed(host) && !isGuarded(face);
   }
 
   /** For the connections themselves: resolves as usual and leaves out what is not permitted. */
   readonly lookup = (host: string, options: LookupOptions, callback: Callback): void => {
-    lookup(host, { ...options, all: true }, (error, addresses) => {
+    this.resolver(host, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);
-      const permitted = addresses.filter(({ address }) => this.permits(host, address));
+      const permitted = addresses.filter(({ address }) => this.permits(withoutRoot(host), address));
       const [first] = permitted;
       if (!first) {
         const seen = addresses.map(({ address }) => address).join(', ');
@@ -82,8 +101,7 @@ export class AllowList {
     });
   };
 
-  private isListed(host: string): boolean {
-    const name = withoutRoot(host);
+  private isListed(name: string): boolean {
     return this.names.has(name) || this.suffixes.some((suffix) => name.endsWith(suffix));
   }
 }
@@ -96,12 +114,4 @@ export function hostOf(url: URL): string {
 /** A name may end in the dot of the root, and means the same. */
 function withoutRoot(host: string): string {
   return host.replace(/\.$/, '');
-}
-
-export function isAddress(host: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(host) || ipaddr.IPv6.isValid(host);
-}
-
-function isWithin(address: Address, [network, bits]: Network): boolean {
-  return address.kind() === network.kind() && address.match(network, bits);
 }

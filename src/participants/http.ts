@@ -6,7 +6,8 @@ import type { CallRequest, Clock, Component, Instance, Participants, PreparedCal
 import type { SigningSecrets } from '../protocol/signature.js';
 import { HEADERS } from '../protocol/words.js';
 import type { CallsView, Op } from '../protocol/words.js';
-import { hostOf, isAddress } from './allow-list.js';
+import { isAddress } from './address.js';
+import { hostOf } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { Balancer } from './balancer.js';
 import { Detours } from './detours.js';

@@ -3,7 +3,8 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { SecureContext } from 'node:tls';
-import { hostOf, isAddress } from './allow-list.js';
+import { isAddress } from './address.js';
+import { hostOf } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { described } from './trouble.js';
 

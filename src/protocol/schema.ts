@@ -13,7 +13,10 @@ const whole = (min: number, max: number) => z.int().min(min).max(max);
 const url = z
   .string()
   .max(2000)
-  .refine(isCallable, 'must be an http:// or https:// URL without user, password, fragment and spaces');
+  .refine(
+    isCallable,
+    'must be an http:// or https:// URL without user, password, fragment, backslash and space, and not of port 0',
+  );
 const baseUrl = url.refine((value) => !value.includes('?'), 'must have no query: /{operation} is put behind it');
 const payload = z.unknown().optional();
 /** Optional, and absent where it was not given: never `undefined`. */
@@ -25,10 +28,9 @@ function isStorable(value: string): boolean {
 }
 
 function isCallable(value: string): boolean {
-  // URL reads much else as if it were right: spaces around, a missing slash, a line end within.
-  if (!/^https?:\/\/[^\s\p{Cc}\p{Cs}#]+$/iu.test(value) || !URL.canParse(value)) return false;
-  const { username, password } = new URL(value);
-  return username === '' && password === '';
+  // URL reads much else as if it were right: spaces around, a slash too few or too many, a line end within.
+  const isPlain = /^https?:\/\/[^\s\p{Cc}\p{Cs}#\\/?@]+([/?][^\s\p{Cc}\p{Cs}#\\]*)?$/iu.test(value);
+  return isPlain && URL.canParse(value) && new URL(value).port !== '0';
 }
 
 export const retryPolicy = z.strictObject({

@@ -1,7 +1,7 @@
 /** Which targets components may point to, and where calls may connect: TERCET_ALLOWED_TARGETS. */
-import { jest } from '@jest/globals';
-import type { LookupAddress } from 'node:dns';
-import * as dns from 'node:dns';
+import { AllowList } from '../../src/participants/allow-list.js';
+import type { Resolver } from '../../src/participants/allow-list.js';
+import { HttpParticipants } from '../../src/participants/http.js';
 import type { TercetError } from '../../src/protocol/errors.js';
 import { ManualClock } from './manual-clock.js';
 import { request } from './request.js';
@@ -10,22 +10,17 @@ import { json, Service } from './service.js';
 /** What the names of this test resolve to; nobody can say so to a real name server. */
 const zone = new Map<string, string[]>();
 
-jest.unstable_mockModule('node:dns', () => ({
-  ...dns,
-  lookup(host: string, _options: object, done: (error: Error | null, found: LookupAddress[]) => void) {
-    const addresses = zone.get(host.replace(/\.$/, '')) ?? [];
-    const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
-    process.nextTick(() => done(found.length > 0 ? null : new Error(`ENOTFOUND ${host}`), found));
-  },
-}));
-const { AllowList } = await import('../../src/participants/allow-list.js');
-const { HttpParticipants } = await import('../../src/participants/http.js');
+const resolver: Resolver = (host, _options, done) => {
+  const addresses = zone.get(host.replace(/\.$/, '')) ?? [];
+  const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+  process.nextTick(() => done(found.length > 0 ? null : new Error(`ENOTFOUND ${host}`), found));
+};
 
 beforeEach(() => zone.clear());
 
 /** 'yes', or what the refusal says. */
 async function registered(list: string, url: string): Promise<string> {
-  const allowList = new AllowList(list);
+  const allowList = new AllowList(list, resolver);
   return allowList.check(url, 'endpoints.try').then(
     () => 'yes',
     (error: unknown) => {
@@ -59,6 +54,10 @@ describe('at registration', () => {
     ['.svc.local', 'http://account.shop.svc.local/'],
     [' a.example , .svc.local,, ', 'http://b.svc.local/'],
     ['my_service', 'http://my_service/'],
+    ['::ffff:10.1.2.3', 'http://10.1.2.3/'],
+    ['[::ffff:10.1.0.0]/112', 'http://[::ffff:10.1.255.255]/'],
+    ['64:ff9b::/96,10.1.0.0/16', 'http://[64:ff9b::10.1.2.3]/'],
+    ['2000::/3', 'http://[2a00::1]/'],
   ])('%s allows %s', async (list, url) => {
     expect(await registered(list, url)).toBe('yes');
   });
@@ -77,6 +76,9 @@ describe('at registration', () => {
     ['.svc.local', 'http://evilsvc.local/', /is not on the allow-list/],
     ['account', 'http://account.example/', /is not on the allow-list/],
     ['', 'http://127.0.0.1/', /on no network/],
+    ['account', 'http://account../', /is not on the allow-list/],
+    ['[::]/0', 'http://127.0.0.1/', /on no network/],
+    ['[::]/0', 'http://[::ffff:127.0.0.1]/', /^::ffff:7f00:1 \(127\.0\.0\.1\) is on no network/],
   ])('%s refuses %s', async (list, url, message) => {
     expect(await registered(list, url)).toMatch(message);
     expect(await registered(list, url)).toContain('TERCET_ALLOWED_TARGETS');
@@ -93,23 +95,74 @@ describe('at registration', () => {
     expect(await registered('account.example', 'http://account.example/')).toBe('yes');
   });
 
-  test.each(['169.254.169.254', 'fe80::1', '::ffff:169.254.169.254'])(
-    'a listed name that resolves to the link-local address %s is refused, unless that network is listed',
+  test.each([
+    '169.254.169.254',
+    'fe80::1',
+    '::ffff:169.254.169.254',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+    '100.100.100.200',
+  ])(
+    'a listed name that resolves to %s, link-local or where a cloud keeps credentials, needs that network listed too',
     async (address) => {
-      zone.set('account.example', [address]);
+      zone.set('account.example', ['10.1.0.1', address]);
       const url = 'http://account.example/';
       expect(await registered('account.example', url)).toContain('link-local');
       expect(await registered('.example', url)).toContain('link-local');
-      expect(await registered('account.example,169.254.0.0/16,fe80::/10', url)).toBe('yes');
+      const networks = '169.254.0.0/16,fe80::/10,fd00::/8,100.100.100.200';
+      expect(await registered(`account.example,${networks}`, url)).toBe('yes');
     },
   );
 
-  test.each(['http://x', '10.0.0.0/33', 'a b', '*.example', '10.0.0', 'fd00::/129', '[::1', '-'])(
-    'the entry %s is none, and is named',
-    (entry) => {
-      expect(() => new AllowList(`127.0.0.1,${entry}`)).toThrow(`'${entry}'`);
-    },
-  );
+  /** Each carries 169.254.169.254. */
+  describe.each([
+    ['NAT64', '64:ff9b::a9fe:a9fe', '64:ff9b::/96'],
+    ['NAT64 of one network', '64:ff9b:1::a9fe:a9fe', '64:ff9b:1::/48'],
+    ['SIIT', '::ffff:0:a9fe:a9fe', '::ffff:0:0:0/96'],
+    ['IPv4-compatible', '::a9fe:a9fe', '::/96'],
+    ['6to4', '2002:a9fe:a9fe::1', '2002::/16'],
+    ['Teredo', '2001:0:1:2:3:4:5601:5601', '2001::/32'],
+  ])('%s: %s', (_name, address, network) => {
+    const url = `http://[${address}]/`;
+
+    test('is refused where only the one or only the other is listed', async () => {
+      expect(await registered('169.254.0.0/16', url)).toMatch(/is on no network/);
+      expect(await registered(network, url)).toMatch(/\(169\.254\.169\.254\) is on no network/);
+      expect(await registered('[::]/0', url)).toMatch(/\(169\.254\.169\.254\) is on no network/);
+      expect(await registered(`169.254.0.0/16,${network}`, url)).toBe('yes');
+    });
+
+    test('is not where a listed name may lead', async () => {
+      zone.set('account.example', [address]);
+      const refusal = await registered('account.example', 'http://account.example/');
+      expect(refusal).toContain(`resolves to ${address} (169.254.169.254), link-local`);
+    });
+  });
+
+  const UNCLEAR = [
+    '10/8',
+    '10.1/16',
+    '010.0.0.0/8',
+    '0x0a.0.0.0/8',
+    '167772160/8',
+    '0x7f000001',
+    '127.0x1',
+    'fe80::1%eth0',
+  ];
+  const NOT_ENTRIES = [
+    'http://x',
+    '10.0.0.0/33',
+    'a b',
+    '*.example',
+    '10.0.0',
+    'fd00::/129',
+    '10.0.0.0/8/8',
+    '[::1',
+    '-',
+  ];
+  test.each([...NOT_ENTRIES, ...UNCLEAR])('the entry %s is none, and is named', (entry) => {
+    expect(() => new AllowList(`127.0.0.1,${entry}`)).toThrow(`'${entry}'`);
+  });
 });
 
 describe('at the connection', () => {
@@ -122,7 +175,7 @@ describe('at the connection', () => {
   afterEach(() => service.stop());
 
   async function called(list: string, host: string): Promise<string> {
-    const participants = new HttpParticipants(new AllowList(list), new ManualClock());
+    const participants = new HttpParticipants(new AllowList(list, resolver), new ManualClock());
     const outcome = await participants.call(request(`http://${host}:${service.port}`));
     await participants.close();
     return outcome.kind === 'unknown' ? outcome.detail : outcome.kind;
