@@ -72,17 +72,24 @@ test('a post is given up after ten times, which is told and logged without what 
   expect(lines.join('\n')).not.toContain('t0ken');
 });
 
-test('no more than a hundred wait, and a redirect is not followed', async () => {
+test.each([301, 302, 303, 307, 308])('a redirect with %d is not followed, it is no receipt', async (status) => {
   const other = await Service.start();
-  receiver.answer = (response) => void response.writeHead(307, { location: other.url }).end();
+  receiver.answer = (response) => void response.writeHead(status, { location: other.url }).end();
+  webhook.post({ count: 1 });
+  await passing(() => told.length === 1);
+  expect([told, receiver.asked.length, other.asked]).toEqual([['dropped'], 10, []]);
+  expect(lines.at(-1)).toContain(`status ${status}`);
+  await other.stop();
+});
+
+test('no more than a hundred wait', async () => {
+  receiver.answer = json({}, 503);
   for (let count = 1; count <= 150; count += 1) webhook.post({ count });
   // One is on its way.
   expect(told).toEqual(Array.from({ length: 49 }, () => 'dropped'));
   await receiver.wasAsked(1);
   await webhook.stop();
   expect(told).toHaveLength(150);
-  expect(other.asked).toEqual([]);
-  await other.stop();
 });
 
 test('the end of the node waits for who does not answer no longer than three seconds', async () => {
