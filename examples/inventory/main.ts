@@ -8,5 +8,5 @@ import { AppModule } from './app.module.js';
 const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger: ['log', 'warn', 'error'] });
 app.useGlobalPipes(new StandardSchemaValidationPipe());
 app.enableShutdownHooks();
-await app.listen(Number(process.env['PORT'] ?? 3003), '127.0.0.1');
+await app.listen(Number(process.env['PORT'] ?? 3003), process.env['LISTEN_HOST'] ?? '127.0.0.1');
 console.log(`inventory is listening on ${await app.getUrl()}`);
