@@ -9,12 +9,9 @@ import { EXAMPLES } from './openapi-examples.js';
 import { VIEWS } from './openapi-views.js';
 import type { Schema, ViewName } from './openapi-views.js';
 
-const ANY_CALL: readonly ErrorCode[] = [
-  'TERCET_REQUEST_INVALID',
-  'TERCET_REQUEST_MALFORMED',
-  'TERCET_INTERNAL',
-  'TERCET_NOT_READY',
-];
+/** A query that no decoder reads, or headers without end, whatever the path. */
+const ANYWHERE: readonly ErrorCode[] = ['TERCET_REQUEST_MALFORMED'];
+const ANY_CALL: readonly ErrorCode[] = ['TERCET_REQUEST_INVALID', 'TERCET_INTERNAL', 'TERCET_NOT_READY'];
 const WITH_BODY: readonly ErrorCode[] = ['TERCET_REQUEST_TOO_LARGE', 'TERCET_REQUEST_NOT_JSON'];
 
 const TAGS = [
@@ -29,7 +26,7 @@ export function openApi(): Schema {
   const paths: Record<string, Record<string, Schema>> = {};
   for (const [name, call] of Object.entries(CALLS)) {
     const [method = '', path = ''] = name.split(' ');
-    paths[path] = { ...paths[path], [method]: operation(path, call) };
+    paths[path] = { ...paths[path], [method]: operation(method, path, call) };
   }
   return {
     openapi: '3.1.1',
@@ -47,7 +44,7 @@ export function openApi(): Schema {
   };
 }
 
-function operation(path: string, call: Call): Schema {
+function operation(method: string, path: string, call: Call): Schema {
   const { id, summary, roles, query, hasKey, body, answers, problems } = call;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
@@ -73,8 +70,10 @@ function operation(path: string, call: Call): Schema {
       schema: asMeant(field as z.ZodType),
     })),
   ];
-  const isOfContract = path.startsWith('/v1/');
-  const codes = isOfContract ? [...ANY_CALL, ...(body ? WITH_BODY : []), ...problems] : [];
+  const codes = [...ANYWHERE];
+  if (path.startsWith('/v1/')) codes.push(...ANY_CALL, ...problems);
+  // A DELETE needs none, and one that comes with it is read all the same.
+  if (body || method === 'delete') codes.push(...WITH_BODY);
   if (roles !== 'no key') codes.push('TERCET_KEY_INVALID');
   if (typeof roles !== 'string') codes.push('TERCET_ROLE_FORBIDDEN');
   return {

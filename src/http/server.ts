@@ -64,6 +64,8 @@ export async function createServer(
   letIn(fastify, new Guard(options.keys, options.viewerSees));
   fastify.addHook('onRequest', (request, _reply, done) => done(queryProblem(request.raw.url ?? '')));
   closeSoon(fastify);
+  // Node would answer what it cannot expect with an empty 417.
+  fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
   if (options.tls) renewCertificate(fastify, options.tls, logger);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.over(parts), adapter, {
     bodyParser: false,

@@ -1,4 +1,5 @@
 /** Every kind of bad input gets its coded answer, which names the field, and changes nothing: docs/wire.md 2 to 6. */
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { openApi } from '../../src/http/openapi.js';
 import type { ErrorCode } from '../../src/protocol/errors.js';
@@ -94,6 +95,12 @@ describe('bytes that are not a request', () => {
     refused(['POST', POST, body, { 'content-type': type }], { status: 415, code: 'TERCET_REQUEST_NOT_JSON' }),
   );
 
+  test('a body of a DELETE, which needs none', () =>
+    refused(['DELETE', '/v1/components/half', 'x', { 'content-type': 'text/plain' }], {
+      status: 415,
+      code: 'TERCET_REQUEST_NOT_JSON',
+    }));
+
   test('a body over 1 MiB', () =>
     refused(['POST', POST, withPayload(`"${'x'.repeat(1024 * 1024)}"`)], {
       status: 413,
@@ -135,6 +142,16 @@ describe('bytes that are no HTTP', () => {
     expect(head).toMatch(/^HTTP\/1\.1 400 [\s\S]*content-type: application\/problem\+json/);
     expect(JSON.parse(body)).toMatchObject({ ...MALFORMED, detail: expect.stringMatching(why) });
   });
+});
+
+test('an Expect that nobody can meet is passed over', async () => {
+  const status = await new Promise((resolve, reject) => {
+    const headers = { expect: 'a miracle' };
+    request(`${node.url}/v1/components/account`, { headers }, (answer) => resolve(answer.resume().statusCode))
+      .on('error', reject)
+      .end();
+  });
+  expect(status).toBe(200);
 });
 
 describe('begin', () => {
@@ -361,6 +378,10 @@ describe('looking', () => {
   test.each(['/%zz', '/%ff', '?businessKey=%zz', '?businessKey=%ff', '/open?wait=%e2%82'])(
     'what is no percent-encoding of UTF-8: %s',
     (rest) => refused(['GET', `/v1/transactions${rest}`], MALFORMED),
+  );
+
+  test.each(['/health/live', '/health/ready', '/metrics', '/openapi.json'])('nor at %s', (path) =>
+    refused(['GET', `${path}?%ff`], MALFORMED),
   );
 });
 

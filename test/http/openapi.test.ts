@@ -1,20 +1,8 @@
 /** /openapi.json is the document of the application that runs: every route, every body, every answer. */
-import { z } from 'zod';
+import { checker } from '../support/openapi.js';
+import type { OpenApi, Operation } from '../support/openapi.js';
 import { begin, TestNode } from './node.js';
 import { routesOfApplication } from './routes.js';
-
-type Schema = Record<string, unknown>;
-interface Operation {
-  readonly operationId: string;
-  readonly parameters?: { readonly name: string; readonly in: string; readonly schema: Schema }[];
-  readonly requestBody?: { readonly required: boolean; readonly content: { 'application/json': { schema: Schema } } };
-  readonly responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
-}
-interface OpenApi {
-  readonly openapi: string;
-  readonly paths: Record<string, Record<string, Operation>>;
-  readonly components: { readonly schemas: Record<string, Schema> };
-}
 
 let node: TestNode;
 let document: OpenApi;
@@ -33,22 +21,12 @@ function operation(method: string, path: string): Operation {
   return found;
 }
 
-/** A schema of the document for checking: with what it refers to, and without fields that it does not name. */
-function checker(schema: Schema): z.ZodType {
-  const closed = (_key: string, value: unknown): unknown =>
-    typeof value === 'object' && value !== null && 'properties' in value && 'type' in value
-      ? { additionalProperties: false, ...value }
-      : value;
-  const whole = JSON.stringify({ ...schema, $defs: document.components.schemas }, closed);
-  return z.fromJSONSchema(JSON.parse(whole.replaceAll('#/components/schemas/', '#/$defs/')) as never);
-}
-
 async function matches(method: string, template: string, at: { path?: string; body?: unknown } = {}): Promise<number> {
   const { status, headers, body } = await node.send<unknown>(method, at.path ?? template, at.body);
   const type = headers.get('content-type')?.split(';')[0] ?? '';
   const schema = operation(method, template).responses[String(status)]?.content?.[type]?.schema;
   if (!schema) throw new Error(`${method} ${template} answered ${status} ${type}, which the document does not have`);
-  expect(checker(schema).safeParse(body).error?.issues ?? []).toEqual([]);
+  expect(checker(document, schema).safeParse(body).error?.issues ?? []).toEqual([]);
   return status;
 }
 
@@ -170,7 +148,7 @@ describe('a body that the document allows is taken, and one that it does not is 
       path.replace('{name}', 'account').replace('{instance}', 'checked'),
       body,
     );
-    expect(status < 300).toBe(checker(schema).safeParse(body).success);
+    expect(status < 300).toBe(checker(document, schema).safeParse(body).success);
     expect(status < 300 || status === 400).toBe(true);
   });
 
