@@ -1,0 +1,156 @@
+/** Asks a node for everything its document names, rightly and wrongly, and judges each answer by the document. */
+import type { OpenApi } from '../support/openapi.js';
+import { Exchange } from './exchange.js';
+import type { Answer } from './exchange.js';
+import { Known } from './known.js';
+import { Node } from './node.js';
+import { odd } from './odd-requests.js';
+import { Participant } from './participant.js';
+import { Random } from './random.js';
+import { operationsOf, Requests } from './requests.js';
+import type { Operation, Request } from './requests.js';
+import { Tally } from './tally.js';
+import { Values } from './values.js';
+import { Judge } from './verdict.js';
+
+export interface FuzzOptions {
+  readonly requests: number;
+  readonly seed: number;
+  /** Of the built project. */
+  readonly root: string;
+  /** An empty database. */
+  readonly databaseUrl: string;
+  readonly say?: (progress: string) => void;
+  /** Ends the run before its time. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FuzzResult {
+  readonly requests: number;
+  /** By operation and status, for people. */
+  readonly table: string;
+  readonly failures: readonly string[];
+  /** Operations that were never answered with a 2xx. */
+  readonly unproven: readonly string[];
+}
+
+/** Requests beyond those that were wanted, as long as some call never went well: what it takes is a matter of luck. */
+const MAX_MORE = 3000;
+const AT_A_TIME = 24;
+const PROGRESS_EVERY = 1000;
+const ODD_IN_PERCENT = 50;
+
+export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
+  const { seed, root, databaseUrl } = options;
+  const random = new Random(seed);
+  const tally = new Tally();
+  const participant = await Participant.start(new Random(seed + 1));
+  try {
+    const node = await Node.start(root, databaseUrl);
+    let operations: Operation[] = [];
+    try {
+      const document = (await (await fetch(`${node.url}/openapi.json`)).json()) as OpenApi;
+      operations = operationsOf(document);
+      const run = new Run(random, tally, node, participant.url, document, operations);
+      await run.all(options);
+    } finally {
+      const wrong = await node.stop();
+      if (wrong !== null) tally.fail(null, wrong);
+      for (const line of node.alarming) tally.fail(null, `the node said: ${line}`);
+    }
+    const unproven = operations.filter((operation) => !tally.isProven(operation));
+    return {
+      requests: tally.requests,
+      table: tally.table(),
+      failures: tally.failures,
+      unproven: unproven.map(({ operationId }) => operationId),
+    };
+  } finally {
+    await participant.stop();
+  }
+}
+
+class Run {
+  private readonly known: Known;
+  private readonly make: Requests;
+  private readonly judge: Judge;
+  private readonly exchange: Exchange;
+  /** Each as often as it is to be chosen. */
+  private readonly weighted: readonly Operation[];
+
+  constructor(
+    private readonly random: Random,
+    private readonly tally: Tally,
+    private readonly node: Node,
+    participantUrl: string,
+    document: OpenApi,
+    private readonly operations: readonly Operation[],
+  ) {
+    this.known = new Known(random);
+    this.make = new Requests(random, this.known, new Values(random, this.known, participantUrl));
+    this.judge = new Judge(document);
+    this.exchange = new Exchange(node.url);
+    this.weighted = operations.flatMap((operation) =>
+      Array.from({ length: weightOf(operation, operations) }, () => operation),
+    );
+  }
+
+  async all({ requests, say, signal }: FuzzOptions): Promise<void> {
+    let left = requests;
+    const isOver = (): boolean => {
+      if (this.node.ended !== null || signal?.aborted === true) return true;
+      return left <= 0 && (left <= -MAX_MORE || this.unproven().length === 0);
+    };
+    const lane = async (): Promise<void> => {
+      while (!isOver()) {
+        left -= 1;
+        await this.one();
+        if (this.tally.requests % PROGRESS_EVERY === 0) {
+          say?.(`${this.tally.requests} requests, ${this.tally.failures.length} failures`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+    this.exchange.close();
+  }
+
+  private async one(): Promise<void> {
+    const valid = this.make.valid(this.choose());
+    const request = this.random.in(ODD_IN_PERCENT) ? odd(valid, this.operations, this.random) : valid;
+    const answer = await this.exchange.send(request).catch((error: Error) => {
+      this.tally.fail(request, `no answer: ${error.message}`);
+      return undefined;
+    });
+    this.tally.count(request, answer);
+    if (!answer) return;
+    const wrong = this.judge.judge(request, answer);
+    if (wrong !== null) this.tally.fail(request, wrong);
+    else if (answer.status < 300 && request.operation) this.learn(request, request.operation, answer);
+  }
+
+  /** What never went well is tried more often, and so is what makes something that others need. */
+  private choose(): Operation {
+    const unproven = this.unproven();
+    if (unproven.length > 0 && this.random.in(25)) return this.random.pick(unproven);
+    return this.random.pick(this.weighted);
+  }
+
+  private unproven(): Operation[] {
+    return this.operations.filter((operation) => !this.tally.isProven(operation));
+  }
+
+  private learn(request: Request, { template }: Operation, { status, body }: Answer): void {
+    this.make.took(request, status);
+    // Of what nothing can be asked, such as a diagnosis, the names mean something else.
+    const isAskedFor =
+      template.includes('{') || this.operations.some((other) => other.template.startsWith(`${template}/{`));
+    if (isAskedFor && body.startsWith('{')) this.known.learn(JSON.parse(body));
+  }
+}
+
+/** Of what others need the more, the more they are; of what takes something away little. */
+function weightOf({ method, template, responses }: Operation, operations: readonly Operation[]): number {
+  if (method === 'DELETE') return 1;
+  if (!('201' in responses)) return 3;
+  return 3 + 4 * operations.filter((other) => other.template.startsWith(template)).length;
+}

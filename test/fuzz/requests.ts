@@ -1,0 +1,112 @@
+/** Requests that the document of a node allows. */
+import type { OpenApi, Operation as Described } from '../support/openapi.js';
+import type { Known } from './known.js';
+import type { Random } from './random.js';
+import type { Values } from './values.js';
+
+export interface Operation extends Described {
+  readonly method: string;
+  readonly template: string;
+}
+
+export interface Request {
+  /** What it asks for; null: nothing that the document has. */
+  readonly operation: Operation | null;
+  readonly method: string;
+  /** With the query, as it goes out. */
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Buffer | null;
+  /** How it goes out; `leave`: the asker is gone before the answer comes. */
+  readonly way: 'whole' | 'raw' | 'leave';
+  /** All of it, where it is no HTTP request or an odd one. */
+  readonly bytes?: Buffer;
+}
+
+const NEW_IN_PERCENT: Readonly<Record<string, number>> = { PUT: 35 };
+const JSON_TYPE = ['content-type', 'application/json'] as const;
+
+export function operationsOf(document: OpenApi): Operation[] {
+  return Object.entries(document.paths).flatMap(([template, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      ...operation,
+      method: method.toUpperCase(),
+      template,
+    })),
+  );
+}
+
+type Fields = Record<string, unknown>;
+
+const MAX_TAKEN = 20;
+
+export class Requests {
+  /** Bodies that were answered with a 2xx, by operation and status. */
+  private readonly taken = new Map<string, Map<number, Fields[]>>();
+
+  constructor(
+    private readonly random: Random,
+    private readonly known: Known,
+    private readonly values: Values,
+  ) {}
+
+  valid(operation: Operation): Request {
+    const { method, template, parameters = [], requestBody } = operation;
+    const inPath = parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name);
+    const isNew = this.random.in(NEW_IN_PERCENT[method] ?? 4);
+    const entry = isNew ? {} : this.known.pick(inPath);
+    const headers: [string, string][] = [];
+    const query = new URLSearchParams();
+    let path = template;
+    for (const { name, in: place, required, schema } of parameters) {
+      if (required !== true && !isLimit(name) && this.random.in(75)) continue;
+      const value = String(this.values.of(schema, name, entry, 'any', isNew));
+      if (place === 'path') path = path.replace(`{${name}}`, encodeURIComponent(value));
+      else if (place === 'query') query.set(name, value);
+      else headers.push([name, value.replace(/[^\x20-\x7e]/g, '~')]);
+    }
+    const body = requestBody && (requestBody.required || this.random.in(80)) ? this.body(operation) : null;
+    if (body) headers.push([...JSON_TYPE]);
+    const asked = query.size > 0 ? `?${query.toString()}` : '';
+    return { operation, method, path: path + asked, headers, body, way: 'whole' };
+  }
+
+  /**
+   * What was taken once is a good start for the next one: most of it, with other values here and there. What brought
+   * a status that is seldom is used as often as what brought the others.
+   */
+  took({ operation, body }: Request, status: number): void {
+    if (!operation?.requestBody || !body?.length) return;
+    const value = JSON.parse(body.toString()) as Fields | null;
+    if (typeof value !== 'object' || value === null) return;
+    const byStatus = this.taken.get(operation.operationId) ?? new Map<number, Fields[]>();
+    this.taken.set(operation.operationId, byStatus);
+    byStatus.set(status, [...(byStatus.get(status) ?? []), value].slice(-MAX_TAKEN));
+  }
+
+  private body({ operationId, requestBody }: Operation): Buffer {
+    const schema = requestBody?.content['application/json'].schema ?? {};
+    const names = Object.keys(schema['properties'] ?? {});
+    // What it names is mostly there, such as the component of a branch.
+    const entry = this.known.pick(names.filter((name) => name === 'component' || name === 'branchId'));
+    const fresh = this.values.of(schema, 'body', entry, this.values.mood()) as Fields;
+    const byStatus = [...(this.taken.get(operationId)?.values() ?? [])];
+    if (byStatus.length === 0 || this.random.in(30)) return bytesOf(fresh);
+    const body = { ...this.random.pick(this.random.pick(byStatus)) };
+    for (const name of this.random.in(10) ? [] : names) {
+      const isIdentity = name === 'gid' || name === 'reason';
+      if (!isIdentity && this.random.in(80)) continue;
+      delete body[name];
+      if (name in fresh) body[name] = fresh[name];
+    }
+    return bytesOf(body);
+  }
+}
+
+function bytesOf(body: unknown): Buffer {
+  return Buffer.from(JSON.stringify(body));
+}
+
+function isLimit(name: string): boolean {
+  return name === 'waitMs' || name === 'limit';
+}
