@@ -43,7 +43,7 @@ const ODD_IN_PERCENT = 50;
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const { seed, root, databaseUrl } = options;
   const random = new Random(seed);
-  const tally = new Tally();
+  const tally = new Tally(options.say);
   const participant = await Participant.start(new Random(seed + 1));
   try {
     const node = await Node.start(root, databaseUrl);

@@ -22,7 +22,7 @@ const GARBAGE: readonly (string | Buffer)[] = [
   `{"reason":"${'👍'.repeat(600)}x"}`,
   '{"reason":17}',
 ];
-const STATUSES = [200, 201, 204, 206, 302, 400, 404, 409, 425, 429, 500, 503, 599];
+const STATUSES = [200, 200, 200, 200, 409, 409, 409, 201, 204, 206, 302, 400, 404, 409, 425, 429, 500, 503, 599];
 const PATIENCE = ['0', '1', '-1', 'x', '1e9', '99999999999999999999', new Date().toUTCString()];
 
 export class Participant {
@@ -50,11 +50,11 @@ export class Participant {
 
 function answer(response: ServerResponse, random: Random): void {
   const lot = random.below(100);
-  if (lot < 74) end(response, 200, random.pick(['{}', '{"held":300}', '', '[1,"ü",null]']));
-  else if (lot < 80) end(response, 409, JSON.stringify({ reason: random.pick(['sold out', '', '👩‍👧', "it's"]) }));
-  else if (lot < 83) end(response, 425, '', { 'retry-after': random.pick(PATIENCE) });
-  else if (lot < 88) end(response, 500, 'broken');
-  else if (lot < 93) setTimeout(() => end(response, 200, '{}'), SLOW_MS * random.next());
+  if (lot < 70) end(response, 200, random.pick(['{}', '{"held":300}', '', '[1,"ü",null]']));
+  else if (lot < 76) end(response, 409, JSON.stringify({ reason: random.pick(['sold out', '', '👩‍👧', "it's"]) }));
+  else if (lot < 79) end(response, 425, '', { 'retry-after': random.pick(PATIENCE) });
+  else if (lot < 84) end(response, 500, 'broken');
+  else if (lot < 89) setTimeout(() => end(response, 200, '{}'), SLOW_MS * random.next());
   else if (lot < 99) end(response, random.pick(STATUSES), random.pick(GARBAGE));
   else response.destroy();
 }

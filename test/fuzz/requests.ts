@@ -76,8 +76,9 @@ export class Requests {
    * a status that is seldom is used as often as what brought the others.
    */
   took({ operation, body }: Request, status: number): void {
-    if (!operation?.requestBody || !body?.length) return;
-    const value = JSON.parse(body.toString()) as Fields | null;
+    const text = body?.toString().trim();
+    if (!operation?.requestBody || !text) return;
+    const value = JSON.parse(text) as Fields | null;
     if (typeof value !== 'object' || value === null) return;
     const byStatus = this.taken.get(operation.operationId) ?? new Map<number, Fields[]>();
     this.taken.set(operation.operationId, byStatus);
@@ -91,11 +92,11 @@ export class Requests {
     const entry = this.known.pick(names.filter((name) => name === 'component' || name === 'branchId'));
     const fresh = this.values.of(schema, 'body', entry, this.values.mood()) as Fields;
     const byStatus = [...(this.taken.get(operationId)?.values() ?? [])];
-    if (byStatus.length === 0 || this.random.in(30)) return bytesOf(fresh);
+    if (byStatus.length === 0 || this.random.in(20)) return bytesOf(fresh);
     const body = { ...this.random.pick(this.random.pick(byStatus)) };
     for (const name of this.random.in(10) ? [] : names) {
       const isIdentity = name === 'gid' || name === 'reason';
-      if (!isIdentity && this.random.in(80)) continue;
+      if (!isIdentity && this.random.in(88)) continue;
       delete body[name];
       if (name in fresh) body[name] = fresh[name];
     }

@@ -14,6 +14,9 @@ export class Tally {
   readonly failures: string[] = [];
   requests = 0;
 
+  /** @param say is told of each failure at once */
+  constructor(private readonly say: (failure: string) => void = () => undefined) {}
+
   /** @param answer null: nobody waited for one, or it was no request; undefined: there was none */
   count({ operation, method, way }: Request, answer: Answer | null | undefined): void {
     this.requests += 1;
@@ -30,7 +33,10 @@ export class Tally {
     const kind = `${request?.operation?.operationId ?? request?.method ?? ''} ${why.slice(0, 60)}`;
     const sofar = this.kinds.get(kind) ?? 0;
     this.kinds.set(kind, sofar + 1);
-    if (sofar < MAX_OF_A_KIND) this.failures.push(request ? `${why}\n    ${asCommand(request)}` : why);
+    if (sofar >= MAX_OF_A_KIND) return;
+    const failure = request ? `${why}\n    ${asCommand(request)}` : why;
+    this.failures.push(failure);
+    this.say(`WRONG: ${failure}`);
   }
 
   isProven({ operationId }: Operation): boolean {
@@ -58,7 +64,7 @@ function asCommand({ bytes, method, path, headers, body }: Request): string {
   const type = body && !headers.some(([name]) => name === 'content-type') ? ["-H 'content-type:'"] : [];
   return [
     'curl -sig --path-as-is',
-    `-X ${method}`,
+    method === 'HEAD' ? '-I' : `-X ${method}`,
     `"$URL"${quoted(Buffer.from(path))}`,
     ...type,
     ...named,
