@@ -31,6 +31,8 @@ interface Row {
 
 interface Known extends Instance {
   readonly ttlMs: number;
+  /** The lease was over when it was last looked at. */
+  readonly isOver: boolean;
 }
 
 const COLUMNS = `component, instance, url, ttl_ms, revision, beaten_at, until, is_removed,
@@ -163,12 +165,14 @@ export class PostgresInstances {
     const now = performance.now();
     for (const { component, instance: name, url, ttl_ms: ttlMs, is_removed: isRemoved, left_ms: leftMs } of rows) {
       const aliveUntil = from + leftMs;
-      if (isRemoved || aliveUntil <= now) {
+      const isOver = leftMs <= 0 && aliveUntil <= now;
+      const instances = this.known.get(component) ?? new Map<string, Known>();
+      // Beats are no news: who is not known here is not asked for, so one that may still beat in time stays known.
+      if (isRemoved || (isOver && leftMs <= -ttlMs && instances.get(name)?.isOver)) {
         this.drop(component, name);
         continue;
       }
-      const instances = this.known.get(component) ?? new Map<string, Known>();
-      instances.set(name, { name, url: url.replace(/\/+$/, ''), aliveUntil, ttlMs });
+      instances.set(name, { name, url: url.replace(/\/+$/, ''), aliveUntil, ttlMs, isOver });
       this.known.set(component, instances);
       this.lists.delete(component);
     }

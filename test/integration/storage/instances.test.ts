@@ -3,6 +3,8 @@ import type { Component } from '../../../src/engine/ports.js';
 import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import { PostgresComponents } from '../../../src/storage/components.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
+import { Database } from '../../../src/storage/database.js';
+import { PostgresInstances } from '../../../src/storage/instances.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
 import { Proxy } from '../../support/proxy.js';
@@ -96,6 +98,57 @@ test('an instance that stops beating is left out by each node, and is back with 
   ]);
   expect(await beat('a', 'http://a')).toMatchObject({ created: false, instance: { isAlive: true } });
   await Promise.all([seen(here, 'http://a', 'http://b'), seen(elsewhere, 'http://a', 'http://b')]);
+});
+
+describe('a node that looks when it is told to', () => {
+  let connections: Database;
+  let instances: PostgresInstances;
+
+  beforeEach(() => {
+    connections = new Database({ url: database.url, leaseMs: 5000 }, logger);
+    instances = new PostgresInstances(connections, '');
+  });
+
+  afterEach(() => connections.close());
+
+  const setUntil = (until: string): Promise<unknown> => admin.query(`UPDATE tercet.instance SET until = ${until}`);
+  const known = (): string[] => instances.of('account').map(({ name }) => name);
+  const alive = (): string[] => urls({ instances: () => instances.of('account') } as unknown as Component);
+
+  test('does not forget one that beat in time when the answer about it came late', async () => {
+    await beat('a');
+    await setUntil(`now() + interval '20 s'`);
+    await instances.follow();
+    await setUntil(`now() + interval '500 ms'`);
+    const read = connections.read.bind(connections);
+    connections.read = async <R extends pg.QueryResultRow>(...asked: Parameters<Database['read']>) => {
+      const rows = await read<R>(...asked);
+      await until(async () => (await admin.query('SELECT FROM tercet.instance WHERE until <= now()')).rowCount);
+      return rows;
+    };
+    await instances.follow();
+    connections.read = read;
+    expect(alive()).toEqual([]);
+    await setUntil(`now() + interval '60 s'`);
+    await instances.follow();
+    expect(alive()).toEqual(['http://a']);
+  });
+
+  test('does not forget one whose beat was not committed yet, and forgets one that stays away', async () => {
+    await beat('a');
+    await setUntil(`now() - interval '2 min'`);
+    await instances.follow();
+    await setUntil(`now() + interval '20 s'`);
+    await instances.follow();
+    expect(alive()).toEqual(['http://a']);
+    await setUntil(`now() - interval '30 s'`);
+    await instances.follow();
+    await instances.follow();
+    expect([known(), alive()]).toEqual([['a'], []]);
+    await setUntil(`now() - interval '61 s'`);
+    await instances.follow();
+    expect(known()).toEqual([]);
+  });
 });
 
 test('one that moved, and one that signed off, are news everywhere', async () => {
