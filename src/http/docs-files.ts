@@ -50,6 +50,9 @@ const FILES = new Map<string, readonly [type: string, text: string | null, packa
   ['favicon.png', ['image/png', null, 'favicon-32x32.png']],
 ]);
 
+/** All but the page itself. */
+export const DOCS_FILES: readonly string[] = [...FILES.keys()].filter((name) => name !== '');
+
 const loaded = new Map<string, Promise<DocsFile>>();
 
 /** Read when it is first asked for, then kept. Null: there is no such file. */

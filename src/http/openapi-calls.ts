@@ -1,5 +1,5 @@
 /** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
 import {
   abort,
@@ -13,6 +13,7 @@ import {
   registerBranch,
   submit,
 } from '../protocol/schema.js';
+import { DOCS_FILES } from './docs-files.js';
 import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
 
@@ -21,6 +22,8 @@ export interface Call {
   readonly summary: string;
   /** One of these is needed, or admin; of `component` alone, one that is for the component in the path. */
   readonly roles: readonly Role[] | 'any role' | 'no key';
+  /** What may stand in the path, where that is not any identifier. */
+  readonly names?: z.ZodType;
   readonly query?: z.ZodObject;
   /** Whether `Idempotency-Key` and `traceparent` may be given. */
   readonly hasKey?: true;
@@ -237,6 +240,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     id: 'getDocsFile',
     summary: 'What the page is made of',
     roles: 'no key',
+    names: z.enum(DOCS_FILES),
     answers: { 200: ['a file', null], 304: ['the file that was seen is the one', null] },
     problems: ['TERCET_ROUTE_UNKNOWN'],
   },

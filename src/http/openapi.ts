@@ -51,7 +51,7 @@ function operation(method: string, path: string, call: Call): Schema {
       name,
       in: 'path',
       required: true,
-      schema: asSent(identifier),
+      schema: asSent(call.names ?? identifier),
     })),
     ...(hasKey
       ? [
@@ -70,8 +70,8 @@ function operation(method: string, path: string, call: Call): Schema {
       schema: asMeant(field as z.ZodType),
     })),
   ];
-  const codes = [...ANYWHERE];
-  if (path.startsWith('/v1/')) codes.push(...ANY_CALL, ...problems);
+  const codes = [...ANYWHERE, ...problems];
+  if (path.startsWith('/v1/')) codes.push(...ANY_CALL);
   // A DELETE needs none, and one that comes with it is read all the same.
   if (body || method === 'delete') codes.push(...WITH_BODY);
   if (roles !== 'no key') codes.push('TERCET_KEY_INVALID');
