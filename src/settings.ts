@@ -152,7 +152,7 @@ function listen(text: string, hasKeys: boolean): { host: string; port: number } 
   if (!hasKeys && !isLoopback(host)) {
     throw new SettingError(
       `TERCET_LISTEN is '${text}', beyond loopback, and there are no keys: anybody who reaches it could move money. ` +
-        'Set TERCET_KEYS, or listen on 127.0.0.1 and put a proxy that checks who calls in front',
+        'Set TERCET_KEYS (`tercet key new` makes them), or listen on 127.0.0.1',
     );
   }
   return { host, port };

@@ -1,4 +1,7 @@
-/** Lets requests in by their key, before their body is read. What each call needs stands in openapi-calls.ts. */
+/**
+ * Lets requests in by their key, before their body is read; without keys, all but those of web pages. What each call
+ * needs stands in openapi-calls.ts.
+ */
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { TercetError } from '../protocol/errors.js';
@@ -14,6 +17,9 @@ const NEEDS: ReadonlyMap<string, Call['roles']> = new Map(
 );
 /** A route that nobody gave a row. */
 const NOBODY_BUT_ADMIN: readonly Role[] = [];
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+/** What browsers say of a request that a page of the node made, or a person. */
+const OWN_SITES: ReadonlySet<unknown> = new Set(['same-origin', 'none']);
 
 export class Guard {
   private readonly holders: readonly { readonly hash: Buffer; readonly caller: Caller }[];
@@ -29,11 +35,14 @@ export class Guard {
     });
   }
 
-  /** @throws TercetError TERCET_KEY_INVALID, TERCET_ROLE_FORBIDDEN */
+  /** @throws TercetError TERCET_KEY_INVALID, TERCET_ROLE_FORBIDDEN, TERCET_ORIGIN_FORBIDDEN */
   admit(request: FastifyRequest): Caller {
-    if (this.holders.length === 0) return OPERATOR;
     // What is there is not told to strangers: a path of nothing needs a key too.
     const needed = request.is404 ? 'any role' : neededBy(request);
+    if (this.holders.length === 0) {
+      if (needed !== 'no key') checkOrigin(request);
+      return OPERATOR;
+    }
     if (needed === 'no key') return STRANGER;
     const caller = this.holderOf(request.headers.authorization);
     if (needed === 'any role' || caller.may('admin')) return caller;
@@ -59,6 +68,29 @@ export class Guard {
 function neededBy({ method, routeOptions }: FastifyRequest): Call['roles'] {
   const asked = method === 'HEAD' ? 'get' : method.toLowerCase();
   return NEEDS.get(`${asked} ${routeOptions.url ?? ''}`) ?? NOBODY_BUT_ADMIN;
+}
+
+/**
+ * Without keys whoever runs on the machine may do everything, and so does the browser, for any page that it shows. A
+ * page of another origin is known by what the browser says of it, one whose name was made to lead here by that name.
+ */
+function checkOrigin({ headers }: FastifyRequest): void {
+  const { host = '', origin, 'sec-fetch-site': site } = headers;
+  const advice = 'set TERCET_KEYS and send a key';
+  if (!LOOPBACK.test(host)) {
+    throw new TercetError(
+      'TERCET_ORIGIN_FORBIDDEN',
+      `the request is for the host '${host.slice(0, 200)}', and without keys a node answers to localhost, 127.… and ` +
+        `[::1] alone; to call it by another name, or through a proxy, ${advice}`,
+    );
+  }
+  const isOwn = origin === undefined || origin.toLowerCase().replace(/^https?:\/\//, '') === host.toLowerCase();
+  if (isOwn && (site === undefined || OWN_SITES.has(site))) return;
+  throw new TercetError(
+    'TERCET_ORIGIN_FORBIDDEN',
+    `the request comes from a web page of ${origin === undefined ? 'another site' : `'${origin.slice(0, 200)}'`}, and ` +
+      `without keys a node takes none from pages but its own; ${advice}`,
+  );
 }
 
 /** Who may register components may do so for its own. */

@@ -74,7 +74,7 @@ function operation(method: string, path: string, call: Call): Schema {
   if (path.startsWith('/v1/')) codes.push(...ANY_CALL);
   // A DELETE needs none, and one that comes with it is read all the same.
   if (body || method === 'delete') codes.push(...WITH_BODY);
-  if (roles !== 'no key') codes.push('TERCET_KEY_INVALID');
+  if (roles !== 'no key') codes.push('TERCET_KEY_INVALID', 'TERCET_ORIGIN_FORBIDDEN');
   if (typeof roles !== 'string') codes.push('TERCET_ROLE_FORBIDDEN');
   return {
     operationId: id,

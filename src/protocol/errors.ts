@@ -9,6 +9,7 @@ const REGISTRY = {
   TERCET_REQUEST_MALFORMED: [400, 'The request cannot be read'],
   TERCET_KEY_INVALID: [401, 'There is no valid key'],
   TERCET_ROLE_FORBIDDEN: [403, 'The key may not do this'],
+  TERCET_ORIGIN_FORBIDDEN: [403, 'A web page could have sent the request'],
   TERCET_ROUTE_UNKNOWN: [404, 'There is nothing at this path'],
   TERCET_TRANSACTION_UNKNOWN: [404, 'There is no such transaction'],
   TERCET_BRANCH_UNKNOWN: [404, 'There is no such branch'],
