@@ -9,12 +9,12 @@ import type { Sources } from './metrics.js';
 const FLUSH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const FLUSH_ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
-/** Tells how many writes went out with each group commit, and how long it took. */
+/** Tells how many writes went out with each group commit, 0 if it failed, and how long it took. */
 export function flushMetrics(registry: Registry): (rows: number, durationMs: number) => void {
   const registers = [registry];
   const seconds = new Histogram({
     name: 'tercet_flush_seconds',
-    help: 'Group commits, from sending one to its commit.',
+    help: 'Group commits, from sending one to its commit, or to its failure.',
     buckets: FLUSH_SECONDS,
     registers,
   });
@@ -25,7 +25,7 @@ export function flushMetrics(registry: Registry): (rows: number, durationMs: num
     registers,
   });
   return (rows, durationMs) => {
-    rowsOf.observe(rows);
+    if (rows > 0) rowsOf.observe(rows);
     seconds.observe(durationMs / 1000);
   };
 }

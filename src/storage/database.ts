@@ -13,6 +13,7 @@ const DATA_STATES = /^(22|23|54)/;
 /** It met another one in the wrong order, and may be repeated. */
 const COLLISION_STATES = /^40/;
 const LOCK_WAIT_STATE = '55P03';
+const TOO_SLOW_STATE = '57014';
 
 export interface DatabaseSettings {
   readonly url: string;
@@ -194,6 +195,11 @@ export function isCollision(error: unknown): boolean {
 /** Somebody else held one of the rows for too long. */
 export function isLockWait(error: unknown): boolean {
   return error instanceof LogUnavailable && sqlState(error.cause) === LOCK_WAIT_STATE;
+}
+
+/** It took longer than a statement may. */
+export function isTooSlow(error: unknown): boolean {
+  return error instanceof LogUnavailable && sqlState(error.cause) === TOO_SLOW_STATE;
 }
 
 function sqlState(error: unknown): string {

@@ -96,14 +96,16 @@ export interface Write extends Readonly<Record<(typeof LISTS)[number], string>> 
   readonly gid: string;
   /** Of a begin: who owns what is begun. */
   readonly member: string | null;
+  /** Characters of payloads that an end moves to history, inside the database. */
+  readonly moves: number;
 }
 
 /** No rows of any list of FLUSH; where there are several, commas are between them. */
-const NOTHING = { begin: '', branches: '', save: '', timeline: '', end: '' };
+const NOTHING = { begin: '', branches: '', save: '', timeline: '', end: '', moves: 0 };
 
-/** Characters that a write adds to its flush. */
+/** Characters that a write adds to the work of its flush. */
 export function charsOf(write: Write): number {
-  return LISTS.reduce((sum, part) => sum + write[part].length, 0);
+  return LISTS.reduce((sum, part) => sum + write[part].length, write.moves);
 }
 
 /** `there`: the gid is taken, or the row has moved on; `dead`: the member may not begin anything. */
@@ -168,7 +170,14 @@ export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEve
   };
   const told = events.length === 0 ? null : JSON.stringify(events);
   if (isEnded(tx)) {
-    return { ...NOTHING, gid, member: null, end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }) };
+    const moves = tx.branches.reduce((sum, { payload }) => sum + payload.length, 0);
+    return {
+      ...NOTHING,
+      gid,
+      member: null,
+      moves,
+      end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }),
+    };
   }
   const timeline = told === null ? '' : JSON.stringify({ gid, version: held.version + 1, events: told });
   return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline };

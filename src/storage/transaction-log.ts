@@ -74,7 +74,7 @@ export class PostgresLog implements TransactionLog {
   private readonly members: Members;
   private readonly writer: Writer;
 
-  /** @param flushed told of each group commit: how many begins and saves it had, and how long it took */
+  /** @param flushed told of each group commit: its begins and saves, 0 if it failed, and how many ms it took */
   constructor(
     settings: DatabaseSettings,
     logger: Logger,

@@ -3,9 +3,10 @@
  * nothing else is going on, and one commit for hundreds of transactions when much is.
  *
  * A flush is one statement. If one row makes it fail, because of what it carries or because somebody else holds it,
- * the flush is taken apart, so that only that row's writer hears of it (G10).
+ * the flush is taken apart, so that only that row's writer hears of it (G10). The same if all of it is too slow for one
+ * statement: what is slow together may be in time in parts.
  */
-import { isCollision, isDataError, isLockWait } from './database.js';
+import { isCollision, isDataError, isLockWait, isTooSlow } from './database.js';
 import type { Lane } from './database.js';
 import { charsOf } from './flush.js';
 import type { Write, Written } from './flush.js';
@@ -14,6 +15,8 @@ import type { Write, Written } from './flush.js';
 const MAX_ROWS = 500;
 const MAX_CHARS = 4 * 1024 * 1024;
 const MAX_COLLISIONS = 5;
+/** As many parts of one flush as it takes to find one row among MAX_ROWS; then it is the database that is slow. */
+const MAX_SLOW = 10;
 
 interface Waiting {
   readonly write: Write;
@@ -29,7 +32,7 @@ export class Writer {
 
   /**
    * @param send sends one flush; gives the result of each write, in order
-   * @param flushed told after each that was committed: how many writes it had, and how long it took
+   * @param flushed told after each: how many writes it had, 0 if it was not committed, and how long it took
    */
   constructor(
     private readonly send: (batch: readonly Write[], lane: Lane) => Promise<Written[]>,
@@ -71,30 +74,38 @@ export class Writer {
     return batch.sort((a, b) => (a.write.gid < b.write.gid ? -1 : 1));
   }
 
-  private async flush(batch: Waiting[]): Promise<void> {
+  /** @param slow how many parts of this flush were too slow before; resolves to how many there are after it */
+  private async flush(batch: Waiting[], slow = 0): Promise<number> {
     try {
       await this.settle(batch, 'flush');
     } catch (error) {
-      if (batch.length > 1 && isDataError(error)) {
+      if (isTooSlow(error)) slow += 1;
+      if (batch.length > 1 && (isDataError(error) || (isTooSlow(error) && slow < MAX_SLOW))) {
         const middle = batch.length >> 1;
-        await this.flush(batch.slice(0, middle));
-        await this.flush(batch.slice(middle));
+        slow = await this.flush(batch.slice(0, middle), slow);
+        slow = await this.flush(batch.slice(middle), slow);
       } else if (isLockWait(error)) {
         // Beside the next flush: whoever waits for a row that is held waits by himself.
         for (const waiting of batch) void this.settle([waiting], 'log').catch(waiting.reject);
       } else for (const { reject } of batch) reject(error);
     }
+    return slow;
   }
 
   private async settle(batch: readonly Waiting[], lane: Lane): Promise<void> {
     const writes = batch.map(({ write }) => write);
     const sentAt = performance.now();
-    const results = await this.sendAgain(writes, lane);
-    this.flushed(batch.length, performance.now() - sentAt);
-    this.counts.flushes += 1;
-    this.counts.writes += batch.length;
-    // The results are as many as the writes.
-    batch.forEach(({ resolve }, index) => resolve(results[index] ?? 'there'));
+    let written = 0;
+    try {
+      const results = await this.sendAgain(writes, lane);
+      written = batch.length;
+      this.counts.flushes += 1;
+      this.counts.writes += written;
+      // The results are as many as the writes.
+      batch.forEach(({ resolve }, index) => resolve(results[index] ?? 'there'));
+    } finally {
+      this.flushed(written, performance.now() - sentAt);
+    }
   }
 
   private async sendAgain(writes: readonly Write[], lane: Lane): Promise<Written[]> {
