@@ -13,6 +13,7 @@ export class History0000000000002 implements MigrationInterface {
   readonly name = 'History0000000000002';
 
   async up(runner: QueryRunner): Promise<void> {
+    await runner.query(ALONE);
     await runner.query(CREATE);
     await runner.query(MOVE);
     await runner.query(TIDY);
@@ -49,6 +50,17 @@ export class History0000000000002 implements MigrationInterface {
 
 const ALL = `gid, mode, drive, business_key, begun_by, began_at, deadline_at, owner, epoch, version, status, decision,
              reason, parked, progress, replies, decided_at, ended_at`;
+
+/** What a node of the version before wrote after MOVE has read would be lost with the TRUNCATE. */
+const ALONE = `
+  LOCK TABLE tercet.member, tercet.transaction, tercet.branch, tercet.timeline IN ACCESS EXCLUSIVE MODE;
+  DO $do$
+  DECLARE
+    running text := (SELECT string_agg(node, ', ' ORDER BY node) FROM tercet.member
+                      WHERE NOT dead AND until > clock_timestamp());
+  BEGIN
+    IF running IS NOT NULL THEN RAISE object_in_use USING MESSAGE = running; END IF;
+  END $do$;`;
 
 const CREATE = `
   CREATE TABLE tercet.gid (

@@ -1,4 +1,5 @@
 /** The schema: migrations under a lock, and whether this server and this user will do. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { TransactionLog0000000000001 } from '../../migrations/0001-transaction-log.js';
@@ -11,8 +12,15 @@ import { TercetError } from '../protocol/errors.js';
 const MIGRATIONS = [TransactionLog0000000000001, History0000000000002, Instances0000000000003, Trace0000000000004];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;
-/** How long a node waits for another one that migrates. */
+/** How long a node waits for another one that migrates, and for whoever uses a table that it must change. */
 const LOCK_MS = 120_000;
+/** At a time: everybody who uses such a table waits behind a migration that waits for it. */
+const ATTEMPT_MS = 1000;
+/** How long it waits for nodes of a version that may not run beside it: those that were killed seem to run for a lease. */
+const LEASE_MS = 12_000;
+const LOCKED = '55P03';
+const DEADLOCK = '40P01';
+const NODES_RUN = '55006';
 const MIGRATION_LOCK = 8372_0001;
 
 /** A row for each table or sequence that this user lacks a right on. */
@@ -41,6 +49,9 @@ export function createDataSource(url: string): DataSource {
     migrationsTransactionMode: 'each',
     installExtensions: false,
     poolSize: 2,
+    // Its own lines would go to standard output; what fails is told by whoever runs them.
+    logger: 'debug',
+    extra: { options: `-c lock_timeout=${ATTEMPT_MS}` },
   });
 }
 
@@ -94,12 +105,47 @@ async function migrateUnderLock(client: pg.Client, url: string, logger: Logger):
   const source = createDataSource(url);
   await source.initialize();
   try {
-    const done = await source.runMigrations();
-    logger.info({ migrations: done.map(({ name }) => name) }, 'the database was migrated');
+    await runMigrations(source, logger);
   } finally {
     await source.destroy();
   }
 }
+
+/** Each in a transaction of its own, and again as a whole while others hold what it needs. */
+async function runMigrations(source: DataSource, logger: Logger): Promise<void> {
+  const startedAt = performance.now();
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      const done = await source.runMigrations();
+      logger.info({ migrations: done.map(({ name }) => name) }, 'the database was migrated');
+      return;
+    } catch (error) {
+      const { code = '', message } = error as { code?: string; message: string };
+      if (![LOCKED, DEADLOCK, NODES_RUN].includes(code)) throw error;
+      const isLocked = code !== NODES_RUN;
+      if (performance.now() - startedAt > (isLocked ? LOCK_MS : LEASE_MS)) {
+        throw isLocked ? locked(message, error) : nodesRun(message, error);
+      }
+      if (attempts === 1) logger.warn({ error: message }, 'the migration waits for whoever uses the tables');
+      // Meanwhile those who waited behind it go on.
+      await sleep(ATTEMPT_MS);
+    }
+  }
+}
+
+const locked = (message: string, cause: unknown): TercetError =>
+  notReady(
+    `the database could not be migrated for ${LOCK_MS / 1000} s, since somebody uses its tables: ${message}; ` +
+      'look in pg_stat_activity for long transactions, of a backup for instance, and start again when they are over',
+    cause,
+  );
+
+const nodesRun = (nodes: string, cause: unknown): TercetError =>
+  notReady(
+    `the database cannot be migrated while nodes of the version before run: ${nodes}; stop all of them, then start ` +
+      'this version. One that was killed counts until its lease (TERCET_LEASE_MS) is over',
+    cause,
+  );
 
 async function demandNothingPending(client: pg.Client): Promise<void> {
   const names = await pending(client);
@@ -145,7 +191,7 @@ function trouble(error: unknown): TercetError {
           'tercet, or run `tercet migrate` as another user and set TERCET_MIGRATE=off',
         error,
       );
-    case '55P03':
+    case LOCKED:
       return notReady(`another node has been migrating for ${LOCK_MS / 1000} s; look what it waits for`, error);
     case '28P01':
     case '28000':

@@ -111,6 +111,73 @@ test('what had ended keeps its gid and goes by age, and what had not goes on', a
   expect(await upgraded.insert(member, transaction({ gid: 'done-7' }), 'other')).toMatchObject({ inserted: true });
 });
 
+test('what is written while it starts is not lost: it waits for it', async () => {
+  const old = await session();
+  await old.query('BEGIN');
+  await old.query(`
+    INSERT INTO tercet.transaction (gid, mode, drive, content_hash, begun_by, began_at, owner)
+    VALUES ('late', 'tcc', 'initiator', 'hash', 'north', now(), 'gone');
+    UPDATE tercet.transaction SET status = 'aborting', decision = 'abort', version = 4 WHERE gid = 'open-7'`);
+  const done = prepareDatabase(database.url, 'auto', logger);
+  await somebodyWaits();
+  await old.query('COMMIT');
+  await done;
+  expect((await upgraded.get('late'))?.tx).toMatchObject({ status: 'open' });
+  expect(await upgraded.get('open-7')).toMatchObject({ version: 4, tx: { decision: 'abort' } });
+  await old.end();
+});
+
+test('while a node of the version before runs it is refused, and changes nothing', async () => {
+  await admin.query(`INSERT INTO tercet.member (id, node, until) VALUES ('n/1', 'north-1', now() + interval '1 hour'),
+                     ('n/2', 'gone', now() - interval '1 s')`);
+  await admin.query(
+    `INSERT INTO tercet.member (id, node, until, dead) VALUES ('n/3', 'left', now() + interval '1 hour', true)`,
+  );
+  await expect(prepareDatabase(database.url, 'auto', logger)).rejects.toMatchObject({
+    code: 'TERCET_NOT_READY',
+    detail: expect.stringMatching(/nodes of the version before run: north-1; stop all of them/) as string,
+  });
+  expect([await isThere('tercet.history'), await isThere('tercet.transaction_began_at')]).toEqual([false, true]);
+}, 60_000);
+
+test('a node that was killed a moment ago is waited for', async () => {
+  await admin.query(
+    `INSERT INTO tercet.member (id, node, until) VALUES ('n/1', 'north-1', now() + interval '1500 ms')`,
+  );
+  await prepareDatabase(database.url, 'auto', logger);
+  await allIsFound();
+});
+
+test('while it waits for a lock it keeps nobody waiting for long, and goes on when the lock is free', async () => {
+  const dump = await session();
+  await dump.query('BEGIN');
+  await dump.query('SELECT count(*) FROM tercet.transaction');
+  let isDone = false;
+  const done = prepareDatabase(database.url, 'auto', logger).then(() => (isDone = true));
+  await somebodyWaits();
+  // As a node of the version before writes: it gives up on a lock after two seconds.
+  await admin.query(`SET lock_timeout = 2000`);
+  await admin.query(`UPDATE tercet.transaction SET version = 4 WHERE gid = 'open-7'`);
+  expect(isDone).toBe(false);
+  await dump.query('COMMIT');
+  await done;
+  expect(await upgraded.get('open-7')).toMatchObject({ version: 4 });
+  await dump.end();
+});
+
+async function session(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  return client;
+}
+
+/** Resolves when the migration waits for a lock. */
+async function somebodyWaits(): Promise<void> {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                      AND application_name = 'tercet migrate'`;
+  while ((await admin.query(waiting)).rows.length === 0);
+}
+
 async function isThere(table: string): Promise<boolean> {
   const { rows } = await admin.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [table]);
   return rows[0]?.there === true;
