@@ -38,9 +38,11 @@ interface Known extends Instance {
 const COLUMNS = `component, instance, url, ttl_ms, revision, beaten_at, until, is_removed,
   (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 AS left_ms`;
 
+/** One that waited for a removal is older than it: `until` alone would not say so. */
 const BEAT = `
   UPDATE tercet.instance SET beaten_at = now(), until = now() + ttl_ms * interval '1 ms'
    WHERE component = $1 AND instance = $2 AND url = $3 AND ttl_ms = $4 AND until > now()
+     AND NOT is_removed
   RETURNING ${COLUMNS}`;
 
 const PUT = `

@@ -166,6 +166,25 @@ test('one that moved, and one that signed off, are news everywhere', async () =>
   await seen(elsewhere, 'http://b', 'http://moved');
 });
 
+test('a beat that waited for a removal brings the instance back as news', async () => {
+  await beat('a');
+  await seen(elsewhere, 'http://a');
+  await admin.query('BEGIN');
+  await admin.query('SELECT FROM tercet.instance FOR UPDATE');
+  const late = beat('a');
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+                      AND application_name = 'tercet beat' AND wait_event_type = 'Lock'`;
+  await until(async () => {
+    await admin.query('SELECT pg_stat_clear_snapshot()');
+    return (await admin.query(waiting)).rowCount;
+  });
+  await admin.query(`UPDATE tercet.instance SET is_removed = true, until = clock_timestamp(),
+                       revision = nextval('tercet.instance_revision')`);
+  await admin.query('COMMIT');
+  expect(await late).toMatchObject({ created: true });
+  await Promise.all([seen(here, 'http://a'), seen(elsewhere, 'http://a')]);
+});
+
 test('of many instances that come at once on two nodes none is missed', async () => {
   const names = Array.from({ length: 40 }, (_, index) => `i${index}`);
   const all = names.map((name) => `http://${name}`).sort();
