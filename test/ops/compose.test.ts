@@ -7,9 +7,7 @@ import { programOf } from '../support/debian.js';
 import { environmentOf, stages, text, yaml } from './compose.js';
 import type { Compose, ComposeService } from './compose.js';
 
-const read = yaml('docker-compose.yml') as Compose | null;
-const withYaml = read === null ? describe.skip : describe;
-const { services, volumes } = read ?? { services: {}, volumes: {} };
+const { services, volumes } = yaml('docker-compose.yml') as Compose;
 const COORDINATORS = ['coordinator-1', 'coordinator-2'];
 /** And what they are instances of. */
 const SAMPLES = { order: 'order', 'account-1': 'account', 'account-2': 'account', inventory: 'inventory' };
@@ -30,7 +28,7 @@ const sample = (name: string): Record<string, string> => ({
   ...service(name).environment,
 });
 
-withYaml('docker-compose.yml', () => {
+describe('docker-compose.yml', () => {
   test('names services, volumes, files and stages that there are', () => {
     expect(names.length).toBeGreaterThan(8);
     const used = new Set<string>();
@@ -84,7 +82,7 @@ withYaml('docker-compose.yml', () => {
   });
 });
 
-withYaml('the coordinators', () => {
+describe('the coordinators', () => {
   test.each(COORDINATORS)('%s starts with what it is given, and its image', (name) => {
     const settings = readSettings(coordinator(name));
     expect({ node: settings.node, host: settings.host }).toEqual({ node: name, host: '0.0.0.0' });
@@ -114,7 +112,7 @@ withYaml('the coordinators', () => {
   });
 });
 
-withYaml('keys and secrets', () => {
+describe('keys and secrets', () => {
   const entryOf = (key: string | undefined): { name: string; roles: string[]; components: string[] } | null => {
     const hash = hashOf(key ?? '');
     const found = readSettings(coordinator('coordinator-1')).keys.find((entry) => entry.hash.equals(hash));
@@ -144,7 +142,7 @@ withYaml('keys and secrets', () => {
   });
 });
 
-withYaml('the samples', () => {
+describe('the samples', () => {
   test.each(Object.entries(SAMPLES))('%s reads all that it is given', (name, folder) => {
     const files = readdirSync(new URL(`../../examples/${folder}`, import.meta.url)).map(
       (file) => `examples/${folder}/${file}`,
@@ -172,7 +170,7 @@ withYaml('the samples', () => {
   });
 });
 
-withYaml('the profile of monitoring', () => {
+describe('the profile of monitoring', () => {
   test('is left out unless it is asked for', () => {
     expect(names.filter((name) => service(name).profiles !== undefined)).toEqual(['prometheus', 'grafana']);
     for (const name of ['prometheus', 'grafana']) expect(service(name).profiles).toEqual(['monitoring']);
