@@ -373,6 +373,7 @@ describe('looking', () => {
     ['POST', '/v1/transactions/open/explode'],
     ['DELETE', '/v1/transactions/open'],
     ['PATCH', '/v1/components/account'],
+    ['GET', '/docs/nothing'],
   ])('nothing is at %s %s', (method, path) => refused([method, path], { status: 404, code: 'TERCET_ROUTE_UNKNOWN' }));
 
   test.each(['/%zz', '/%ff', '?businessKey=%zz', '?businessKey=%ff', '/open?wait=%e2%82'])(
