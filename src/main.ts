@@ -89,7 +89,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     await coordinator.start();
     alerts?.start();
     stops.push(() => drain(coordinator, app));
-    const retention = new Retention({ url, days: settings.retentionDays }, clock, logger);
+    const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);
     retention.start();
     stops.push(() => retention.stop());
     await app.listen(settings.port, settings.host);

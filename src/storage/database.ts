@@ -45,13 +45,21 @@ const LANES = {
 } as const;
 export type Lane = keyof typeof LANES;
 
+const limitOf = (leaseMs: number): number => Math.max(100, Math.floor(leaseMs / 2));
+const lockMs = (lane: Lane, leaseMs: number): number => Math.floor(limitOf(leaseMs) * LANES[lane].lockShare);
+
+/** How long a flush waits for a lock. */
+export function flushLockMs(leaseMs: number): number {
+  return lockMs('flush', leaseMs);
+}
+
 function poolOf(lane: Lane, { url, leaseMs, connections }: DatabaseSettings): pg.Pool {
-  const limitMs = Math.max(100, Math.floor(leaseMs / 2));
-  const { lockShare, session } = LANES[lane];
+  const limitMs = limitOf(leaseMs);
+  const { session } = LANES[lane];
   const settings = {
     synchronous_commit: 'on',
     statement_timeout: String(limitMs),
-    lock_timeout: String(Math.floor(limitMs * lockShare)),
+    lock_timeout: String(lockMs(lane, leaseMs)),
     idle_in_transaction_session_timeout: String(limitMs),
     timezone: 'UTC',
     // Compiling a statement takes longer than any of these runs.

@@ -7,6 +7,10 @@ const DAYS_AHEAD = 7;
 const MAX_PARTITIONS = 32;
 /** Rows of one statement. */
 const BATCH = 5000;
+/** How long everybody who uses history may be held up by a partition that is attached. */
+const ATTACH_MS = 2000;
+/** Longer than the pause between two runs. */
+const FAR_MS = 2 * 3_600_000;
 
 const PARTITIONS = `
   SELECT c.relname AS name, bound[1]::timestamptz AS from, bound[2]::timestamptz AS until
@@ -51,6 +55,7 @@ interface Partition {
  * @param days how many are kept
  */
 export async function makeAhead(client: pg.Client, now: number, days: number): Promise<string[]> {
+  await allowAll(client);
   const taken = (await partitions(client)).map(({ from, until }) => ({
     from: from?.getTime() ?? -Infinity,
     until: until.getTime(),
@@ -62,6 +67,7 @@ export async function makeAhead(client: pg.Client, now: number, days: number): P
     if (taken.some((each) => each.from <= from && from < each.until)) continue;
     const until = Math.min(from + widthMs, ...taken.map((each) => each.from).filter((start) => start > from));
     if (await hasRows(client, from, until)) continue;
+    if (from > now + FAR_MS) await exclude(client, from, until);
     made.push(await make(client, from, until));
     taken.push({ from, until });
   }
@@ -114,6 +120,27 @@ async function hasRows(client: pg.Client, from: number, until: number): Promise<
   return rows.length > 0;
 }
 
+/**
+ * Proves that history_default has nothing of these days, so that ATTACH need not look through it while it stops
+ * everybody. If the node is killed before `make`, what ends on these days is refused until the next run allows it: so
+ * not of days that begin before that.
+ */
+async function exclude(client: pg.Client, from: number, until: number): Promise<void> {
+  if ((await client.query('SELECT FROM tercet.history_default LIMIT 1')).rows.length === 0) return;
+  const [start, end] = [new Date(from).toISOString(), new Date(until).toISOString()];
+  await client.query(`ALTER TABLE tercet.history_default ADD CONSTRAINT history_unattached
+                        CHECK (ended_at < '${start}' OR ended_at >= '${end}') NOT VALID`);
+  await client.query('ALTER TABLE tercet.history_default VALIDATE CONSTRAINT history_unattached');
+}
+
+async function allowAll(client: pg.Client): Promise<void> {
+  const left = `SELECT FROM pg_constraint
+                 WHERE conrelid = 'tercet.history_default'::regclass AND conname = 'history_unattached'`;
+  if ((await client.query(left)).rows.length > 0) {
+    await client.query('ALTER TABLE tercet.history_default DROP CONSTRAINT history_unattached');
+  }
+}
+
 /** Made by itself and then attached: CREATE TABLE … PARTITION OF would stop everything that ends. */
 async function make(client: pg.Client, from: number, until: number): Promise<string> {
   const [start, end] = [new Date(from).toISOString(), new Date(until).toISOString()];
@@ -121,8 +148,10 @@ async function make(client: pg.Client, from: number, until: number): Promise<str
   try {
     await client.query(`
       BEGIN;
+      SET LOCAL statement_timeout = ${ATTACH_MS};
       CREATE TABLE tercet.${name} (LIKE tercet.history INCLUDING ALL);
       ALTER TABLE tercet.history ATTACH PARTITION tercet.${name} FOR VALUES FROM ('${start}') TO ('${end}');
+      ALTER TABLE tercet.history_default DROP CONSTRAINT IF EXISTS history_unattached;
       COMMIT`);
   } catch (error) {
     await client.query('ROLLBACK');

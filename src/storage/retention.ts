@@ -1,6 +1,7 @@
 /** Looks after history: partitions ahead, and out with what ended long enough ago. One node at a time. */
 import pg from 'pg';
 import type { Clock, Logger } from '../engine/ports.js';
+import { flushLockMs } from './database.js';
 import { DAY_MS, detach, detached, drop, dropRows, makeAhead } from './partitions.js';
 
 const HOUR_MS = 3_600_000;
@@ -8,16 +9,18 @@ const HOUR_MS = 3_600_000;
 const AGAIN_MS = 300_000;
 const CONNECT_MS = 3000;
 const STATEMENT_MS = 10_000;
-/** Who waits for a lock holds up everybody behind him: shorter than a flush waits before it is taken apart. */
+/** Who waits for a lock holds up everybody behind him. */
 const LOCK_MS = 100;
 /** Beside the one of migrations (data-source.ts). */
 const RETENTION_LOCK = 8372_0002;
 
 const LOCKED = '55P03';
+const TOO_SLOW = '57014';
 const NO_RIGHT = '42501';
 
 export interface RetentionSettings {
   readonly url: string;
+  readonly leaseMs: number;
   /** How long a transaction is kept after its end. */
   readonly days: number;
 }
@@ -54,13 +57,15 @@ export class Retention {
 
   /** Resolves to false if a run a little later may manage what this one did not; never rejects. */
   async run(): Promise<boolean> {
+    // Shorter than a flush waits before it is taken apart.
+    const lockMs = Math.min(LOCK_MS, Math.floor(flushLockMs(this.settings.leaseMs) / 2));
     const client = new pg.Client({
       connectionString: this.settings.url,
       application_name: 'tercet retention',
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: STATEMENT_MS * 2,
       keepAlive: true,
-      options: `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${LOCK_MS}`,
+      options: `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${lockMs}`,
     });
     let broken: unknown;
     client.on('error', (error) => {
@@ -86,7 +91,7 @@ export class Retention {
     const { rows } = await client.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1) AS free', [RETENTION_LOCK]);
     if (!rows[0]?.free) return true;
     const { days } = this.settings;
-    const now = this.clock.now();
+    const now = await this.now(client);
     const horizon = now - days * DAY_MS;
     const done = [
       await this.attempt(async () => {
@@ -102,6 +107,14 @@ export class Retention {
     return done.every((each) => each);
   }
 
+  /** ms, by the database: what is dropped because the clock of one machine is wrong does not come back. */
+  protected async now(client: pg.Client): Promise<number> {
+    const { rows } = await client.query<{ now: Date }>('SELECT now()');
+    const [row] = rows;
+    if (!row) throw new Error('the database does not say what time it is');
+    return row.now.getTime();
+  }
+
   /** What one step may not do, or must not wait for, keeps none of the others from being done. */
   private async attempt(step: () => Promise<void>): Promise<boolean> {
     try {
@@ -109,13 +122,15 @@ export class Retention {
       return true;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      if (code === LOCKED) this.logger.info({ error: message }, 'history is in use; it is looked after later');
+      if (code === TOO_SLOW)
+        this.logger.warn({ error: message }, 'a part of history takes too long; it is tried again');
+      else if (code === LOCKED) this.logger.info({ error: message }, 'history is in use; it is looked after later');
       else if (code === NO_RIGHT) {
         const remedy =
           'history is not looked after: make the database user a member of the role that owns tercet.history';
         this.logger.warn({ error: message }, remedy);
       } else throw error;
-      return code !== LOCKED;
+      return code === NO_RIGHT;
     }
   }
 

@@ -22,7 +22,16 @@ let told: { message: string; fields: object }[];
 const note = (fields: object, message: string): void => void told.push({ message, fields });
 const logger = { info: note, warn: note, error: note };
 const clock = { now: () => now, monotonic: () => now, after: () => () => undefined };
-const retention = (days = 30, url = database.url): Retention => new Retention({ url, days }, clock, logger);
+/** By a database that knows what time it will be. */
+class Later extends Retention {
+  protected override async now(client: pg.Client): Promise<number> {
+    client.on('notice', ({ message }) => notices.push(message ?? ''));
+    await client.query('SET client_min_messages = debug1');
+    return now;
+  }
+}
+let notices: string[];
+const retention = (days = 30, url = database.url): Retention => new Later({ url, days, leaseMs: 5000 }, clock, logger);
 
 beforeEach(async () => {
   database = await createDatabase();
@@ -33,6 +42,7 @@ beforeEach(async () => {
   member = await log.join('north', 600_000);
   now = Date.now();
   told = [];
+  notices = [];
 });
 
 afterEach(async () => {
@@ -128,6 +138,65 @@ test('a long retention has few partitions', async () => {
   expect(await partitions()).toEqual(
     expect.arrayContaining([dayOf(end), dayOf(end + DAY_MS), dayOf(now + 7 * DAY_MS)]),
   );
+});
+
+test('a machine whose clock is wrong drops nothing: the time is that of the database', async () => {
+  await finish('today');
+  const before = await partitions();
+  now += 400 * DAY_MS;
+  expect(await new Retention({ url: database.url, days: 30, leaseMs: 5000 }, clock, logger).run()).toBe(true);
+  expect([await partitions(), (await log.get('today'))?.tx.status]).toEqual([before, 'committed']);
+});
+
+test('new partitions do not look through what has none, while nobody can use history', async () => {
+  now = Math.floor(now / DAY_MS) * DAY_MS + 20.5 * DAY_MS;
+  await finish('uncovered');
+  await retention().run();
+  expect(await partitions()).toContain(dayOf(now + 7 * DAY_MS));
+  expect(notices.filter((notice) => /default partition.*is implied by existing constraints/.test(notice))).toHaveLength(
+    7,
+  );
+  expect(notices.filter((notice) => notice === 'verifying table "history_default"')).toHaveLength(7);
+  // Each was verified before, by VALIDATE; and nothing is refused afterwards.
+  await finish('later', now + 30 * DAY_MS);
+  expect(await inDefault()).toBe(2);
+});
+
+test('killed before a partition was attached: the next run takes what that left out of the way', async () => {
+  await finish('far', now + 25 * DAY_MS);
+  await admin.query(`ALTER TABLE tercet.history_default ADD CONSTRAINT history_unattached
+                       CHECK (ended_at < now() + interval '40 days') NOT VALID`);
+  expect(await retention().run()).toBe(true);
+  await finish('refused before', now + 50 * DAY_MS);
+  expect(await inDefault()).toBe(2);
+});
+
+test('a step that takes too long keeps none of the others from being done', async () => {
+  await finish('old');
+  await admin.query(`
+    CREATE FUNCTION slowly() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); END';
+    CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION slowly()`);
+  now += 40 * DAY_MS;
+  expect(await retention().run()).toBe(false);
+  expect([await log.get('old'), await claimed()]).toEqual([null, []]);
+  expect(told[0]?.message).toMatch(/takes too long/);
+});
+
+test('however short the lease, it waits less for a lock than a flush does', async () => {
+  const waits: number[] = [];
+  class Asked extends Retention {
+    protected override async now(client: pg.Client): Promise<number> {
+      const { rows } = await client.query<{ ms: number }>(
+        `SELECT setting::int AS ms FROM pg_settings WHERE name = 'lock_timeout'`,
+      );
+      waits.push(rows[0]!.ms);
+      return super.now(client);
+    }
+  }
+  for (const leaseMs of [500, 1000, 5000])
+    await new Asked({ url: database.url, days: 30, leaseMs }, clock, logger).run();
+  // A flush waits for a tenth of half a lease.
+  expect(waits).toEqual([12, 25, 100]);
 });
 
 test('two at once: one looks after history, the other leaves it', async () => {
