@@ -44,6 +44,15 @@ export class History0000000000002 implements MigrationInterface {
       CREATE INDEX transaction_business_key ON tercet.transaction (business_key, began_at, gid)
         WHERE business_key IS NOT NULL;
       DROP TABLE tercet.history, tercet.gid;
+      DO $do$
+      DECLARE
+        name text;
+      BEGIN
+        FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'tercet'::regnamespace AND relkind = 'r'
+                       AND relname ~ '^history_(before|\\d{8})$' LOOP
+          EXECUTE format('DROP TABLE tercet.%I', name);
+        END LOOP;
+      END $do$;
     `);
   }
 }

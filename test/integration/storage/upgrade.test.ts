@@ -100,6 +100,16 @@ test('undone and made again, too', async () => {
   await allIsFound();
 });
 
+test('undone, nothing is left of what was taken out of history and not dropped', async () => {
+  await prepareDatabase(database.url, 'auto', logger);
+  await admin.query('ALTER TABLE tercet.history DETACH PARTITION tercet.history_before');
+  const source = await createDataSource(database.url).initialize();
+  while ((await source.undoLastMigration(), await isThere('tercet.history')));
+  await source.destroy();
+  expect(await isThere('tercet.history_before')).toBe(false);
+  await prepareDatabase(database.url, 'auto', logger);
+});
+
 test('what had ended keeps its gid and goes by age, and what had not goes on', async () => {
   await prepareDatabase(database.url, 'auto', logger);
   const member = await upgraded.join('south', 600_000);
