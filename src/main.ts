@@ -1,5 +1,4 @@
 /** Builds a node from its settings, runs it until a signal, and takes it down in order. */
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { join } from 'node:path';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
@@ -54,8 +53,8 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed);
     stops.push(() => log.close());
     const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
-    await components.start();
     stops.push(() => components.stop());
+    await components.start();
     const clock = new SystemClock(() => log.clockOffsetMs);
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
@@ -86,9 +85,11 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const diagnosis = new Diagnosis(about);
     const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, diagnosis };
     const app = await createServer(parts, logger, settings);
+    stops.push(() => app.close());
+    // Answers go out as long as drives run: those who wait for an end are told it.
+    stops.push(() => coordinator.drain(DRAIN_MS));
     await coordinator.start();
     alerts?.start();
-    stops.push(() => drain(coordinator, app));
     const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);
     retention.start();
     stops.push(() => retention.stop());
@@ -113,10 +114,4 @@ function alertsOf(
 ): Alerts | null {
   if (url === null) return null;
   return new Alerts(new Webhook({ url, signing, clock, logger, told }), { node, clock, ageMs, underWay });
-}
-
-/** Answers go out as long as drives run: those who wait for an end are told it. */
-async function drain(coordinator: Coordinator, app: NestFastifyApplication): Promise<void> {
-  await coordinator.drain(DRAIN_MS);
-  await app.close();
 }

@@ -25,7 +25,7 @@ export function renewCertificate(fastify: FastifyInstance, shown: Certificate, l
     } catch (error) {
       logger.warn({ error: String(error) }, 'the certificate cannot be renewed; the one from before is still shown');
     }
-  }, RENEW_MS);
+  }, RENEW_MS).unref();
   fastify.addHook('preClose', (done) => {
     clearInterval(timer);
     done();
