@@ -30,8 +30,11 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** @throws TercetError, or what the system said, when something it needs is not there */
-export async function startNode(settings: Settings, logger: Logger): Promise<RunningNode> {
+/**
+ * @param stopping looked at between the steps of the start, each of which is finished
+ * @throws TercetError, or what the system said, when something it needs is not there; the reason of `stopping`
+ */
+export async function startNode(settings: Settings, logger: Logger, stopping?: AbortSignal): Promise<RunningNode> {
   const stops: (() => Promise<unknown>)[] = [];
   const stopAll = async (): Promise<void> => {
     for (const stop of stops.splice(0).reverse()) {
@@ -47,7 +50,9 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
       url = server.url;
       embedded = server;
     }
+    stopping?.throwIfAborted();
     await prepareDatabase(url, settings.migrate, logger);
+    stopping?.throwIfAborted();
     const metrics = new Metrics();
     stops.push(async () => metrics.stop());
     const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed);
@@ -55,6 +60,7 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
     stops.push(() => components.stop());
     await components.start();
+    stopping?.throwIfAborted();
     const clock = new SystemClock(() => log.clockOffsetMs);
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
@@ -87,12 +93,13 @@ export async function startNode(settings: Settings, logger: Logger): Promise<Run
     const app = await createServer(parts, logger, settings);
     stops.push(() => app.close());
     // Answers go out as long as drives run: those who wait for an end are told it.
-    stops.push(() => coordinator.drain(DRAIN_MS));
-    await coordinator.start();
-    alerts?.start();
     const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);
+    stops.push(() => Promise.all([coordinator.drain(DRAIN_MS), retention.stop()]));
+    stopping?.throwIfAborted();
+    await coordinator.start();
+    stopping?.throwIfAborted();
+    alerts?.start();
     retention.start();
-    stops.push(() => retention.stop());
     await app.listen(settings.port, settings.host);
     return {
       url: (await app.getUrl()).replace('[::1]', settings.host.includes(':') ? '[::1]' : settings.host),

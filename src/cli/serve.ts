@@ -12,11 +12,19 @@ export function serve(): Promise<Exit> {
     const settings = readSettings(process.env);
     // Loaded late: a wrong setting need not wait for a server.
     const { startNode } = await import('../main.js');
-    const starting = startNode(settings, logger);
+    const stopping = new AbortController();
+    // Null: it was told to stop before it was up.
+    const starting = startNode(settings, logger, stopping.signal).catch((error: unknown) => {
+      if (error === stopping.signal.reason) return null;
+      throw error;
+    });
     // From the first moment: a signal during the start ends it as properly as a later one.
-    onSignal(logger, async () => (await starting).stop());
-    const { url } = await starting;
-    process.stdout.write(`tercet ${VERSION} listening on ${url}\n`);
+    onSignal(logger, async () => {
+      stopping.abort();
+      await (await starting)?.stop();
+    });
+    const node = await starting;
+    if (node) process.stdout.write(`tercet ${VERSION} listening on ${node.url}\n`);
   });
 }
 

@@ -9,6 +9,8 @@ const HOUR_MS = 3_600_000;
 const AGAIN_MS = 300_000;
 const CONNECT_MS = 3000;
 const STATEMENT_MS = 10_000;
+/** A server that is frozen does not answer a goodbye. */
+const END_MS = 1000;
 /** Who waits for a lock holds up everybody behind him. */
 const LOCK_MS = 100;
 /** Beside the one of migrations (data-source.ts). */
@@ -51,7 +53,7 @@ export class Retention {
   async stop(): Promise<void> {
     this.isStopped = true;
     this.cancel?.();
-    await this.client?.end();
+    if (this.client) await end(this.client);
     await this.running;
   }
 
@@ -82,7 +84,7 @@ export class Retention {
       return false;
     } finally {
       this.client = null;
-      await client.end().catch(() => undefined);
+      await end(client);
     }
   }
 
@@ -138,4 +140,10 @@ export class Retention {
     if (transactions === 0 && partition === 'history_default') return;
     this.logger.info({ partition, transactions, days: this.settings.days }, 'history was dropped by its age');
   }
+}
+
+async function end(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => client.connection.stream.destroy(), END_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
 }

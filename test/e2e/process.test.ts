@@ -242,6 +242,26 @@ describe('a coordinator that runs', () => {
     },
   );
 
+  test('a signal while it waits for another node to migrate: it does not come up, and ends with 0', async () => {
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    await admin.query('SELECT pg_advisory_lock(8372_0001)');
+    let kill = (): void => {};
+    const ended = new Promise<Ended>((resolve) => {
+      const over = (_error: unknown, stdout: string, stderr: string): void =>
+        resolve({ code: child.exitCode, stdout, stderr });
+      const child = execFile(process.execPath, [script, 'serve'], { env: { ...env() } }, over);
+      kill = () => child.kill('SIGTERM');
+      child.stderr?.on('data', (text: string) => {
+        if (text.includes('draining')) void admin.end();
+      });
+    });
+    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`;
+    while ((await admin.query(waiting)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    kill();
+    expect(await ended).toMatchObject({ code: 0, stdout: '' });
+  });
+
   test('hands what it cannot finish to another node at once, without waiting for its lease', async () => {
     const long = { TERCET_LEASE_MS: '600000' };
     const first = await start({ ...long, TERCET_NODE: 'first' });

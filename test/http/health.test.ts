@@ -22,6 +22,28 @@ test('a node that is well is live and ready, whatever the probe adds', async () 
   await node.stop();
 });
 
+test('a node that is told to stop says so at once, though history waits for the database', async () => {
+  const proxies: Proxy[] = [];
+  const node = await TestNode.start({}, async (url) => {
+    const proxy = await Proxy.start(url);
+    proxy.ignore('tercet retention');
+    proxies.push(proxy);
+    return proxy.url;
+  });
+  await node.component('account');
+  const release = node.hold('confirm');
+  const answer = node.post('/v1/transactions', begin({ wait: 'settled' }));
+  await node.participant.wasAsked(2);
+  const drained = node.drain();
+  const problems = [expect.stringMatching(/^draining/)];
+  expect(await node.get('/health/ready')).toMatchObject({ status: 503, body: { problems } });
+  release();
+  expect((await answer).body.status).toBe('committed');
+  await drained;
+  await node.stop({ drained: true });
+  for (const proxy of proxies) await proxy.stop();
+});
+
 describe('when the database is away', () => {
   let node: TestNode;
   let road: Proxy;

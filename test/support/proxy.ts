@@ -8,6 +8,7 @@ export class Proxy {
   private isSilent = false;
   private isLosingAnswers = false;
   private held: (() => void)[] = [];
+  private unheard: string | null = null;
 
   private constructor(private readonly target: URL) {}
 
@@ -33,6 +34,11 @@ export class Proxy {
   /** Nothing gets through in either direction, and nobody is told, until `heal`. */
   silence(): void {
     this.isSilent = true;
+  }
+
+  /** Nobody answers those who connect from now on under this name of an application. */
+  ignore(application: string): void {
+    this.unheard = application;
   }
 
   /** All is well again; what clients sent meanwhile arrives now, even if they are gone. */
@@ -65,7 +71,9 @@ export class Proxy {
       this.whenHealed(() => server.end());
     };
     for (const socket of [client, server]) socket.on('error', over).on('close', over).setNoDelay();
-    client.on('data', (chunk) => this.whenHealed(() => server.write(chunk)));
+    client.on('data', (chunk) => {
+      if (this.unheard === null || !chunk.includes(this.unheard)) this.whenHealed(() => server.write(chunk));
+    });
     server.on('data', (chunk) => {
       if (this.isLosingAnswers) over();
       else this.whenHealed(() => client.write(chunk));

@@ -7,6 +7,7 @@ import { PostgresLog } from '../../../src/storage/transaction-log.js';
 import { branch, ended, transaction } from '../../contract/sample.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
+import { Proxy } from '../../support/proxy.js';
 
 const DAY_MS = 86_400_000;
 const HASH = 'a'.repeat(64);
@@ -294,4 +295,18 @@ test('stopped while it runs it ends soon and says nothing; without a database it
   gone.pathname = '/no_such_database';
   expect(await retention(30, gone.href).run()).toBe(false);
   expect(told).toMatchObject([{ fields: { error: expect.stringMatching(/no_such_database/) as string } }]);
+});
+
+test('stopped while its server is frozen it ends all the same', async () => {
+  const proxy = await Proxy.start(database.url);
+  const stopped: Promise<void>[] = [];
+  const freeze = (): void => {
+    proxy.silence();
+    stopped.push(frozen.stop());
+  };
+  const frozen = new Retention({ url: proxy.url, days: 30 }, clock, { ...logger, info: freeze });
+  now += 3 * DAY_MS;
+  expect(await frozen.run()).toBe(false);
+  expect(await Promise.all(stopped)).toHaveLength(1);
+  await proxy.stop();
 });
