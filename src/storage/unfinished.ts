@@ -1,4 +1,7 @@
-/** How much of the log is unfinished, and for how long; and how far ahead what ends has a place. */
+/**
+ * How much of the log is unfinished, and for how long; and how far ahead what ends has a place. Not read where lists
+ * are: two that are slow would look like a database that is down.
+ */
 import type { Status } from '../protocol/words.js';
 import type { Database } from './database.js';
 
@@ -29,11 +32,11 @@ const AHEAD = `
 
 /** How far ahead history has partitions, in ms. @throws LogUnavailable */
 export async function historyAhead(database: Database): Promise<number> {
-  const rows = await database.read<{ aheadMs: number | null }>(AHEAD, [], 'list');
+  const rows = await database.read<{ aheadMs: number | null }>(AHEAD);
   return rows[0]?.aheadMs ?? 0;
 }
 
 /** One entry for each status that has any. @throws LogUnavailable */
 export function countUnfinished(database: Database): Promise<Unfinished[]> {
-  return database.read<Unfinished>(UNFINISHED, [], 'list');
+  return database.read<Unfinished>(UNFINISHED);
 }

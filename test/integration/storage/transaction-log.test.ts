@@ -113,3 +113,18 @@ test('a page of long replies ends early, and the next one goes on behind it', as
   expect(sizes).toEqual([5, 5, 2]);
   expect(new Set(gids)).toEqual(new Set(begun.map(({ held }) => held.tx.gid)));
 });
+
+test('what is unfinished is known though all the connections of lists wait', async () => {
+  const patient = new PostgresLog({ url: database.url, leaseMs: 60_000 }, logger);
+  await admin.query('BEGIN');
+  await admin.query('LOCK TABLE ONLY tercet.history IN ACCESS EXCLUSIVE MODE');
+  let listed = 0;
+  const lists = [1, 2].map(() => patient.list({ limit: 1 }).then(() => (listed += 1)));
+  await patient.unfinished();
+  await patient.historyAheadMs();
+  expect(listed).toBe(0);
+  await admin.query('ROLLBACK');
+  await Promise.all(lists);
+  expect(listed).toBe(2);
+  await patient.close();
+});
