@@ -172,7 +172,8 @@ export class Drive {
     const answer: Answer = { branchId: branch.branchId, op, outcome };
     this.inFlight.delete(answer.branchId);
     this.answers.push(answer);
-    this.parts.observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
+    // Others ask again, and tell of it.
+    if (!this.isStopped) this.parts.observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
     const event = callEvent(answer, attempt, durationMs, this.parts.clock.now(), this.parts.node);
     if (event) collapse(this.events, event);
     this.nudge();

@@ -130,16 +130,20 @@ test('a decision whose write was answered by nobody is told once all the same', 
   await proxy.stop();
 });
 
-test('who takes over says so, and does not tell again what the dead one decided', async () => {
+test('who takes over says so, and does not tell again what the dead one decided, who tells nothing more', async () => {
   const [dead, living] = [new Witness(), new Witness()];
+  let answer = (): void => {};
   const services = new Services(({ node, op }) =>
-    node === 'north' && op === 'confirm' ? new Promise(() => undefined) : DONE,
+    node === 'north' && op === 'confirm' ? new Promise((resolve) => (answer = () => resolve(DONE))) : DONE,
   );
   const north = await start({ services, observers: [dead] });
   await north.coordinator.begin(request('orphan', 1), { until: 'decided', ms: 60_000 });
+  await until(() => services.opsOf('orphan', 'b0').includes('confirm'));
   for (const node of opened.splice(0)) await node.stop();
+  answer();
   const south = await start({ services, observers: [living], node: 'south' });
   await until(() => living.of('ended').length > 0);
+  expect(dead.of('confirm')).toEqual([]);
   expect(dead.of('decided')).toHaveLength(1);
   expect(living.heard).toEqual(['tookOver orphan', 'answered orphan b0 confirm 1 done', 'ended orphan committed']);
   expect((await south.log.get('orphan'))?.tx.status).toBe('committed');
