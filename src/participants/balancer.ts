@@ -15,6 +15,8 @@ const AVOIDED = 1e6;
 const PROBE_LAST = 2e6;
 const OPEN = 3e6;
 const NOBODY: ReadonlySet<string> = new Set();
+/** What was observed is shown for a minute; none of it is kept longer when no instance is left. */
+const KEPT_MS = 60_000;
 
 interface Way {
   /** Of the instance; null: the component's own. One that moved begins afresh. */
@@ -37,6 +39,8 @@ export class Balancer {
   private readonly own: Way;
   private readonly ways = new Map<string, Way>();
   private turn = 0;
+  /** When there were any instances at last. */
+  private anyAt = 0;
 
   /** @param now monotonic, ms */
   constructor(private readonly now: () => number) {
@@ -82,9 +86,14 @@ export class Balancer {
   }
 
   private live(instances: readonly Instance[]): readonly Instance[] {
-    if (instances.length === 0) return instances;
-    if (this.ways.size > instances.length) this.forgetOthers(instances);
     const now = this.now();
+    if (instances.length === 0) {
+      // An operation with a URL of its own has none either, while others do.
+      if (now - this.anyAt > KEPT_MS) this.ways.clear();
+      return instances;
+    }
+    this.anyAt = now;
+    if (this.ways.size > instances.length) this.forgetOthers(instances);
     return instances.filter(({ aliveUntil }) => aliveUntil > now);
   }
 

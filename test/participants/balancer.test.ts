@@ -133,6 +133,15 @@ test('of instances that are gone nothing is kept', () => {
   expect(share([1, 2, 3, 4].map(() => call(of('a', 'b'))))).toMatchObject({ a: 2, b: 2 });
 });
 
+test('when all are gone for a minute nothing is kept; an operation with a URL of its own takes nobody out', () => {
+  take('a', of('a', 'b'));
+  call([]);
+  expect(balancer.observed('a').breaker).toBe('open');
+  clock.pass(60_001);
+  call([]);
+  expect(balancer.observed('a').breaker).toBe('closed');
+});
+
 test('a call that was not made counts for nothing', () => {
   balancer.leave(go(of('a')), null);
   expect(balancer.observed('a')).toEqual({ inFlight: 0, failureRate: 0, breaker: 'closed' });
