@@ -304,7 +304,7 @@ test('stopped while its server is frozen it ends all the same', async () => {
     proxy.silence();
     stopped.push(frozen.stop());
   };
-  const frozen = new Retention({ url: proxy.url, days: 30 }, clock, { ...logger, info: freeze });
+  const frozen = new Later({ url: proxy.url, leaseMs: 5000, days: 30 }, clock, { ...logger, info: freeze });
   now += 3 * DAY_MS;
   expect(await frozen.run()).toBe(false);
   expect(await Promise.all(stopped)).toHaveLength(1);
