@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { newKey } from '../../src/http/keys.js';
 import { LIMITS } from '../../src/protocol/words.js';
 import type { Problem, TimelineView, TransactionView } from '../../src/protocol/words.js';
 import { begin, TestNode } from '../http/node.js';
@@ -88,12 +89,6 @@ withProxy('in front of two nodes', () => {
     }
   }
 
-  test('by whatever name it is called, the place of what was begun is a path', async () => {
-    const headers = { host: 'tercet.example:444', 'x-forwarded-host': 'other.example', 'x-forwarded-proto': 'https' };
-    const { status, headers: answered } = await raw(proxy.url, headers, JSON.stringify(begin({ gid: 'named' })));
-    expect({ status, location: answered.location }).toEqual({ status: 201, location: '/v1/transactions/named' });
-  });
-
   test('a node that drains gets no begin any more, and no begin is refused for it', async () => {
     const before = Array.from({ length: 4 }, (_, index) => `before-${index}`);
     for (const gid of before) expect((await post(proxy.url, begin({ gid }))).status).toBe(201);
@@ -112,6 +107,23 @@ withProxy('in front of two nodes', () => {
     release();
     await drained;
     expect((await post(proxy.url, begin({ gid: 'after' }))).status).toBe(201);
+  });
+});
+
+withProxy('in front of a node with keys', () => {
+  test('by whatever name it is called, the key passes, and the place of what was begun is a path', async () => {
+    const { key, entry } = newKey('both', 'admin');
+    const authorization = `Bearer ${key}`;
+    const node = await TestNode.start({ TERCET_KEYS: entry });
+    await node.send('PUT', '/v1/components/account', { url: node.participant.url }, { authorization });
+    const proxy = await Haproxy.start([node.url, node.url]);
+    const named = { host: 'tercet.example:444', 'x-forwarded-host': 'other.example', 'x-forwarded-proto': 'https' };
+    const body = JSON.stringify(begin({ gid: 'named' }));
+    const { status, headers } = await raw(proxy.url, { ...named, authorization }, body);
+    expect({ status, location: headers.location }).toEqual({ status: 201, location: '/v1/transactions/named' });
+    expect((await raw(proxy.url, named, body)).status).toBe(401);
+    await proxy.stop();
+    await node.stop();
   });
 });
 
