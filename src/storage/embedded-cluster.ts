@@ -174,9 +174,11 @@ export class EmbeddedCluster {
   }
 
   private async writeOwned(file: string, text: string): Promise<void> {
-    await fs.writeFile(`${file}.new`, text, { mode: 0o600 });
-    if (this.runAs.uid !== undefined) await fs.chown(`${file}.new`, this.runAs.uid, this.runAs.gid);
-    await fs.rename(`${file}.new`, file);
+    // A name of its own: two that start at once write the same file, and neither may move the other's away.
+    const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
+    await fs.writeFile(draft, text, { mode: 0o600 });
+    if (this.runAs.uid !== undefined) await fs.chown(draft, this.runAs.uid, this.runAs.gid);
+    await fs.rename(draft, file);
   }
 }
 
