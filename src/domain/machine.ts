@@ -13,8 +13,9 @@
  * M6. A transaction that a person parked gets no call; answers under way and its deadline still count.
  */
 import { LIMITS } from '../protocol/words.js';
-import type { BranchState, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
+import type { BranchState, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
 import { drawFrom, pendingDelay, retryDelay } from './retry.js';
+import { deadlineOf, nextStep, saga } from './saga.js';
 import { tcc } from './tcc.js';
 import { decide, isEnded, isHeld, move } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
@@ -28,6 +29,9 @@ const DONE_STATE: Readonly<Partial<Record<Op, BranchState>>> = {
   deliver: 'delivered',
 };
 
+/** What a parked saga is that could not be undone: the first thing that anybody reads of it. */
+export const INCOMPLETE = 'rollback incomplete: ';
+
 /** A participant that says `Retry-After: 0` is not asked as fast as it answers. */
 const PENDING_MIN_MS = 100;
 
@@ -37,10 +41,11 @@ const FIRST_PHASE: ReadonlySet<Op> = new Set<Op>(['try', 'action']);
 
 function rulesOf(mode: Mode): ModeRules {
   if (mode === 'tcc') return tcc;
+  if (mode === 'saga') return saga;
   throw new Error(`mode ${mode} has no rules yet`);
 }
 
-/** The operation that a branch needs now; null: none. */
+/** The operation that a branch needs, now or when its turn comes; null: none. */
 export function opOf(tx: Transaction, branchId: string): Op | null {
   const branch = tx.branches.find((candidate) => candidate.branchId === branchId);
   return branch ? rulesOf(tx.mode).opOf(tx, branch) : null;
@@ -48,7 +53,19 @@ export function opOf(tx: Transaction, branchId: string): Op | null {
 
 /** Whether a call of this operation may still leave: one that waited in line may be one of the past. */
 export function mayCall(tx: Transaction, branchId: string, op: Op): boolean {
-  return !isHeld(tx) && opOf(tx, branchId) === op;
+  return !isHeld(tx) && opOf(tx, branchId) === op && isItsTurn(tx, branchId);
+}
+
+/** Whether the branch may be called as far as the others go. */
+export function isItsTurn(tx: Transaction, branchId: string): boolean {
+  const branch = tx.branches.find((candidate) => candidate.branchId === branchId);
+  return branch !== undefined && rulesOf(tx.mode).turns(tx)(branch);
+}
+
+/** A transaction that begins, with those of its branches started that are called first. */
+export function begun(tx: Transaction, now: number): Transaction {
+  const decided = tx.plan?.recovery === 'forward' ? decide(tx, 'commit', null, now) : tx;
+  return rulesOf(tx.mode).start(decided, now);
 }
 
 export function advance(before: Transaction, answers: readonly Answer[], at: Circumstances): Step {
@@ -58,13 +75,13 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
   tx = giveUpAged(tx, rules, at);
 
   let save: Step['save'] = attemptsToSave(tx, at);
-  if (tx.status === 'open') {
-    const verdict = rules.verdict(tx) ?? overdue(tx, at.now);
-    if (verdict) {
-      tx = decide(tx, verdict.decision, verdict.reason, at.now);
-      save = 'decided';
-    }
+  tx = decided(tx, rules, at.now);
+  if (!isHeld(tx)) {
+    const started = rules.start(tx, at.now);
+    // One that cannot be started decides it.
+    if (started !== tx) [tx, save] = [decided(started, rules, at.now), 'started'];
   }
+  if (before.status === 'open' && tx.status !== 'open') save = 'decided';
   if (tx.status === 'committing' || tx.status === 'aborting') {
     if (tx.branches.every((branch) => rules.opOf(tx, branch) === null)) {
       tx = { ...move(tx, tx.status === 'committing' ? 'committed' : 'aborted'), endedAt: at.now, parked: null };
@@ -79,13 +96,20 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
   return dispatch(tx, save, rules, at);
 }
 
+/** The transaction with the decision that its branches or its deadline call for, if they do. */
+function decided(tx: Transaction, rules: ModeRules, now: number): Transaction {
+  const verdict = tx.status === 'open' ? (rules.verdict(tx, now) ?? overdue(tx, now)) : null;
+  return verdict ? decide(tx, verdict.decision, verdict.reason, now) : tx;
+}
+
 function fold(tx: Transaction, answer: Answer, rules: ModeRules, at: Circumstances): Transaction {
   const index = tx.branches.findIndex((branch) => branch.branchId === answer.branchId);
   const branch = tx.branches[index];
   // An answer to a try that comes after the decision changes nothing: the decision already covers the branch.
   if (!branch || rules.opOf(tx, branch) !== answer.op) return tx;
   const branches = tx.branches.slice();
-  const after = answered(branch, answer, tx.gid, at);
+  let after = answered(branch, answer, tx, at);
+  if (after.span && after.state === 'done') after = { ...after, span: { ...after.span, to: nextStep(tx) } };
   branches[index] = after;
   if (repliesTooLong(branches)) branches[index] = { ...after, reply: null };
   return { ...tx, branches };
@@ -101,8 +125,8 @@ function repliesTooLong(branches: readonly Branch[]): boolean {
   return bytes > LIMITS.repliesBytesPerTransaction;
 }
 
-function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circumstances): Branch {
-  const policy = at.policyOf(branch.component);
+function answered(branch: Branch, { op, outcome }: Answer, { gid, status }: Transaction, at: Circumstances): Branch {
+  const policy = policyOf(branch, op, at);
   switch (outcome.kind) {
     case 'done':
       return {
@@ -113,12 +137,12 @@ function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circ
         reply: FIRST_PHASE.has(op) ? outcome.reply : branch.reply,
       };
     case 'refused':
-      if (MAY_REFUSE.has(op)) {
+      if (MAY_REFUSE.has(op) && status === 'open') {
         return { ...branch, state: 'refused', attempts: branch.attempts + 1, retryAt: null, gaveUp: outcome.reason };
       }
-      return failed(branch, op, `refused: ${outcome.reason}`, policy, gid, at.now);
+      return failed(branch, op, `refused: ${outcome.reason}`, policy, gid, status, at.now);
     case 'unknown':
-      return failed(branch, op, outcome.detail, policy, gid, at.now);
+      return failed(branch, op, outcome.detail, policy, gid, status, at.now);
     case 'pending':
       return {
         ...branch,
@@ -129,13 +153,34 @@ function answered(branch: Branch, { op, outcome }: Answer, gid: string, at: Circ
   }
 }
 
-function failed(branch: Branch, op: Op, detail: string, policy: RetryPolicy, gid: string, now: number): Branch {
+function failed(
+  branch: Branch,
+  op: Op,
+  detail: string,
+  policy: RetryPolicy,
+  gid: string,
+  status: Status,
+  now: number,
+): Branch {
   const attempts = branch.attempts + 1;
-  const limit = FIRST_PHASE.has(op) ? policy.tryAttempts : policy.maxAttempts;
+  const limit = status === 'open' ? policy.tryAttempts : policy.maxAttempts;
   if (attempts >= limit) {
     return { ...branch, attempts, retryAt: null, gaveUp: `${op} failed ${attempts} times, the last time: ${detail}` };
   }
   return { ...branch, attempts, retryAt: now + pause({ ...branch, attempts }, op, policy, gid) };
+}
+
+/** The policy of the component, with what a saga says otherwise of the branch. */
+function policyOf({ component, plan }: Branch, op: Op, at: Circumstances): RetryPolicy {
+  const policy = at.policyOf(component);
+  const own = op === 'compensate' ? plan?.compensateRetry : plan?.retry;
+  return own ? { ...policy, ...own } : policy;
+}
+
+/** When a branch is given up whatever it answers, ms. While the transaction is open, a deadline of its own aborts it. */
+function agedAt(tx: Transaction, branch: Branch, op: Op, at: Circumstances): number {
+  const overAt = (branch.since ?? at.now) + policyOf(branch, op, at).maxAgeMs;
+  return tx.status === 'open' ? overAt : Math.min(overAt, deadlineOf(branch) ?? Infinity);
 }
 
 function pause(branch: Branch, op: Op, policy: RetryPolicy, gid: string): number {
@@ -152,19 +197,20 @@ function patience(branch: Branch, op: Op, policy: RetryPolicy, gid: string, now:
 }
 
 function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Transaction {
-  const isAged = (branch: Branch): boolean =>
-    branch.gaveUp === null &&
-    branch.since !== null &&
-    !at.inFlight.has(branch.branchId) &&
-    at.now - branch.since >= at.policyOf(branch.component).maxAgeMs &&
-    rules.opOf(tx, branch) !== null;
-  if (!tx.branches.some(isAged)) return tx;
-  const branches = tx.branches.map((branch) =>
-    isAged(branch)
-      ? { ...branch, retryAt: null, gaveUp: `${rules.opOf(tx, branch) ?? ''} had no answer within maxAgeMs` }
-      : branch,
-  );
-  return { ...tx, branches };
+  // Nothing is that old yet: most transactions need no look at what each branch needs.
+  const isOld = ({ since, gaveUp }: Branch): boolean => since !== null && since < at.now && gaveUp === null;
+  if (!tx.branches.some(isOld)) return tx;
+  const isItsTurn = rules.turns(tx);
+  let isChanged = false;
+  const branches = tx.branches.map((branch) => {
+    if (!isOld(branch) || at.inFlight.has(branch.branchId)) return branch;
+    const op = rules.opOf(tx, branch);
+    if (op === null || at.now < agedAt(tx, branch, op, at) || !isItsTurn(branch)) return branch;
+    isChanged = true;
+    const limit = op === 'action' && at.now >= (deadlineOf(branch) ?? Infinity) ? 'deadlineMs' : 'maxAgeMs';
+    return { ...branch, retryAt: null, gaveUp: `${op} had no answer within ${limit}` };
+  });
+  return isChanged ? { ...tx, branches } : tx;
 }
 
 /**
@@ -188,7 +234,10 @@ function overdue(tx: Transaction, now: number): { decision: 'abort'; reason: Rea
 
 function parkedBy(tx: Transaction, rules: ModeRules, now: number): Parked | null {
   const branch = tx.branches.find((candidate) => candidate.gaveUp !== null && rules.opOf(tx, candidate) !== null);
-  return branch ? { at: now, branchId: branch.branchId, op: rules.opOf(tx, branch), why: branch.gaveUp ?? '' } : null;
+  if (!branch) return null;
+  const op = rules.opOf(tx, branch);
+  const why = branch.gaveUp ?? '';
+  return { at: now, branchId: branch.branchId, op, why: op === 'compensate' ? `${INCOMPLETE}${why}` : why };
 }
 
 /** Collects the calls that are due and the next time that anything is. */
@@ -196,16 +245,27 @@ function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Cir
   const calls: Call[] = [];
   let wakeAt = tx.status === 'open' ? tx.deadlineAt : null;
   if (isHeld(tx)) return { tx, save, calls, wakeAt };
+  const isItsTurn = rules.turns(tx);
+  let room = rules.parallel(tx) - at.inFlight.size;
   const branches = tx.branches.map((branch) => {
     const op = rules.opOf(tx, branch);
-    if (op === null || branch.gaveUp !== null || at.inFlight.has(branch.branchId)) return branch;
-    if (branch.retryAt !== null && branch.retryAt > at.now) {
-      const agedAt = (branch.since ?? at.now) + at.policyOf(branch.component).maxAgeMs;
-      wakeAt = Math.min(wakeAt ?? Infinity, branch.retryAt, agedAt);
+    if (op === null || branch.gaveUp !== null || !isItsTurn(branch)) return branch;
+    const isWaiting = branch.retryAt !== null && branch.retryAt > at.now;
+    if (tx.status === 'open') wakeAt = earlier(wakeAt, deadlineOf(branch));
+    if (at.inFlight.has(branch.branchId)) return branch;
+    if (isWaiting) {
+      wakeAt = earlier(earlier(wakeAt, branch.retryAt), agedAt(tx, branch, op, at));
       return branch;
     }
+    if (room <= 0) return branch;
+    room -= 1;
     calls.push({ branchId: branch.branchId, op, attempt: branch.attempts + 1 });
     return { ...branch, since: branch.since ?? at.now };
   });
   return { tx: calls.length > 0 ? { ...tx, branches } : tx, save, calls, wakeAt };
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
 }

@@ -2,7 +2,7 @@
  * What a person on call does to an unfinished transaction. Each gives the transaction after it, the very one it got
  * when there is nothing to do, or in words why it cannot be done.
  */
-import { opOf } from './machine.js';
+import { isItsTurn, opOf } from './machine.js';
 import { isHeld, restarted } from './transaction.js';
 import type { Branch, Transaction } from './transaction.js';
 
@@ -14,7 +14,8 @@ export function resume(tx: Transaction, now: number): Transaction {
   if (tx.parked === null) return tx;
   const resumed = (branch: Branch): Branch => {
     if (branch.gaveUp !== null) return restarted(branch, now);
-    return isHeld(tx) && opOf(tx, branch.branchId) !== null ? { ...branch, since: now } : branch;
+    if (!isHeld(tx) || opOf(tx, branch.branchId) === null || !isItsTurn(tx, branch.branchId)) return branch;
+    return { ...branch, since: now };
   };
   return { ...tx, parked: null, branches: tx.branches.map(resumed) };
 }

@@ -20,6 +20,10 @@ export const tcc: ModeRules = {
     }
   },
 
+  turns: () => () => true,
+  parallel: () => Infinity,
+  start: (tx: Transaction) => tx,
+
   verdict(tx: Transaction) {
     // An initiator-driven transaction is decided by submit, abort or its deadline alone.
     if (tx.drive === 'initiator') return null;

@@ -4,7 +4,49 @@
  *   open ──▶ committing ──▶ committed
  *     └────▶ aborting ────▶ aborted
  */
-import type { BranchState, Decision, Drive, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
+import type {
+  BranchState,
+  Decision,
+  Drive,
+  Mode,
+  Op,
+  Reason,
+  Recovery,
+  RetryPolicy,
+  Status,
+} from '../protocol/words.js';
+
+/** What a saga says of one of its branches. */
+export interface BranchPlan {
+  /** Positions of the branches that must be done before it starts. */
+  readonly after: readonly number[];
+  /** Whether an abort undoes it once it was started. */
+  readonly compensate: boolean;
+  /** Whether its success is the decision `commit`. */
+  readonly pivot: boolean;
+  /** How long one call may take, ms; default: what the component says. */
+  readonly timeoutMs?: number;
+  /** How long after its start the action must be done, ms. */
+  readonly deadlineMs?: number;
+  /** What differs for the action from the policy of the component. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** The same for its compensation. */
+  readonly compensateRetry?: Partial<RetryPolicy>;
+}
+
+/** What a saga says of itself. */
+export interface SagaPlan {
+  readonly recovery: Recovery;
+  /** Branches that may run at a time. */
+  readonly parallel: number;
+}
+
+/** When a branch ran, in steps of its transaction: each start and each success is one. */
+export interface Span {
+  readonly from: number;
+  /** Null: its action is not known to have succeeded. */
+  readonly to: number | null;
+}
 
 export interface Branch {
   readonly branchId: string;
@@ -16,7 +58,7 @@ export interface Branch {
   readonly attempts: number;
   /** Calls of the operation before the decision that did. */
   readonly tries: number;
-  /** When the current operation became due, ms: what maxAgeMs counts from. */
+  /** When the current operation became due, ms: what maxAgeMs counts from. Null: its turn has not come. */
   readonly since: number | null;
   /** Not to be called before, ms. */
   readonly retryAt: number | null;
@@ -24,6 +66,10 @@ export interface Branch {
   readonly reply: string | null;
   /** Why the current operation is no longer called by itself. */
   readonly gaveUp: string | null;
+  /** Of a branch of a saga; else null. */
+  readonly plan: BranchPlan | null;
+  /** Null: not started, or of no saga. */
+  readonly span: Span | null;
 }
 
 export interface Parked {
@@ -48,6 +94,8 @@ export interface Transaction {
   readonly decidedAt: number | null;
   readonly endedAt: number | null;
   readonly deadlineAt: number | null;
+  /** Of a saga; else null. */
+  readonly plan: SagaPlan | null;
   /** The trace that it belongs to; null: none that came with it, and none is kept. */
   readonly trace: string | null;
 }
@@ -85,7 +133,7 @@ export interface Circumstances {
 export interface Step {
   readonly tx: Transaction;
   /** What must be durable before the calls leave and before anybody is told. */
-  readonly save: 'decided' | 'parked' | 'ended' | 'attempts' | null;
+  readonly save: 'decided' | 'parked' | 'ended' | 'started' | 'attempts' | null;
   readonly calls: readonly Call[];
   /** When to advance again if no answer comes first; null: only an answer or a request changes anything. */
   readonly wakeAt: number | null;
@@ -93,10 +141,16 @@ export interface Step {
 
 /** What one mode adds to the machine. */
 export interface ModeRules {
-  /** The operation that the branch needs now, or null. */
+  /** The operation that the branch needs, now or when its turn comes; null: it needs none before the next decision. */
   opOf(tx: Transaction, branch: Branch): Op | null;
+  /** Tells of each branch that needs an operation whether its turn has come. */
+  turns(tx: Transaction): (branch: Branch) => boolean;
+  /** Calls that may be under way at a time. */
+  parallel(tx: Transaction): number;
+  /** Starts the branches whose turn has come; the same transaction where there are none. */
+  start(tx: Transaction, now: number): Transaction;
   /** The decision that the branches of an open transaction call for, or null. */
-  verdict(tx: Transaction): { decision: Decision; reason: Reason | null } | null;
+  verdict(tx: Transaction, now: number): { decision: Decision; reason: Reason | null } | null;
 }
 
 export const LEGAL_MOVES: Readonly<Record<Status, readonly Status[]>> = {
@@ -118,7 +172,7 @@ export function decide(tx: Transaction, decision: Decision, reason: Reason | nul
     decision,
     reason,
     decidedAt: now,
-    branches: tx.branches.map((branch) => ({ ...restarted(branch, now), tries: branch.attempts })),
+    branches: tx.branches.map((branch) => ({ ...restarted(branch, dueAt(tx.mode, now)), tries: branch.attempts })),
   };
 }
 
@@ -132,7 +186,12 @@ export function move(tx: Transaction, to: Status): Transaction {
   return { ...tx, status: to };
 }
 
+/** When the operations that follow a decision become due: those of a saga one after another, as their turns come. */
+export function dueAt(mode: Mode, decidedAt: number): number | null {
+  return mode === 'saga' ? null : decidedAt;
+}
+
 /** The branch at the start of its next operation. */
-export function restarted(branch: Branch, now: number): Branch {
-  return { ...branch, attempts: 0, since: now, retryAt: null, gaveUp: null };
+export function restarted(branch: Branch, since: number | null): Branch {
+  return { ...branch, attempts: 0, since, retryAt: null, gaveUp: null };
 }

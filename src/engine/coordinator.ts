@@ -1,9 +1,9 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
-import type { Branch, Transaction } from '../domain/transaction.js';
+import type { Branch, BranchPlan, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
 import { passedOn } from '../protocol/trace.js';
 import type { Decision, Reason } from '../protocol/words.js';
-import { componentFor, openTransaction, startedBranch } from './begin.js';
+import { componentFor, newBranch, openTransaction, opsOf, plansOf } from './begin.js';
 import type { BeginRequest, NewBranch } from './begin.js';
 import { Driver } from './driver.js';
 import { Membership } from './membership.js';
@@ -114,20 +114,21 @@ export class Coordinator {
 
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
   async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
-    const refusal = await this.refusalOf(request);
-    if (refusal) {
+    const plans = await this.accepted(request);
+    if (plans instanceof Error) {
       const known = request.gid === null ? null : await this.known(request.gid, request.contentHash);
-      if (!known) throw refusal;
+      if (!known) throw plans;
       return { ...(await this.wait(known, waiting)), begun: false };
     }
     const traceOf = this.parts.traceOf ?? (({ traceparent }) => passedOn(traceparent));
-    const tx = openTransaction(request, traceOf(request), this.parts.clock.now());
+    const tx = openTransaction(request, plans, traceOf(request), this.parts.clock.now());
     const { inserted, held, sameContent } = await this.owning((member) =>
       this.parts.log.insert(member, tx, request.contentHash),
     );
     if (!sameContent) throw contentConflict(tx.gid);
     if (inserted) {
       this.observers.begun(held.tx);
+      if (held.tx.decision !== null) this.observers.decided(held.tx);
       this.driver.drive(held);
     }
     return { ...(await this.wait(held, waiting)), begun: inserted };
@@ -138,8 +139,8 @@ export class Coordinator {
     gid: string,
     asked: NewBranch,
   ): Promise<{ tx: Transaction; branch: Branch; registered: boolean; call: PreparedCall }> {
-    const component = await componentFor(this.parts.components, asked.component, 'tcc', 'component');
-    const started = startedBranch(asked, this.parts.clock.now());
+    const component = await componentFor(this.parts.components, asked.component, opsOf('tcc', null), 'component');
+    const started = newBranch(asked, null, this.parts.clock.now());
     const answer = await this.parts.log.register(gid, started);
     if (!answer) throw unknownTransaction(gid);
     const { result, held } = answer;
@@ -236,7 +237,8 @@ export class Coordinator {
     }
   }
 
-  private async refusalOf(request: BeginRequest): Promise<Error | null> {
+  /** The plans of the branches of a saga, or why it cannot be begun. */
+  private async accepted(request: BeginRequest): Promise<BranchPlan[] | Error> {
     if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
     const tooMany = this.driver.tooMany(request.branches, this.parts.maxUnfinished ?? MAX_UNFINISHED);
     if (tooMany !== null) {
@@ -244,10 +246,12 @@ export class Coordinator {
       return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
     }
     try {
+      const plans = plansOf(request);
       for (const [index, { component }] of request.branches.entries()) {
-        await componentFor(this.parts.components, component, request.mode, `branches[${index}].component`);
+        const ops = opsOf(request.mode, plans[index] ?? null);
+        await componentFor(this.parts.components, component, ops, `branches[${index}].component`);
       }
-      return null;
+      return plans;
     } catch (error) {
       if (error instanceof TercetError) return error;
       throw error;

@@ -4,6 +4,7 @@
  * answers. A fresh begin, recovery after a crash and an operator's resume all enter here.
  */
 import { advance, mayCall } from '../domain/machine.js';
+import { payloadOf } from '../domain/reference.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';
@@ -157,12 +158,14 @@ export class Drive {
       return;
     }
     const { clock, membership, participants } = this.parts;
+    const payload = payloadOf(this.tx, branch);
+    const asked = payload === branch.payload ? branch : { ...branch, payload };
     const sentAt = clock.monotonic();
     // A promise and not a signal: cheap to make and to listen to.
     const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
     // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
     const mayLeave = (): boolean => mayCall(this.tx, branchId, op) && !this.isStopped && membership.isValid();
-    participants.call({ tx: this.tx, branch, op, attempt, component, mayLeave, stopped }).then(
+    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered(branch, op, failure(defect), attempt, 0),
     );

@@ -61,6 +61,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     problems: [
       'TERCET_GID_CONFLICT',
       'TERCET_MODE_UNSUPPORTED',
+      'TERCET_SAGA_INVALID',
       'TERCET_TRANSACTIONS_TOO_MANY',
       ...NAMES_COMPONENTS,
       ...WRITES,

@@ -43,7 +43,12 @@ const branch: Fields<BranchView> = {
   state: oneOf(...BRANCH_STATES),
   attempts: count,
   reply: anyJson,
+  after: list(text),
+  compensate: { type: 'boolean' },
+  pivot: { type: 'boolean' },
 };
+/** Of a saga alone. */
+const ofSagas = ['after', 'compensate', 'pivot'] as const;
 const reason = object<Reason>({ kind: oneOf(...REASON_KINDS), branchId: text, detail: text }, ['branchId', 'detail']);
 const parked = object<NonNullable<TransactionView['parked']>>({
   at: time,
@@ -82,33 +87,41 @@ const event = object<EventView>(
 );
 
 export const VIEWS = {
-  Transaction: object<TransactionView>({
-    gid: text,
-    mode: oneOf(...MODES),
-    businessKey: orNull(text),
-    status: oneOf(...STATUSES),
-    decision: orNull(oneOf('commit', 'abort')),
-    reason: orNull(reason),
-    parked: orNull(parked),
-    branches: list(object(branch)),
-    beganAt: time,
-    decidedAt: orNull(time),
-    endedAt: orNull(time),
-    deadlineAt: orNull(time),
-  }),
+  Transaction: object<TransactionView>(
+    {
+      gid: text,
+      mode: oneOf(...MODES),
+      businessKey: orNull(text),
+      status: oneOf(...STATUSES),
+      decision: orNull(oneOf('commit', 'abort')),
+      reason: orNull(reason),
+      parked: orNull(parked),
+      recovery: oneOf('backward', 'forward'),
+      parallel: count,
+      branches: list(object(branch, ofSagas)),
+      beganAt: time,
+      decidedAt: orNull(time),
+      endedAt: orNull(time),
+      deadlineAt: orNull(time),
+    },
+    ['recovery', 'parallel'],
+  ),
   Transactions: object<{ transactions: TransactionView[]; next: string | null }>({
     transactions: list(view('Transaction')),
     next: orNull(text),
   }),
-  RegisteredBranch: object<BranchView & { gid: string; call: PreparedCall }>({
-    gid: text,
-    ...branch,
-    call: object<PreparedCall>({
-      url: text,
-      headers: { type: 'object', additionalProperties: text },
-      body: { ...text, contentMediaType: 'application/json' },
-    }),
-  }),
+  RegisteredBranch: object<BranchView & { gid: string; call: PreparedCall }>(
+    {
+      gid: text,
+      ...branch,
+      call: object<PreparedCall>({
+        url: text,
+        headers: { type: 'object', additionalProperties: text },
+        body: { ...text, contentMediaType: 'application/json' },
+      }),
+    },
+    ofSagas,
+  ),
   Timeline: object<TimelineView>({ gid: text, events: list(event) }),
   Bulk: object<BulkView>({
     action: oneOf('retry', 'park', 'resume', 'abort'),

@@ -4,7 +4,6 @@ import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
 import { TercetError } from '../protocol/errors.js';
 import { abort, begin, identifier, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
-import type { BeginBody } from '../protocol/schema.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
 import { contentHash, payloadText, validated } from './body.js';
 import { WhoCalls } from './caller.js';
@@ -28,7 +27,7 @@ export class TransactionsController {
     refuseOtherModes(body);
     const asked = validated(begin, body);
     const gid = gidOf(asked, key);
-    const { drive, businessKey = null, deadlineMs, branches = [] } = asked;
+    const { drive, businessKey = null, deadlineMs = null, branches = [] } = asked;
     const request = {
       gid,
       contentHash: contentHash(body),
@@ -37,10 +36,10 @@ export class TransactionsController {
       businessKey,
       deadlineMs,
       traceparent,
-      branches: branches.map(({ branchId, component, payload }, index) => ({
-        branchId,
-        component,
-        payload: payloadText(payload, `branches[${index}].payload`),
+      ...(asked.mode === 'saga' ? { saga: { recovery: asked.recovery, parallel: asked.parallel } } : {}),
+      branches: branches.map((branch, index) => ({
+        ...branch,
+        payload: payloadText(branch.payload, `branches[${index}].payload`),
       })),
     };
     const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
@@ -143,15 +142,16 @@ function mayNotAbort(by: 'initiator' | 'operator', { name, roles }: Caller): Ter
   return new TercetError('TERCET_ROLE_FORBIDDEN', `to abort as ${what} needs that role; the key '${name}' has ${has}`);
 }
 
-/** Said before the fields are looked at: other modes have others. */
+/** Said before the fields are looked at: it has others. */
 function refuseOtherModes(body: unknown): void {
-  const mode: unknown = typeof body === 'object' && body !== null && 'mode' in body ? body.mode : null;
-  if (mode !== 'saga' && mode !== 'message') return;
-  const message = `'${mode}' is not run by this version`;
-  throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: ${message}; 'tcc' is`, [{ path: 'mode', message }]);
+  if (typeof body !== 'object' || body === null || !('mode' in body) || body.mode !== 'message') return;
+  const message = "'message' is not run by this version";
+  throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: ${message}; 'tcc' and 'saga' are`, [
+    { path: 'mode', message },
+  ]);
 }
 
-function gidOf({ gid }: BeginBody, key: string | undefined): string | null {
+function gidOf({ gid }: { gid?: string | undefined }, key: string | undefined): string | null {
   if (key === undefined) return gid ?? null;
   const refuse = (message: string): never => {
     throw new TercetError('TERCET_REQUEST_INVALID', `Idempotency-Key: ${message}`, [

@@ -24,7 +24,8 @@ export function transactionView(tx: Transaction, caller: Seer): TransactionView 
     decision: tx.decision,
     reason,
     parked: parked && { ...parked, at: iso(parked.at) },
-    branches: tx.branches.map((branch) => branchView(branch, caller)),
+    ...tx.plan,
+    branches: tx.branches.map((branch) => ({ ...branchView(branch, caller), ...planView(branch, tx) })),
     beganAt: iso(tx.beganAt),
     decidedAt: isoOrNull(tx.decidedAt),
     endedAt: isoOrNull(tx.endedAt),
@@ -44,6 +45,13 @@ export function branchView(
     attempts: attempts || tries,
     reply: reply === null || !seesPayloads ? null : (JSON.parse(reply) as Json),
   };
+}
+
+/** How the graph of a saga goes. */
+function planView({ plan }: Branch, { branches }: Transaction): Pick<BranchView, 'after' | 'compensate' | 'pivot'> {
+  if (!plan) return {};
+  const after = plan.after.flatMap((position) => branches[position]?.branchId ?? []);
+  return { after, compensate: plan.compensate, pivot: plan.pivot };
 }
 
 export function eventView(event: TimelineEvent, { seesPayloads }: Seer): EventView {
@@ -85,7 +93,7 @@ function eventWithoutQuotes({ kind, branchId }: TimelineEvent, detail: string): 
 
 /** What comes behind the fixed words is what the service answered. */
 function whyWithoutQuotes(why: string): string {
-  if (/^\w+ had no answer within maxAgeMs$/.test(why)) return why;
-  const [fixed = ''] = /^\w+ failed \d+ times, the last time: /.exec(why) ?? [];
+  if (/^(rollback incomplete: )?\w+ had no answer within (maxAgeMs|deadlineMs)$/.test(why)) return why;
+  const [fixed = ''] = /^(rollback incomplete: )?\w+ failed \d+ times, the last time: /.exec(why) ?? [];
   return fixed + HIDDEN;
 }

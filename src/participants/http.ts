@@ -119,7 +119,7 @@ export class HttpParticipants implements Participants {
       [HEADERS.branch]: branch.branchId,
       [HEADERS.op]: op,
       [HEADERS.attempt]: String(attempt),
-      [HEADERS.timeoutMs]: String(component.timeoutMs),
+      [HEADERS.timeoutMs]: String(timeoutOf({ branch, component })),
       traceparent: traceparent(tx, branch, op),
     };
     if (this.signing && url !== '') {
@@ -145,7 +145,7 @@ export class HttpParticipants implements Participants {
           resolve(result);
         },
       );
-      const { timeoutMs } = request.component;
+      const timeoutMs = timeoutOf(request);
       const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, false));
       void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
       try {
@@ -212,6 +212,10 @@ export class HttpParticipants implements Participants {
 
 function urlOf({ targets }: Component, op: Op, instance: Instance | null): string {
   return instance ? `${instance.url}/${op}` : (targets[op] ?? '');
+}
+
+function timeoutOf({ branch, component }: Pick<CallRequest, 'branch' | 'component'>): number {
+  return branch.plan?.timeoutMs ?? component.timeoutMs;
 }
 
 /** As it stands in the request line. */

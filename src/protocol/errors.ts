@@ -24,6 +24,7 @@ const REGISTRY = {
   TERCET_REQUEST_NOT_JSON: [415, 'The body must be application/json'],
   TERCET_COMPONENT_NOT_REGISTERED: [422, 'The request names a component that is not registered'],
   TERCET_COMPONENT_LACKS_OPERATION: [422, 'The component lacks an operation that the mode needs'],
+  TERCET_SAGA_INVALID: [422, 'The graph of the saga makes no sense'],
   TERCET_TARGET_FORBIDDEN: [422, 'The target is not on the allow-list'],
   TERCET_MODE_UNSUPPORTED: [422, 'This coordinator does not run that mode yet'],
   TERCET_TRANSACTIONS_TOO_MANY: [429, 'Too many transactions are unfinished'],

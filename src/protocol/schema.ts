@@ -1,6 +1,7 @@
 /** The requests of docs/wire.md as schemas. Only the server uses them: a client would have to install Zod. */
 import { z } from 'zod';
 import { DEFAULT_RETRY, IDENTIFIER, LIMITS, MODES, STATUSES } from './words.js';
+import type { RetryPolicy } from './words.js';
 
 const DAY_MS = 86_400_000;
 
@@ -92,33 +93,82 @@ export const registerBranch = branch;
 const wait = z.enum(['accepted', 'decided', 'settled']).describe('What the answer waits for');
 const waitMs = whole(0, LIMITS.waitMs).default(30_000).describe('How long at most; then 202 with what is known');
 
-export const begin = z
+const common = {
+  gid: identifier.optional().describe('Your own name for it, to ask again with; default: a UUIDv7'),
+  businessKey: text(256).optional().describe('To find it by'),
+  wait: wait.optional(),
+  waitMs,
+};
+const deadlineMs = whole(1, 30 * DAY_MS);
+
+const beginTcc = z
   .strictObject({
-    mode: z.enum(MODES),
-    gid: identifier.optional().describe('Your own name for it, to ask again with; default: a UUIDv7'),
-    businessKey: text(256).optional().describe('To find it by'),
-    deadlineMs: whole(1, 30 * DAY_MS)
-      .default(30_000)
-      .describe('Not decided by then: aborted'),
+    mode: z.literal('tcc'),
+    ...common,
+    deadlineMs: deadlineMs.default(30_000).describe('Not decided by then: aborted'),
     drive: z.enum(['coordinator', 'initiator']).default('coordinator').describe('Who calls the tries'),
-    wait: wait.optional(),
-    waitMs,
     branches: z.array(branch).max(LIMITS.branches).optional(),
   })
   .superRefine(({ drive, branches = [] }, context) => {
     if (branches.length === 0 && drive === 'coordinator') {
       context.addIssue({ code: 'custom', path: ['branches'], message: 'must have at least one branch' });
     }
-    const seen = new Set<string>();
-    branches.forEach(({ branchId }, index) => {
-      if (seen.has(branchId)) {
-        const message = `must be unique, '${branchId}' was used before`;
-        context.addIssue({ code: 'custom', path: ['branches', index, 'branchId'], message });
-      }
-      seen.add(branchId);
-    });
+    uniqueIds(branches, context);
   });
-export type BeginBody = z.output<typeof begin>;
+
+const ownRetry = z.strictObject(
+  // Without the defaults: what is not given stays as the component has it.
+  Object.fromEntries(
+    Object.entries(retryPolicy.shape).map(([name, field]) => [name, z.exactOptional(field.unwrap())]),
+  ) as { [K in keyof RetryPolicy]: z.ZodExactOptional<z.ZodNumber> },
+);
+
+const sagaBranch = z.strictObject({
+  branchId: identifier,
+  component: identifier,
+  payload,
+  after: maybe(z.array(identifier).max(LIMITS.branches)).describe(
+    'The branches that must be done before it starts; all branches say it, or none: then each comes after the one before',
+  ),
+  compensate: maybe(z.boolean()).describe('false: there is nothing to undo; default: true'),
+  pivot: maybe(z.boolean()).describe('Its success is the decision to commit'),
+  timeoutMs: maybe(whole(1, 600_000)).describe('How long one call may take; default: as the component says'),
+  deadlineMs: maybe(deadlineMs).describe('How long after its start the action must be done'),
+  retry: maybe(ownRetry).describe('What differs from the policy of the component for the action'),
+  compensateRetry: maybe(ownRetry).describe('The same for the compensation'),
+});
+
+const beginSaga = z
+  .strictObject({
+    mode: z.literal('saga'),
+    ...common,
+    deadlineMs: deadlineMs.optional().describe('Not decided by then: aborted; default: none'),
+    drive: z.literal('coordinator', 'a saga is driven by the coordinator').default('coordinator'),
+    recovery: z.enum(['backward', 'forward']).default('backward').describe('What is done when a branch fails'),
+    parallel: whole(1, LIMITS.branches).default(100).describe('Branches that may run at a time'),
+    branches: z.array(sagaBranch).min(1, 'must have at least one branch').max(LIMITS.branches),
+  })
+  .superRefine(({ branches }, context) => {
+    uniqueIds(branches, context);
+    const first = branches.findIndex(({ after }) => after === undefined);
+    if (first >= 0 && branches.some(({ after }) => after !== undefined)) {
+      const message = 'is missing: all branches say what they come after, or none does';
+      context.addIssue({ code: 'custom', path: ['branches', first, 'after'], message });
+    }
+  });
+
+function uniqueIds(branches: readonly { branchId: string }[], context: z.RefinementCtx): void {
+  const seen = new Set<string>();
+  branches.forEach(({ branchId }, index) => {
+    if (seen.has(branchId)) {
+      const message = `must be unique, '${branchId}' was used before`;
+      context.addIssue({ code: 'custom', path: ['branches', index, 'branchId'], message });
+    }
+    seen.add(branchId);
+  });
+}
+
+export const begin = z.discriminatedUnion('mode', [beginTcc, beginSaga], "must be 'tcc' or 'saga'");
 
 export const submit = z.strictObject({ wait: wait.default('decided'), waitMs });
 export const abort = z

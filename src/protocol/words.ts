@@ -11,6 +11,8 @@ export type Status = (typeof STATUSES)[number];
 
 export type Decision = 'commit' | 'abort';
 export type Drive = 'coordinator' | 'initiator';
+/** What a saga does when a branch fails: undo what was done, or go on until it is done. */
+export type Recovery = 'backward' | 'forward';
 export type Wait = 'accepted' | 'decided' | 'settled';
 
 export const BRANCH_STATES = [
@@ -109,6 +111,12 @@ export interface BranchView {
   state: BranchState;
   attempts: number;
   reply: Json;
+  /** Of a saga: the branches that it comes after. */
+  after?: string[];
+  /** Of a saga: whether an abort undoes it once it was started. */
+  compensate?: boolean;
+  /** Of a saga: whether its success is the decision to commit. */
+  pivot?: boolean;
 }
 
 export interface TransactionView {
@@ -119,6 +127,10 @@ export interface TransactionView {
   decision: Decision | null;
   reason: Reason | null;
   parked: { at: string; branchId: string | null; op: Op | null; why: string } | null;
+  /** Of a saga. */
+  recovery?: Recovery;
+  /** Of a saga: branches that may run at a time. */
+  parallel?: number;
   branches: BranchView[];
   beganAt: string;
   decidedAt: string | null;
@@ -219,6 +231,9 @@ export const LIMITS = {
   repliesBytesPerTransaction: 1024 * 1024,
   jsonDepth: 64,
   branches: 1000,
+  /** References to replies in one payload of a saga, and the length of each pointer. */
+  references: 64,
+  pointerChars: 256,
   waitMs: 60_000,
   /** Transactions of one bulk order. */
   bulk: 10_000,

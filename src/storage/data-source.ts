@@ -6,10 +6,17 @@ import { TransactionLog0000000000001 } from '../../migrations/0001-transaction-l
 import { History0000000000002 } from '../../migrations/0002-history.js';
 import { Instances0000000000003 } from '../../migrations/0003-instances.js';
 import { Trace0000000000004 } from '../../migrations/0004-trace.js';
+import { Saga0000000000005 } from '../../migrations/0005-saga.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
-const MIGRATIONS = [TransactionLog0000000000001, History0000000000002, Instances0000000000003, Trace0000000000004];
+const MIGRATIONS = [
+  TransactionLog0000000000001,
+  History0000000000002,
+  Instances0000000000003,
+  Trace0000000000004,
+  Saga0000000000005,
+];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;
 /** How long a node waits for another one that migrates, and for whoever uses a table that it must change. */

@@ -3,7 +3,7 @@ import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import type { Held, Member, TimelineEvent } from '../engine/ports.js';
 import type { Database, Lane } from './database.js';
-import { BRANCHES, COLUMNS, progressText, repliesText } from './rows.js';
+import { BRANCHES, COLUMNS, planText, progressText, repliesText } from './rows.js';
 
 const time = (field: string): string => `to_timestamp(${field} / 1000.0)`;
 
@@ -38,18 +38,22 @@ const FLUSH = `
      ORDER BY id FOR KEY SHARE
   ), beginning AS (
     SELECT row.gid, living.id AS owner, mode, drive, business_key, content_hash, begun_by, trace,
-           ${time('began_at')} AS began_at, ${time('deadline_at')} AS deadline_at
+           ${time('began_at')} AS began_at, ${time('deadline_at')} AS deadline_at,
+           status, decision, ${time('decided_at')} AS decided_at, progress, plan
       FROM json_to_recordset($3) AS row(gid text, owner text, mode text, drive text, business_key text,
                                         content_hash text, begun_by text, began_at float8, deadline_at float8,
-                                        trace text), living
+                                        trace text, status text, decision text, decided_at float8, progress text,
+                                        plan text), living
      WHERE living.id = row.owner
   ), claimed AS (
     INSERT INTO tercet.gid (gid, content_hash, began_at) SELECT gid, content_hash, began_at FROM beginning
         ON CONFLICT (gid) DO NOTHING
     RETURNING gid
   ), begun AS (
-    INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner)
-    SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner FROM beginning
+    INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner,
+                                    status, decision, decided_at, progress, plan)
+    SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner,
+           status, decision, decided_at, progress, plan FROM beginning
      WHERE (gid IN (SELECT gid FROM claimed)) IS TRUE
   ), branched AS (
     INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
@@ -71,7 +75,7 @@ const FLUSH = `
     DELETE FROM tercet.transaction t
      USING json_to_recordset($7) AS row(${SAVE}, ended_at float8, events text)
      WHERE ${FENCE}
-    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, t.owner, t.epoch,
+    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, plan, t.owner, t.epoch,
               t.version + 1 AS version, row.status, row.decision, row.reason, row.parked, row.progress,
               COALESCE(row.replies, t.replies) AS replies, ${time('row.decided_at')} AS decided_at,
               ${time('row.ended_at')} AS ended_at, row.events
@@ -145,12 +149,19 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string): W
     began_at: tx.beganAt,
     deadline_at: tx.deadlineAt,
     trace: tx.trace,
+    status: tx.status,
+    ...(tx.plan === null ? {} : sagaOf(tx)),
   };
   const branches = tx.branches.map(({ branchId, component, payload }, position) =>
     JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),
   );
   const begin = JSON.stringify(row);
   return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(',') };
+}
+
+/** What a saga has from its begin: its first branches are started, and forward recovery is a decision. */
+function sagaOf(tx: Transaction) {
+  return { decision: tx.decision, decided_at: tx.decidedAt, progress: progressText(tx), plan: planText(tx) };
 }
 
 export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Write {

@@ -1,10 +1,11 @@
 /** Transactions as rows: the mutable part of all branches is one short text, so that a save is one row. */
-import type { Branch, Parked, Transaction } from '../domain/transaction.js';
+import { dueAt } from '../domain/transaction.js';
+import type { Branch, BranchPlan, Parked, SagaPlan, Transaction } from '../domain/transaction.js';
 import type { Held } from '../engine/ports.js';
 import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
 
 const PLAIN = `gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress,
-  replies, trace`;
+  replies, trace, plan`;
 
 /** What an unfinished transaction and one in history have in common. */
 export const COLUMNS = `${PLAIN}, began_at, deadline_at, decided_at`;
@@ -51,6 +52,7 @@ export interface TransactionRow {
   progress: string | null;
   replies: string | null;
   trace: string | null;
+  plan: string | null;
   began_at: number;
   deadline_at: number | null;
   decided_at: number | null;
@@ -60,11 +62,26 @@ export interface TransactionRow {
   payloads: string[] | null;
 }
 
-/** state, attempts, tries, retryAt, since, gaveUp; what is null at the end is left out. */
-type BranchProgress = [BranchState, number?, number?, (number | null)?, (number | null)?, (string | null)?];
+/**
+ * state, attempts, tries, retryAt, since, gaveUp, and of a saga the span; what is null at the end is left out. Since is
+ * null where it is that of the decision or the begin, and NOT_YET where there is none.
+ */
+type BranchProgress = [
+  BranchState,
+  number?,
+  number?,
+  (number | null)?,
+  (number | null)?,
+  (string | null)?,
+  (number | null)?,
+  (number | null)?,
+];
+const NOT_YET = 0;
+/** Of a branch that waits for its turn: a saga has many. */
+const WAITING = 0;
 
 /** First the decision at the time of writing. */
-type Progress = [Decision | null, ...BranchProgress[]];
+type Progress = [Decision | null, ...(BranchProgress | typeof WAITING)[]];
 
 export function toHeld(row: TransactionRow): Held {
   // A transaction that was never saved has no progress: all is as it was at its begin.
@@ -72,14 +89,21 @@ export function toHeld(row: TransactionRow): Held {
   // A decision from outside writes no progress: each branch then starts its next operation from where it was.
   const isRestarted = decision !== row.decision;
   const replies = row.replies === null ? [] : (JSON.parse(row.replies) as (string | null)[]);
-  const since = row.decided_at ?? row.began_at;
+  const plan = row.plan === null ? null : (JSON.parse(row.plan) as StoredPlan);
+  const base = row.decided_at ?? row.began_at;
   const branches = (row.branches ?? []).map(([branchId, component], index): Branch => {
-    const [state = 'started', attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null] =
-      progress[index] ?? [];
+    const [state, attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null, from = null, to = null] =
+      progressOf(progress[index]);
     const payload = row.payloads?.[index] ?? 'null';
+    const span = from === null ? null : { from, to };
     const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
-    if (isRestarted) return { ...fixed, attempts: 0, tries: attempts, since, retryAt: null, gaveUp: null };
-    return { ...fixed, attempts, tries, since: sinceThen ?? since, retryAt, gaveUp };
+    const planned = { plan: plan && branchPlan(plan.branches[index] ?? {}, index), span };
+    if (isRestarted) {
+      const since = dueAt(row.mode, base);
+      return { ...fixed, attempts: 0, tries: attempts, since, retryAt: null, gaveUp: null, ...planned };
+    }
+    const since = sinceThen === NOT_YET ? null : (sinceThen ?? base);
+    return { ...fixed, attempts, tries, since, retryAt, gaveUp, ...planned };
   });
   const tx: Transaction = {
     gid: row.gid,
@@ -95,20 +119,67 @@ export function toHeld(row: TransactionRow): Held {
     decidedAt: row.decided_at,
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
+    plan: plan && { recovery: plan.recovery, parallel: plan.parallel },
     trace: row.trace,
   };
   return { tx, owner: row.owner, epoch: row.epoch, version: row.version };
 }
 
+function progressOf(stored: BranchProgress | typeof WAITING | undefined): BranchProgress {
+  if (stored === undefined) return ['started'];
+  return stored === WAITING ? ['waiting', 0, 0, null, NOT_YET] : stored;
+}
+
 export function progressText(tx: Transaction): string {
-  const since = tx.decidedAt ?? tx.beganAt;
-  const parts = tx.branches.map((branch): BranchProgress => {
-    const own = branch.since === since ? null : branch.since;
-    const progress: BranchProgress = [branch.state, branch.attempts, branch.tries, branch.retryAt, own, branch.gaveUp];
+  const base = tx.decidedAt ?? tx.beganAt;
+  const parts = tx.branches.map((branch): BranchProgress | typeof WAITING => {
+    const { state, attempts, tries, retryAt, since, gaveUp, span } = branch;
+    if (state === 'waiting' && attempts + tries === 0 && since === null && gaveUp === null) return WAITING;
+    const own = since === base ? null : (since ?? NOT_YET);
+    const progress: BranchProgress = [
+      state,
+      attempts,
+      tries,
+      retryAt,
+      own,
+      gaveUp,
+      span?.from ?? null,
+      span?.to ?? null,
+    ];
     while (progress.length > 3 && progress.at(-1) === null) progress.pop();
     return progress;
   });
   return JSON.stringify([tx.decision, ...parts] satisfies Progress);
+}
+
+/** What differs from a branch in order that is undone. */
+type StoredBranchPlan = Partial<BranchPlan>;
+
+interface StoredPlan extends SagaPlan {
+  readonly branches: readonly StoredBranchPlan[];
+}
+
+function branchPlan({ after, ...rest }: StoredBranchPlan, index: number): BranchPlan {
+  return { after: after ?? previous(index), compensate: true, pivot: false, ...rest };
+}
+
+function previous(index: number): number[] {
+  return index === 0 ? [] : [index - 1];
+}
+
+/** Null: it is no saga. */
+export function planText(tx: Transaction): string | null {
+  if (!tx.plan) return null;
+  const branches = tx.branches.map(({ plan }, index): StoredBranchPlan => {
+    const { after = [], compensate, pivot, ...rest } = plan ?? {};
+    return {
+      ...rest,
+      ...(String(after) === String(previous(index)) ? {} : { after }),
+      ...(compensate ? {} : { compensate: false }),
+      ...(pivot ? { pivot } : {}),
+    };
+  });
+  return JSON.stringify({ ...tx.plan, branches } satisfies StoredPlan);
 }
 
 /** Null when no branch got a reply since `before`: then the column, which may be long, is not written again. */

@@ -18,6 +18,8 @@ export function branch(branchId: string, over: Partial<Branch> = {}): Branch {
     retryAt: null,
     reply: null,
     gaveUp: null,
+    plan: null,
+    span: null,
     ...over,
   };
 }
@@ -39,6 +41,7 @@ export function transaction(over: Partial<Transaction> = {}): Transaction {
     decidedAt: null,
     endedAt: null,
     deadlineAt: null,
+    plan: null,
     trace: null,
     ...over,
     branches: branches.map((each) => ({ ...each, since: each.since === BEGAN_AT ? beganAt : each.since })),

@@ -18,6 +18,8 @@ function branch(branchId: string, state: BranchState = 'started'): Branch {
     retryAt: null,
     reply: null,
     gaveUp: null,
+    plan: null,
+    span: null,
   };
 }
 
@@ -36,6 +38,7 @@ function open(...branches: Branch[]): Transaction {
     decidedAt: null,
     endedAt: null,
     deadlineAt: 30_000,
+    plan: null,
     trace: null,
   };
 }

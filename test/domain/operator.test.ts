@@ -9,7 +9,8 @@ const DONE: Outcome = { kind: 'done', reply: null };
 const UNKNOWN: Outcome = { kind: 'unknown', detail: 'timeout' };
 
 function open(...names: string[]): Transaction {
-  const branch = { payload: 'null', state: 'started', attempts: 0, tries: 0, since: 0, retryAt: null } as const;
+  const state = { state: 'started', attempts: 0, tries: 0, since: 0, retryAt: null } as const;
+  const branch = { ...state, payload: 'null', reply: null, gaveUp: null, plan: null, span: null };
   return {
     gid: 'g',
     mode: 'tcc',
@@ -19,11 +20,12 @@ function open(...names: string[]): Transaction {
     decision: null,
     reason: null,
     parked: null,
-    branches: names.map((name) => ({ ...branch, branchId: name, component: name, reply: null, gaveUp: null })),
+    branches: names.map((name) => ({ ...branch, branchId: name, component: name })),
     beganAt: 0,
     decidedAt: null,
     endedAt: null,
     deadlineAt: 30_000,
+    plan: null,
     trace: null,
   };
 }

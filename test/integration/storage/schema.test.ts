@@ -79,6 +79,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'History0000000000002',
     'Instances0000000000003',
     'Trace0000000000004',
+    'Saga0000000000005',
   ]);
 });
 

@@ -1,0 +1,101 @@
+/**
+ * What a payload of a saga takes from replies: `{ "$reply": "order#/orderId" }` stands for the value at that JSON
+ * Pointer (RFC 6901) in the reply of the branch `order`, `{ "$reply": "order" }` for the whole of it.
+ */
+import { IDENTIFIER, LIMITS } from '../protocol/words.js';
+import type { Json } from '../protocol/words.js';
+import type { Branch, Transaction } from './transaction.js';
+
+const KEY = '$reply';
+
+export interface Reference {
+  readonly branchId: string;
+  /** Empty: the whole reply. */
+  readonly pointer: string;
+}
+
+/** The references of a payload, or in words what is wrong with one. @param payload JSON text */
+export function referencesIn(payload: string): Reference[] | string {
+  if (!mayRefer(payload)) return [];
+  const found: Reference[] = [];
+  let problem: string | null = null;
+  replaced(JSON.parse(payload) as Json, (target, siblings) => {
+    const reference = parsed(target);
+    if (siblings > 0) problem ??= `an object with ${KEY} has no other field`;
+    else if (typeof reference === 'string') problem ??= reference;
+    else found.push(reference);
+    return null;
+  });
+  if (found.length > LIMITS.references) problem ??= `has more than ${LIMITS.references} references to replies`;
+  return problem ?? found;
+}
+
+/** The payload as the participant gets it, JSON text. Of a started branch there always is one: replies stay. */
+export function payloadOf(tx: Transaction, branch: Branch): string {
+  const payload = resolve(tx, branch);
+  return typeof payload === 'string' ? payload : branch.payload;
+}
+
+/** Why the payload of a branch cannot be made from the replies, in words; null: it can. */
+export function unresolvable(tx: Transaction, branch: Branch): string | null {
+  const payload = resolve(tx, branch);
+  return typeof payload === 'string' ? null : payload.problem;
+}
+
+function resolve(tx: Transaction, { payload }: Branch): string | { problem: string } {
+  if (tx.mode !== 'saga' || !mayRefer(payload)) return payload;
+  let problem: string | null = null;
+  const value = replaced(JSON.parse(payload) as Json, (target) => {
+    const reference = parsed(target);
+    const found = typeof reference === 'string' ? undefined : valueAt(tx, reference);
+    if (found === undefined) problem ??= `the payload refers to '${String(target)}', which no reply has`;
+    return found ?? null;
+  });
+  if (problem !== null) return { problem };
+  const text = JSON.stringify(value);
+  if (new TextEncoder().encode(text).length > LIMITS.payloadBytes) {
+    return { problem: `the payload with its replies is larger than ${LIMITS.payloadBytes} bytes` };
+  }
+  return text;
+}
+
+function mayRefer(payload: string): boolean {
+  return payload.includes(`"${KEY}"`);
+}
+
+/** The value with each object that has the key replaced. */
+function replaced(value: Json, by: (target: Json, siblings: number) => Json): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => replaced(item, by));
+  const entries = Object.entries(value);
+  const [, target] = entries.find(([key]) => key === KEY) ?? [];
+  if (target !== undefined) return by(target, entries.length - 1);
+  // Not by assignment: a key `__proto__` is data like any other.
+  return Object.fromEntries(entries.map(([key, item]) => [key, replaced(item, by)]));
+}
+
+function parsed(target: Json): Reference | string {
+  const form = `${KEY} is "branchId" or "branchId#/json/pointer"`;
+  if (typeof target !== 'string') return form;
+  const hash = target.indexOf('#');
+  const branchId = hash < 0 ? target : target.slice(0, hash);
+  const pointer = hash < 0 ? '' : target.slice(hash + 1);
+  if (!IDENTIFIER.test(branchId)) return form;
+  if (pointer.length > LIMITS.pointerChars) return `a JSON pointer has at most ${LIMITS.pointerChars} characters`;
+  if (!/^(\/([^~/]|~[01])*)*$/.test(pointer)) return `'${pointer}' is no JSON pointer (RFC 6901)`;
+  return { branchId, pointer };
+}
+
+/** Undefined: the branch has no such value, or no reply that is kept. */
+function valueAt({ branches }: Transaction, { branchId, pointer }: Reference): Json | undefined {
+  const reply = branches.find((branch) => branch.branchId === branchId)?.reply ?? null;
+  if (reply === null) return undefined;
+  let value: Json | undefined = JSON.parse(reply) as Json;
+  for (const token of pointer.split('/').slice(1)) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof value !== 'object' || value === null) return undefined;
+    if (Array.isArray(value)) value = /^(0|[1-9]\d*)$/.test(key) ? value[Number(key)] : undefined;
+    else value = Object.hasOwn(value, key) ? value[key] : undefined;
+  }
+  return value;
+}
