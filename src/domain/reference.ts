@@ -48,7 +48,7 @@ function resolve(tx: Transaction, { payload }: Branch): string | { problem: stri
   const value = replaced(JSON.parse(payload) as Json, (target) => {
     const reference = parsed(target);
     const found = typeof reference === 'string' ? undefined : valueAt(tx, reference);
-    if (found === undefined) problem ??= `the payload refers to '${String(target)}', which no reply has`;
+    if (found === undefined) problem ??= `the payload refers to ${JSON.stringify(target)}, which no reply has`;
     return found ?? null;
   });
   if (problem !== null) return { problem };
