@@ -122,8 +122,10 @@ export class Coordinator {
     }
     const traceOf = this.parts.traceOf ?? (({ traceparent }) => passedOn(traceparent));
     const tx = openTransaction(request, plans, traceOf(request), this.parts.clock.now());
+    // Forward recovery is a decision: nothing that fails takes it back.
+    const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, this.parts.node)];
     const { inserted, held, sameContent } = await this.owning((member) =>
-      this.parts.log.insert(member, tx, request.contentHash),
+      this.parts.log.insert(member, tx, request.contentHash, events),
     );
     if (!sameContent) throw contentConflict(tx.gid);
     if (inserted) {

@@ -66,13 +66,14 @@ export class MemberDead extends Error {
  */
 export interface TransactionLog {
   /**
-   * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1. A gid that is
-   * there, unfinished or ended, changes nothing: the recorded one comes back.
+   * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1, and `events` behind that
+   * of its begin. A gid that is there, unfinished or ended, changes nothing: the recorded one comes back.
    */
   insert(
     member: Member,
     tx: Transaction,
     contentHash: string,
+    events?: readonly TimelineEvent[],
   ): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
 
   /**

@@ -60,9 +60,13 @@ export function transitions(before: Transaction, after: Transaction, at: number,
   return events;
 }
 
-export function decidedEvent(tx: Pick<Transaction, 'decision' | 'reason'>, at: number, node: string): TimelineEvent {
-  const { decision, reason } = tx;
-  const why = reason === null ? '' : `: ${reason.kind}${reason.detail ? `, ${reason.detail}` : ''}`;
+export function decidedEvent(
+  { decision, reason, plan }: Pick<Transaction, 'decision' | 'reason'> & Partial<Pick<Transaction, 'plan'>>,
+  at: number,
+  node: string,
+): TimelineEvent {
+  const forward = plan?.recovery === 'forward' ? ': forward recovery' : '';
+  const why = reason === null ? forward : `: ${reason.kind}${reason.detail ? `, ${reason.detail}` : ''}`;
   const branch = reason?.branchId === undefined ? {} : { branchId: reason.branchId };
   return { at, node, kind: 'decided', ...branch, detail: cut(`${decision ?? ''}${why}`) };
 }

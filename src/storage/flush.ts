@@ -70,7 +70,7 @@ const FLUSH = `
   ), noted AS (
     INSERT INTO tercet.timeline (gid, version, events)
     SELECT row.* FROM json_to_recordset($6) AS row(gid text, version int, events text)
-     WHERE (row.gid IN (SELECT gid FROM saved)) IS TRUE
+     WHERE (row.gid IN (SELECT gid FROM saved) OR row.gid IN (SELECT gid FROM claimed)) IS TRUE
   ), ended AS (
     DELETE FROM tercet.transaction t
      USING json_to_recordset($7) AS row(${SAVE}, ended_at float8, events text)
@@ -137,7 +137,7 @@ export async function flush(
   });
 }
 
-export function beginOf(member: Member, tx: Transaction, contentHash: string): Write {
+export function beginOf(member: Member, tx: Transaction, contentHash: string, events: readonly TimelineEvent[]): Write {
   const row = {
     gid: tx.gid,
     owner: member.id,
@@ -156,7 +156,8 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string): W
     JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),
   );
   const begin = JSON.stringify(row);
-  return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(',') };
+  const timeline = timelineOf(tx.gid, 1, events);
+  return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(','), timeline };
 }
 
 /** What a saga has from its begin: its first branches are started, and forward recovery is a decision. */
@@ -179,8 +180,8 @@ export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEve
     replies: repliesText(held.tx, tx),
     decided_at: tx.decidedAt,
   };
-  const told = events.length === 0 ? null : JSON.stringify(events);
   if (isEnded(tx)) {
+    const told = events.length === 0 ? null : JSON.stringify(events);
     const moves = tx.branches.reduce((sum, { payload }) => sum + payload.length, 0);
     return {
       ...NOTHING,
@@ -190,6 +191,10 @@ export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEve
       end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }),
     };
   }
-  const timeline = told === null ? '' : JSON.stringify({ gid, version: held.version + 1, events: told });
+  const timeline = timelineOf(gid, held.version + 1, events);
   return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline };
+}
+
+function timelineOf(gid: string, version: number, events: readonly TimelineEvent[]): string {
+  return events.length === 0 ? '' : JSON.stringify({ gid, version, events: JSON.stringify(events) });
 }

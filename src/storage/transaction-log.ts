@@ -100,8 +100,13 @@ export class PostgresLog implements TransactionLog {
     return this.writer.counts;
   }
 
-  async insert(member: Member, tx: Transaction, contentHash: string): ReturnType<TransactionLog['insert']> {
-    const written = await this.writer.write(beginOf(member, tx, contentHash)).catch((error: unknown) => {
+  async insert(
+    member: Member,
+    tx: Transaction,
+    contentHash: string,
+    events: readonly TimelineEvent[] = [],
+  ): ReturnType<TransactionLog['insert']> {
+    const written = await this.writer.write(beginOf(member, tx, contentHash, events)).catch((error: unknown) => {
       throw isDataError(error) ? unstorable(tx.gid, error) : error;
     });
     if (written === 'dead') throw dead(member);
@@ -111,7 +116,7 @@ export class PostgresLog implements TransactionLog {
     const row = await this.row(tx.gid);
     if (!row) {
       await this.database.write({ text: RELEASE, values: [tx.gid] });
-      return this.insert(member, tx, contentHash);
+      return this.insert(member, tx, contentHash, events);
     }
     return { inserted: false, held: toHeld(row), sameContent: row.content_hash === contentHash };
   }

@@ -19,13 +19,13 @@ export class MemoryLog implements TransactionLog {
 
   constructor(private readonly clock: { now(): number }) {}
 
-  async insert(member: Member, tx: Transaction, contentHash: string) {
+  async insert(member: Member, tx: Transaction, contentHash: string, events: readonly TimelineEvent[] = []) {
     this.demandAlive(member);
     const there = this.rows.get(tx.gid);
     if (there) return { inserted: false, held: there.held, sameContent: there.contentHash === contentHash };
     const held: Held = { tx, owner: member.id, epoch: 1, version: 1 };
     const begun: TimelineEvent = { at: tx.beganAt, node: member.node, kind: 'begun' };
-    this.rows.set(tx.gid, { held, contentHash, events: [begun] });
+    this.rows.set(tx.gid, { held, contentHash, events: [begun, ...events] });
     return { inserted: true, held, sameContent: true };
   }
 

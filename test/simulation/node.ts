@@ -90,7 +90,7 @@ export class Node {
   private log(): TransactionLog {
     const { log } = this.around;
     return {
-      insert: (member, tx, hash) => this.statement(true, () => log.insert(member, tx, hash)),
+      insert: (...args) => this.statement(true, () => log.insert(...args)),
       save: (held, tx, events) => {
         if (!held.owner.startsWith(`${this.process.name}-`)) {
           this.around.watch.violations.push(`G6: ${this.process.name} writes ${tx.gid} in the name of ${held.owner}`);
