@@ -101,7 +101,7 @@ const common = {
 };
 const deadlineMs = whole(1, 30 * DAY_MS);
 
-const beginTcc = z
+export const beginTcc = z
   .strictObject({
     mode: z.literal('tcc'),
     ...common,
@@ -138,7 +138,7 @@ const sagaBranch = z.strictObject({
   compensateRetry: maybe(ownRetry).describe('The same for the compensation'),
 });
 
-const beginSaga = z
+export const beginSaga = z
   .strictObject({
     mode: z.literal('saga'),
     ...common,

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { openApi } from '../../src/http/openapi.js';
-import { begin, component, instance, list } from '../../src/protocol/schema.js';
+import { beginSaga, beginTcc, component, instance, list } from '../../src/protocol/schema.js';
 import type { EventView, TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
 import type { Settings } from '../../src/settings.js';
@@ -97,7 +97,7 @@ describe('numbers', () => {
     return Object.entries(schema.properties ?? {}).flatMap(([name, field]): [string, Bounds][] => {
       if (field.type === 'object') return inSchema(field, `${prefix}${name}.`);
       if (field.type !== 'integer' && field.type !== 'number') return [];
-      const { default: value, minimum: from = NaN, maximum: to = NaN } = field;
+      const { default: value = NaN, minimum: from = NaN, maximum: to = NaN } = field;
       return [[prefix + name, { value: value as number, from, to }]];
     });
   }
@@ -112,7 +112,8 @@ describe('numbers', () => {
   test.each<[string, number, string, z.ZodType]>([
     ['a component', 3, 'field', component],
     ['an instance', 3, 'instance', instance],
-    ['a begin', 4, 'field', begin],
+    ['a begin', 4, 'field', beginTcc],
+    ['a saga', 4, 'of a saga', beginSaga],
     ['a list', 6, 'parameter', list],
   ])('of %s: default and bounds are those of the schema, and none is missing', (_name, number, head, schema) => {
     const real = inSchema(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as Schema);

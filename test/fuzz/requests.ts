@@ -1,5 +1,5 @@
 /** Requests that the document of a node allows. */
-import type { OpenApi, Operation as Described } from '../support/openapi.js';
+import type { OpenApi, Operation as Described, Schema } from '../support/openapi.js';
 import type { Known } from './known.js';
 import type { Random } from './random.js';
 import type { Values } from './values.js';
@@ -86,7 +86,8 @@ export class Requests {
   }
 
   private body({ operationId, requestBody }: Operation): Buffer {
-    const schema = requestBody?.content['application/json'].schema ?? {};
+    const { oneOf, ...only } = requestBody?.content['application/json'].schema ?? {};
+    const schema = Array.isArray(oneOf) ? this.random.pick(oneOf as Schema[]) : only;
     const names = Object.keys(schema['properties'] ?? {});
     // What it names is mostly there, such as the component of a branch.
     const entry = this.known.pick(names.filter((name) => name === 'component' || name === 'branchId'));

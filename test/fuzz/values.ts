@@ -25,7 +25,9 @@ export class Values {
 
   /** @param name of the field or the parameter @param entry gives those that it names, most of the time */
   of(schema: Schema, name: string, entry: Entry, mood: Mood, isNew = false): unknown {
-    const { enum: words, type } = schema;
+    const { enum: words, type, oneOf } = schema;
+    if (Array.isArray(oneOf)) return this.of(this.random.pick(oneOf as Schema[]), name, entry, mood, isNew);
+    if ('const' in schema) return schema['const'];
     if (mood === 'default' && 'default' in schema && type === 'string' && this.random.in(80)) return schema['default'];
     if (Array.isArray(words)) return this.random.pick(words);
     switch (type) {

@@ -238,12 +238,11 @@ describe('begin', () => {
       path: 'branches[0].component',
     }));
 
-  test.each([
-    { mode: 'saga', branches: [{ branchId: 'a', component: 'account', after: [], compensate: false }] },
-    { mode: 'message', check: { component: 'account' }, deliveries: [{ branchId: 'mail', component: 'account' }] },
-  ])('a mode that is not run yet: $mode', (body) =>
-    refused(['POST', POST, body], { status: 422, code: 'TERCET_MODE_UNSUPPORTED', path: 'mode' }),
-  );
+  test('a mode that is not run yet', () => {
+    const deliveries = [{ branchId: 'mail', component: 'account' }];
+    const body = { mode: 'message', check: { component: 'account' }, deliveries };
+    return refused(['POST', POST, body], { status: 422, code: 'TERCET_MODE_UNSUPPORTED', path: 'mode' });
+  });
 
   test('a gid with other content', () =>
     refused(['POST', POST, begin({ gid: 'ended', businessKey: 'other' })], {
