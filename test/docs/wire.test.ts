@@ -183,6 +183,17 @@ describe('what is shown is what a node takes and answers', () => {
     expect(call).toEqual({ ...shownCall, beganAt: begun.body.beganAt });
   });
 
+  test('the saga of section 4', async () => {
+    node.participant.answer = json({ orderId: 'o-1' });
+    for (const name of ['order', 'account', 'shipment']) await node.component(name);
+    const [, shown] = examples(4) as [object, { branches: object[] }];
+    const { status, body } = await node.post('/v1/transactions', { ...shown, gid: 'saga', wait: 'settled' });
+    expect([status, body.status]).toEqual([201, 'committed']);
+    expect(body).toMatchObject({ recovery: 'backward', parallel: 100 });
+    const payloads = node.participant.asked.filter(({ call }) => call.gid === 'saga').map(({ call }) => call.payload);
+    expect(payloads).toEqual([{ sku: 'lamp', quantity: 2 }, { orderId: 'o-1', cents: 5990 }, { orderId: 'o-1' }]);
+  });
+
   test('the answer to a registered branch of section 5', async () => {
     const [shown] = examples(5) as [{ call: { headers: object; body: string } }];
     await node.component('account');

@@ -42,7 +42,8 @@ export class Values {
       case 'array': {
         const count = this.random.in(1) ? Number(schema['maxItems'] ?? 100) : this.random.below(5);
         const items = Array.from({ length: count }, () => this.of(schema['items'] as Schema, name, {}, mood));
-        return this.random.in(95) ? distinct(items) : items;
+        const told = this.random.in(95) ? distinct(items) : items;
+        return name === 'branches' && this.random.in(90) ? this.graph(told as Branch[]) : told;
       }
       case 'object':
         return this.object(schema, name, entry, mood);
@@ -51,6 +52,16 @@ export class Values {
       default:
         throw new Error(`the document has the type ${JSON.stringify(type)}, which is not known here`);
     }
+  }
+
+  /** Branches that are in order, or each after some of those before it: by chance they would seldom make sense. */
+  private graph(branches: readonly Branch[]): Branch[] {
+    const isOrdered = this.random.in(50);
+    return branches.map(({ after: _after, ...branch }, index) => {
+      if (isOrdered || !branches.some(({ after }) => after !== undefined)) return branch;
+      const before = branches.slice(0, index).filter(() => this.random.in(50));
+      return { ...branch, after: before.map(({ branchId }) => branchId) };
+    });
   }
 
   private object(schema: Schema, of: string, entry: Entry, mood: Mood): Record<string, unknown> {
@@ -112,12 +123,25 @@ export class Values {
   }
 }
 
+type Branch = Record<string, unknown>;
+
 const ODD_URLS = ['http://127.0.0.1:1/', 'http://[::1]:1', 'http://10.0.0.1/x', 'https://0x7f.1:1/y', 'HTTP://127.1:1'];
 
 const { anyJson } = fc.letrec<{ anyJson: unknown }>((tie) => ({
   anyJson: fc.oneof(
     { depthSize: 'small', withCrossShrink: false },
-    fc.constantFrom<unknown>(null, true, 0, -1, 1.5, 1e-7, Number.MAX_SAFE_INTEGER, ''),
+    fc.constantFrom<unknown>(
+      { $reply: FEW[0] },
+      { $reply: `${FEW[1]}#/a` },
+      null,
+      true,
+      0,
+      -1,
+      1.5,
+      1e-7,
+      Number.MAX_SAFE_INTEGER,
+      '',
+    ),
     fc.string({ unit: 'grapheme', maxLength: 12 }),
     fc.dictionary(fc.string({ maxLength: 5 }), tie('anyJson'), { maxKeys: 4 }),
     fc.array(tie('anyJson'), { maxLength: 4 }),
