@@ -52,12 +52,15 @@ function show(tx: TransactionView, events: readonly EventView[], now: number): v
 }
 
 function about(tx: TransactionView, events: readonly EventView[], now: number): Fact[] {
-  const { businessKey, beganAt, decidedAt, endedAt, deadlineAt, decision, reason, parked } = tx;
+  const { businessKey, beganAt, decidedAt, endedAt, deadlineAt, decision, reason, parked, recovery, branches } = tx;
   const since = (iso: string): string => offset(Date.parse(iso) - Date.parse(beganAt));
   const lines: Fact[] = [];
   if (businessKey !== null) lines.push(['business key', plain(businessKey)]);
   lines.push(['began', `${clock(beganAt)}, ${span(now - Date.parse(beganAt))} ago`]);
   if (deadlineAt !== null && decision === null) lines.push(['deadline', `${clock(deadlineAt)}, ${since(deadlineAt)}`]);
+  const pivot = branches.find((branch) => branch.pivot);
+  if (recovery === 'forward') lines.push(['recovery', 'forward: never undone']);
+  if (pivot) lines.push(['pivot', `${pivot.branchId}: once it is done, nothing is undone`]);
   if (decidedAt !== null) {
     const why = reason === null ? '' : `, ${reasonText(reason)}`;
     lines.push(['decided', `${since(decidedAt)}: ${decision ?? ''}${why}`]);
@@ -71,15 +74,19 @@ function about(tx: TransactionView, events: readonly EventView[], now: number): 
 }
 
 function branchTable({ branches }: TransactionView): string[] {
+  // In order goes without saying.
+  const isGraph = branches.some(({ after }, index) => after && after.join() !== (branches[index - 1]?.branchId ?? ''));
   const columns = [
     { title: 'BRANCH' },
     { title: 'COMPONENT' },
+    ...(isGraph ? [{ title: 'AFTER' }] : []),
     { title: 'STATE' },
     { title: 'ATTEMPTS', isNumber: true },
     { title: 'REPLY' },
   ] as const;
-  const rows = branches.map(({ branchId, component, state, attempts, reply }) => {
-    return [branchId, component, state, String(attempts), reply === null ? '' : plain(JSON.stringify(reply))];
+  const rows = branches.map(({ branchId, component, after = [], state, attempts, reply }) => {
+    const said = reply === null ? '' : plain(JSON.stringify(reply));
+    return [branchId, component, ...(isGraph ? [after.join(', ')] : []), state, String(attempts), said];
   });
   return table(columns, rows);
 }

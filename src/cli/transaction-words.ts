@@ -42,15 +42,18 @@ export function parkedText({ branchId, why }: NonNullable<TransactionView['parke
 
 /** What an unfinished transaction waits for: branch, operation, attempts, since when, and the last answer. */
 export function waitsFor(tx: TransactionView, events: readonly EventView[], now: number): string {
-  const [first, ...others] = waiting(tx);
-  if (!first) return tx.status === 'open' ? 'the submit or abort of its initiator' : 'its last write';
+  const branches = waiting(tx);
   const op = opOf(tx);
-  const calls = events.filter((event) => event.kind === 'call' && event.branchId === first.branchId && event.op === op);
-  const last = calls.at(-1);
+  const isCall = ({ kind, branchId, op: called }: EventView): boolean =>
+    kind === 'call' && called === op && branches.some((branch) => branch.branchId === branchId);
+  const last = events.findLast(isCall);
+  const first = branches.find(({ branchId }) => branchId === last?.branchId) ?? branches[0];
+  const others = branches.filter((branch) => branch !== first);
+  if (!first) return tx.status === 'open' ? 'the submit or abort of its initiator' : 'its last write';
   const since = span(now - Date.parse(tx.decidedAt ?? tx.beganAt));
   const more = others.length > 0 ? `; and for ${count(others.length, 'other branch', 'other branches')}` : '';
   if (!last) {
-    const by = tx.status === 'open' ? ', or its initiator' : '';
+    const by = tx.status === 'open' && tx.mode === 'tcc' ? ', or its initiator' : '';
     return `${first.branchId}: ${op}${by}, since ${since}, no answer yet${more}`;
   }
   const said = last.detail ? `${outcomeOf(last)}, ${plain(last.detail)}` : outcomeOf(last);
@@ -69,14 +72,21 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
+/** Of a saga, first those that it is at: forth the first that are not done, back the last. */
 function waiting(tx: TransactionView): BranchView[] {
-  return tx.branches.filter((branch) => !isDone(tx, branch));
+  const branches = tx.branches.filter((branch) => !isDone(tx, branch));
+  return tx.mode === 'saga' && tx.decision === 'abort' ? branches.reverse() : branches;
 }
 
-function isDone({ decision }: TransactionView, { state }: BranchView): boolean {
-  if (decision === null) return state === 'done';
+function isDone({ mode, decision }: TransactionView, { state, compensate }: BranchView): boolean {
   if (state === 'forced') return true;
-  const ends = { commit: ['confirmed', 'delivered', 'queued'], abort: ['cancelled', 'compensated'] } as const;
+  if (decision === null) return state === 'done';
+  if (mode === 'saga') {
+    if (decision === 'commit') return state === 'done';
+    // What was not started, or has nothing to undo, is done with.
+    return state === 'compensated' || state === 'waiting' || compensate === false;
+  }
+  const ends = { commit: ['confirmed', 'delivered', 'queued'], abort: ['cancelled'] } as const;
   return (ends[decision] as readonly string[]).includes(state);
 }
 
