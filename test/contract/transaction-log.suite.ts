@@ -1,5 +1,6 @@
 /** What every transaction log does. Run against PostgreSQL, and against the log in memory that the simulation uses. */
 import { decide } from '../../src/domain/transaction.js';
+import type { Branch } from '../../src/domain/transaction.js';
 import { MemberDead } from '../../src/engine/ports.js';
 import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from '../../src/engine/ports.js';
 import { branch, ended, newGid, parked, transaction } from './sample.js';
@@ -105,6 +106,68 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         expect(await log.get(tx.gid)).toBeNull();
         await other.leave(stranger);
         await expect(other.insert(stranger, tx, HASH)).rejects.toThrow(MemberDead);
+      });
+    });
+
+    describe('sagas', () => {
+      const plan = { after: [] as number[], compensate: true, pivot: false };
+      const own = { timeoutMs: 40, deadlineMs: 900, retry: { tryAttempts: 5 }, compensateRetry: { factor: 1.5 } };
+      const waiting = { state: 'waiting' as const, since: null };
+      const graph = transaction({
+        mode: 'saga',
+        plan: { recovery: 'backward', parallel: 7 },
+        branches: [
+          branch('a', { plan, span: { from: 1, to: null } }),
+          branch('b', { plan: { ...plan, after: [0], ...own }, ...waiting }),
+          branch('c', { plan: { ...plan, after: [0], compensate: false }, ...waiting }),
+          branch('d', { plan: { ...plan, after: [1, 2], pivot: true }, ...waiting }),
+        ],
+      });
+      const [a, b, c, d] = graph.branches as [Branch, Branch, Branch, Branch];
+
+      test('the graph, what a branch has of its own, and when each ran are read back at every step', async () => {
+        let held = await begin({ ...graph, gid: newGid() });
+        expect(await other.get(held.tx.gid)).toEqual(held);
+        const at = graph.beganAt + 40;
+        const done = { ...a, state: 'done' as const, attempts: 1, reply: '{"id":7}', span: { from: 1, to: 2 } };
+        const started = {
+          ...b,
+          state: 'started' as const,
+          since: at,
+          retryAt: at + 9,
+          attempts: 1,
+          span: { from: 3, to: null },
+        };
+        const unresolvable = { ...c, gaveUp: 'the payload refers to nothing' };
+        held = await saved(held, { ...held.tx, branches: [done, started, unresolvable, d] });
+        expect(await other.get(held.tx.gid)).toEqual(held);
+        held = await saved(held, { ...decide(held.tx, 'abort', null, at + 5), endedAt: null });
+        expect(await other.get(held.tx.gid)).toEqual(held);
+        const undone = held.tx.branches.map((each) => (each.span ? { ...each, state: 'compensated' as const } : each));
+        held = await saved(held, { ...held.tx, status: 'aborted', endedAt: at + 9, branches: undone });
+        expect(await other.get(held.tx.gid)).toEqual(held);
+        expect((await other.list({ limit: 10 })).items.map(({ tx }) => tx.plan)).toContainEqual(graph.plan);
+      });
+
+      test('an abort from outside keeps when each ran, and nothing is due before its turn', async () => {
+        const { tx } = await begin({ ...graph, gid: newGid() });
+        const answer = await other.decide(stranger, tx.gid, 'abort', null, tx.beganAt + 7, []);
+        expect(answer?.held.tx).toEqual(decide(tx, 'abort', null, tx.beganAt + 7));
+        expect(answer?.held.tx.branches[0]).toMatchObject({ since: null, span: { from: 1, to: null } });
+      });
+
+      test('forward recovery is decided from the begin, and told with it', async () => {
+        const tx = decide(
+          { ...graph, gid: newGid(), plan: { recovery: 'forward', parallel: 1 } },
+          'commit',
+          null,
+          graph.beganAt,
+        );
+        const inserted = await log.insert(member, tx, HASH, [event('commit')]);
+        expect(inserted.held.tx).toEqual(tx);
+        expect((await other.get(tx.gid))?.tx).toEqual(tx);
+        expect((await log.timeline(tx.gid))?.map(({ kind }) => kind)).toEqual(['begun', 'call']);
+        expect(await log.decide(member, tx.gid, 'abort', null, tx.beganAt + 1, [])).toMatchObject({ decided: false });
       });
     });
 
