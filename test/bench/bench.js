@@ -1,9 +1,9 @@
 /**
  * npm run bench [-- --quick]
  *
- * TCC per second and latency against participants that do nothing, and in the same run what bounds it: the same
- * calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces, signatures
- * and a scraped /metrics cost. Only the ratios carry over to another machine.
+ * TCC and sagas per second and latency against participants that do nothing, and in the same run what bounds them: the
+ * same calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces,
+ * signatures and a scraped /metrics cost. Only the ratios carry over to another machine.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -25,6 +25,8 @@ const ROUND_MS = isQuick ? 750 : 1000;
 const WARM_UP_MS = 400;
 const CONCURRENCIES = isQuick ? [1, 64] : [1, 16, 64, 256];
 const BRANCHES = isQuick ? [2] : [1, 2, 3, 5];
+const SAGAS = [1, 3, 10, 30];
+const SAGA_INITIATORS = 64;
 const quiet = {
   info() {},
   warn() {},
@@ -66,9 +68,9 @@ async function start(script, env) {
 }
 
 const names = (count) => Array.from({ length: count }, (_, index) => `b${index}`);
-const beginBody = (gid, count) =>
+const beginBody = (gid, count, mode = 'tcc') =>
   JSON.stringify({
-    mode: 'tcc',
+    mode,
     gid,
     branches: names(count).map((branchId) => ({ branchId, component: 'noop', payload: { amount: 1 } })),
   });
@@ -95,6 +97,8 @@ async function writes(log, member, gid, count) {
     retryAt: null,
     reply: null,
     gaveUp: null,
+    plan: null,
+    span: null,
   }));
   const tx = {
     gid,
@@ -110,6 +114,8 @@ async function writes(log, member, gid, count) {
     decidedAt: null,
     endedAt: null,
     deadlineAt: now + 30_000,
+    plan: null,
+    trace: null,
   };
   const { held } = await log.insert(member, tx, 'hash');
   const calls = (op) =>
@@ -134,18 +140,18 @@ async function writes(log, member, gid, count) {
 }
 
 const cells = [];
-async function measure(concurrency, branches, variants) {
+async function measure(concurrency, branches, variants, roundMs = ROUND_MS) {
   const latencies = Object.fromEntries(Object.keys(variants).map((what) => [what, []]));
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [what, once] of Object.entries(variants)) {
       const gid = (id) => `${what}-${branches}-${concurrency}-${round}-${id}`;
-      latencies[what].push(...(await load(concurrency, WARM_UP_MS, ROUND_MS, (id) => once(gid(id)))));
+      latencies[what].push(...(await load(concurrency, WARM_UP_MS, roundMs, (id) => once(gid(id)))));
     }
   }
   for (const [what, all] of Object.entries(latencies)) {
     all.sort((a, b) => a - b);
     const at = (share) => all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? NaN;
-    const perSecond = (all.length / (ROUNDS * ROUND_MS)) * 1000;
+    const perSecond = (all.length / (ROUNDS * roundMs)) * 1000;
     cells.push({ what, concurrency, branches, perSecond, p50: at(0.5), p99: at(0.99) });
     process.stderr.write(`${what}, ${branches} branches, ${concurrency} initiators: ${perSecond.toFixed(0)}/s\n`);
   }
@@ -171,6 +177,37 @@ function report() {
           `${percent(share('calls'))} | ${percent(share('writes'))} | ${share('naive').toFixed(1)} |`,
       );
     }
+  }
+  return lines.join('\n');
+}
+
+/** Sagas in order, against their actions called one after the other. */
+async function measureSagas(coordinator, call) {
+  const lines = [
+    '| saga of | sagas/s | p50 ms | p99 ms | of the bare calls | branches/s | cost of a branch, 3 branches = 1 |',
+    '| ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+  ];
+  const measured = [];
+  for (const branches of SAGAS) {
+    const variants = {
+      saga: (gid) => post(`${coordinator.url}/v1/transactions`, beginBody(gid, branches, 'saga'), [201]),
+      'calls in order': async (gid) => {
+        for (const branch of names(branches)) await call(branch, 'action', gid);
+      },
+    };
+    // Long enough for many of them to begin and end in it.
+    await measure(SAGA_INITIATORS, branches, variants, ROUND_MS * Math.max(1, branches / 6));
+    measured.push(cells.slice(-2));
+  }
+  const perBranch = ([{ perSecond, branches }]) => 1 / (perSecond * branches);
+  const three = perBranch(measured[SAGAS.indexOf(3)]);
+  for (const [own, bare] of measured) {
+    const { branches, perSecond, p50, p99 } = own;
+    lines.push(
+      `| ${branches} | ${perSecond.toFixed(0)} | ${p50.toFixed(1)} | ${p99.toFixed(1)} | ` +
+        `${((perSecond / bare.perSecond) * 100).toFixed(0)} % | ${(perSecond * branches).toFixed(0)} | ` +
+        `${(perBranch([own]) / three).toFixed(2)} |`,
+    );
   }
   return lines.join('\n');
 }
@@ -281,7 +318,9 @@ async function main() {
       });
     }
   }
-  process.stdout.write(`${report()}\n\n${await measureExtras(database, participant)}\n`);
+  process.stdout.write(`${report()}\n\n`);
+  process.stdout.write(`${await measureSagas(coordinator, call)}\n\n`);
+  process.stdout.write(`${await measureExtras(database, participant)}\n`);
 }
 
 try {

@@ -1,6 +1,6 @@
 /** A coordinator in this process over a real log; the services are functions of the test. */
 import type { Outcome } from '../../../src/domain/transaction.js';
-import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
+import { DEFAULT_RETRY, OPS } from '../../../src/protocol/words.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
 import type {
@@ -107,6 +107,16 @@ export function request(gid: string, branches: number, over: Partial<BeginReques
   };
 }
 
+/** Branches in order unless `after` says otherwise, by position. */
+export function sagaRequest(gid: string, branches: number, after?: readonly (readonly number[])[]): BeginRequest {
+  const asked = request(gid, branches, { mode: 'saga', deadlineMs: null });
+  const graph = asked.branches.map((branch, index) => ({
+    ...branch,
+    ...(after ? { after: (after[index] ?? []).map((position) => `b${position}`) } : {}),
+  }));
+  return { ...asked, saga: { recovery: 'backward', parallel: 100 }, branches: graph };
+}
+
 export function newBranch(branchId: string) {
   return { branchId, component: 'service', payload: 'null' };
 }
@@ -117,7 +127,7 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 }
 
 function everyComponent(retry: RetryPolicy): ComponentDirectory {
-  const targets = { try: 'http://service.test/', confirm: 'http://service.test/', cancel: 'http://service.test/' };
+  const targets = Object.fromEntries(OPS.map((op) => [op, 'http://service.test/']));
   const component: Component = {
     name: 'service',
     timeoutMs: 3000,

@@ -1,8 +1,9 @@
 import pg from 'pg';
+import type { BeginRequest } from '../../../src/engine/begin.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
-import { EngineNode, request, Services, SETTLED, until } from './node.js';
+import { EngineNode, request, sagaRequest, Services, SETTLED, until } from './node.js';
 
 const logger = { info() {}, warn() {}, error() {} };
 const REFUSED = { kind: 'refused', reason: 'no' } as const;
@@ -30,12 +31,16 @@ async function ask(statement: string): Promise<number> {
 }
 
 /** Commits in the database while a new coordinator runs so many transactions, one after another, and stops. */
-async function commitsOf(transactions: number, branches: number): Promise<number> {
+async function commitsOf(
+  transactions: number,
+  branches: number,
+  asked: (gid: string, branches: number) => BeginRequest = request,
+): Promise<number> {
   const committed = (): Promise<number> => ask('SELECT xact_commit AS value FROM pg_stat_database WHERE datname = $1');
   const before = await committed();
   const node = await EngineNode.start({ url: database.url, services: new Services() });
   for (let index = 0; index < transactions; index += 1) {
-    await node.coordinator.begin(request(`c${(count += 1)}`, branches), SETTLED);
+    await node.coordinator.begin(asked(`c${(count += 1)}`, branches), SETTLED);
   }
   await node.stop();
   // A session says what it did when it ends.
@@ -51,6 +56,26 @@ test.each([1, 2, 5, 50])(
     expect(each).toBeCloseTo(3, 0);
   },
 );
+
+test.each([1, 2, 5, 20])(
+  'a saga of %i branches in order is a durable write for each and one for the begin, by the count of PostgreSQL',
+  async (branches) => {
+    const each = ((await commitsOf(42, branches, sagaRequest)) - (await commitsOf(2, branches, sagaRequest))) / 40;
+    expect(each).toBeCloseTo(branches + 1, 0);
+  },
+);
+
+test('branches of a saga that stand side by side share their writes', async () => {
+  const node = await EngineNode.start({ url: database.url, services: new Services() });
+  const diamond = [[], [0], [0], [0], [1, 2, 3]];
+  const { tx } = await node.coordinator.begin(sagaRequest(`c${(count += 1)}`, 5, diamond), SETTLED);
+  expect(tx.status).toBe('committed');
+  expect(node.log.counts).toEqual({ flushes: 4, writes: 4 });
+  const wide = Array.from({ length: 50 }, () => []);
+  await node.coordinator.begin(sagaRequest(`c${(count += 1)}`, 50, wide), SETTLED);
+  expect(node.log.counts).toEqual({ flushes: 6, writes: 6 });
+  await node.stop();
+});
 
 test.each([
   ['committed', 1],
