@@ -24,7 +24,12 @@ export class Observers {
   /** What one write of a drive changed, once it is known to be durable. */
   saved(before: Transaction, after: Transaction): void {
     if (before.decision === null && after.decision !== null) this.decided(after);
-    if (before.parked === null && after.parked !== null) this.tell((observer) => observer.parked?.(after));
+    if (before.parked === null && after.parked !== null) {
+      // Not why: that is what a service answered, and no log shows it.
+      const { branchId, op } = after.parked;
+      this.logger.warn({ gid: after.gid, mode: after.mode, branchId, op }, 'parked: it waits for a person');
+      this.tell((observer) => observer.parked?.(after));
+    }
     if (!isEnded(before) && isEnded(after)) this.tell((observer) => observer.ended?.(after));
   }
 

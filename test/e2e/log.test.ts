@@ -76,6 +76,7 @@ async function everythingFails(url: string, key: string): Promise<void> {
     else response.writeHead(500).end(JSON.stringify(call));
   };
   expect((await post('/v1/transactions', request('parked'))).status).toBe(202);
+  await printed(/it waits for a person/);
   await post('/v1/transactions', `{"mode": "${PAYLOAD}`);
   await post('/v1/transactions', JSON.stringify({ [PAYLOAD]: PAYLOAD }));
   await post('/v1/transactions', JSON.stringify(PAYLOAD.repeat(100_000)));

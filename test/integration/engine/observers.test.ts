@@ -4,7 +4,7 @@ import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
 import { Proxy } from '../../support/proxy.js';
-import { ACCEPTED, DONE, EngineNode, request, Services, SETTLED, UNKNOWN, until } from './node.js';
+import { ACCEPTED, DONE, EngineNode, request, sagaRequest, Services, SETTLED, UNKNOWN, until } from './node.js';
 import type { NodeOptions } from './node.js';
 
 const logger = { info() {}, warn() {}, error() {} };
@@ -56,6 +56,19 @@ async function start(options: Partial<NodeOptions> & Pick<NodeOptions, 'services
   opened.push(node);
   return node;
 }
+
+test('the decision of forward recovery is told with the begin', async () => {
+  const witness = new Witness();
+  const node = await start({ services: new Services(), observers: [witness] });
+  const asked = sagaRequest('forward', 1);
+  await node.coordinator.begin({ ...asked, saga: { recovery: 'forward', parallel: 1 } }, SETTLED);
+  expect(witness.heard).toEqual([
+    'begun forward',
+    'decided forward commit at number',
+    'answered forward b0 action 1 done',
+    'ended forward committed',
+  ]);
+});
 
 test('a transaction is told from begin to end, each fact once, and again by nobody who repeats it', async () => {
   const witness = new Witness();
