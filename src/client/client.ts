@@ -1,104 +1,26 @@
 /** The coordinator's HTTP API for those who begin transactions; docs/wire.md has the contract. */
 import { uuidv7 } from 'uuidv7';
 import { LIMITS } from '../protocol/words.js';
+import type { BranchView, ComponentView, InstanceView, TimelineView, TransactionView } from '../protocol/words.js';
 import type {
-  BranchView,
-  ComponentView,
-  Drive,
-  InstanceView,
-  Mode,
-  Op,
-  RetryPolicy,
-  Status,
-  TimelineView,
-  TransactionView,
-  Wait,
-} from '../protocol/words.js';
+  AbortOptions,
+  AwaitOptions,
+  BeginRequest,
+  BranchRequest,
+  ComponentRequest,
+  InstanceRequest,
+  ListFilter,
+  WaitOptions,
+} from './requests.js';
 import { runTcc } from './tcc.js';
 import type { TccDone, TccRequest, TccScope } from './tcc.js';
 import { pause, Transport } from './transport.js';
 import type { CallOptions, ClientOptions } from './transport.js';
 
-export interface BranchRequest {
-  /** Unique within the transaction. */
-  branchId: string;
-  /** Name of a registered component. */
-  component: string;
-  /** Any JSON; default null. */
-  payload?: unknown;
-}
-
-export interface WaitOptions {
-  /** What the answer waits for. */
-  wait?: Wait;
-  /** How long at most, in ms; default 30000, at most 60000. Then the answer says what is known. */
-  waitMs?: number;
-}
-
-export interface BeginRequest extends WaitOptions {
-  mode?: Mode;
-  /** Default: a new UUIDv7. Give your own (an order's number) to be able to begin again after a crash of yours. */
-  gid?: string;
-  businessKey?: string;
-  /** Decided by then or aborted, in ms from the begin; default 30000. */
-  deadlineMs?: number;
-  drive?: Drive;
-  branches?: readonly BranchRequest[];
-}
-
 /** A recorded branch, and its `try` ready to be sent with POST. */
 export interface RegisteredBranch extends BranchView {
   gid: string;
   call: { url: string; headers: Record<string, string>; body: string };
-}
-
-export interface ComponentRequest {
-  /** The operations are at `url/{op}`. */
-  url?: string;
-  /** URLs of single operations; they win over `url`. */
-  endpoints?: Partial<Record<Op, string>>;
-  timeoutMs?: number;
-  concurrency?: number;
-  retry?: Partial<RetryPolicy>;
-  version?: string;
-}
-
-/** One heartbeat of one running instance. */
-export interface InstanceRequest {
-  /** The operations are at `url/{op}` of this instance. */
-  url: string;
-  /** How long the instance counts as alive after each heartbeat, in ms; default 15000, from 1000 to 3600000. */
-  ttlMs?: number;
-}
-
-export interface AbortOptions {
-  reason?: string;
-  /** Default `initiator`; an operator's abort is recorded with who it was. */
-  by?: 'initiator' | 'operator';
-}
-
-export interface ListFilter {
-  status?: Status;
-  mode?: Mode;
-  component?: string;
-  businessKey?: string;
-  parked?: boolean;
-  /** Only what has not ended, or only what has. */
-  unfinished?: boolean;
-  /** Bounds of beganAt, ISO 8601. */
-  from?: string;
-  to?: string;
-  /** Default 50, at most 500. */
-  limit?: number;
-  /** `next` of an earlier page. */
-  after?: string;
-}
-
-export interface AwaitOptions extends CallOptions {
-  /** Default `settled`: the end is durable. */
-  until?: 'decided' | 'settled';
-  /** How long to wait in all, in ms; default 30000, and no limit. */
-  waitMs?: number;
 }
 
 const DEFAULT_WAIT_MS = 30_000;
@@ -122,12 +44,14 @@ export class TercetClient {
   }
 
   /**
-   * Begins a transaction; beginning again with the same gid and content gives the recorded one. Look at `decision`
-   * of the answer: a refusal is `abort`, with the reason; `null` means that it is not decided yet (`wait`).
+   * Begins a transaction, a TCC unless `mode` says otherwise; beginning again with the same gid and content gives the
+   * recorded one. Look at `decision` of the answer: a refusal is `abort`, with the reason; `null` means that it is not
+   * decided yet (`wait`).
    */
   async begin(request: BeginRequest, { signal }: CallOptions = {}): Promise<TransactionView> {
     const { mode = 'tcc', gid = uuidv7(), ...rest } = request;
-    const wait = request.wait ?? (request.drive === 'initiator' ? 'accepted' : 'decided');
+    const isDrivenByCaller = request.mode !== 'saga' && request.drive === 'initiator';
+    const wait = request.wait ?? (isDrivenByCaller ? 'accepted' : 'decided');
     return this.post(gid, '/v1/transactions', { mode, gid, ...rest }, waitMsOf({ ...request, wait }), signal);
   }
 

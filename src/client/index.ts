@@ -1,5 +1,12 @@
 /** @tercet/client: begin transactions, and guard what a participant does (README.md, docs/fence.md). */
 export { TercetClient } from './client.js';
+export type { RegisteredBranch } from './client.js';
+export { Refused, TercetError, TercetUnreachable } from './errors.js';
+export type { OwnCode } from './errors.js';
+export type { Executor } from './fence/executor.js';
+export { fence, Pending } from './fence/fence.js';
+export type { FenceAnswer, FencedCall, PendingCall } from './fence/fence.js';
+export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
 export type {
   AbortOptions,
   AwaitOptions,
@@ -8,15 +15,13 @@ export type {
   ComponentRequest,
   InstanceRequest,
   ListFilter,
-  RegisteredBranch,
+  SagaBeginRequest,
+  SagaBranchOptions,
+  SagaBranchRequest,
+  SagaOptions,
+  TccBeginRequest,
   WaitOptions,
-} from './client.js';
-export { Refused, TercetError, TercetUnreachable } from './errors.js';
-export type { OwnCode } from './errors.js';
-export type { Executor } from './fence/executor.js';
-export { fence, Pending } from './fence/fence.js';
-export type { FenceAnswer, FencedCall, PendingCall } from './fence/fence.js';
-export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
+} from './requests.js';
 export { verifyCall } from './signature.js';
 export type { CallHeaders, ReceivedCall } from './signature.js';
 export type { TccDone, TccRequest, TccScope } from './tcc.js';

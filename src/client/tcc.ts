@@ -2,8 +2,9 @@
 import { uuidv7 } from 'uuidv7';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
-import type { RegisteredBranch, TercetClient, WaitOptions } from './client.js';
+import type { RegisteredBranch, TercetClient } from './client.js';
 import { described, Refused, TercetError } from './errors.js';
+import type { WaitOptions } from './requests.js';
 import { pause } from './transport.js';
 
 export interface TccRequest extends WaitOptions {

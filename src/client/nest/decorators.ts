@@ -4,8 +4,8 @@ import type { InjectionToken } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
 import type { Json, ParticipantCall } from '../../protocol/words.js';
-import type { ComponentRequest } from '../client.js';
 import type { EndOp, FirstOp } from '../fence/verdict.js';
+import type { ComponentRequest } from '../requests.js';
 
 export type GuardedOp = FirstOp | EndOp;
 
