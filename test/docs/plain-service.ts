@@ -64,6 +64,11 @@ const FIRST: Record<string, string> = { confirm: 'try', cancel: 'try', compensat
 const AS_TRY: Record<string, string> = { action: 'try', compensate: 'cancel' };
 const plainly = (op: string): string => AS_TRY[op] ?? op;
 
+/** What the document says of a try and its cancel, read for an action and its compensation. */
+export function asInSaga(words: string): string {
+  return words.replace(/\btry\b/g, 'action').replace(/\bcancel(led)?\b/g, (_, past) => `compensate${past ? 'd' : ''}`);
+}
+
 /** Which rules of the table were followed, in order. */
 export const followed: string[] = [];
 
@@ -84,7 +89,7 @@ export async function answerTo(executor: Executor, call: FencedCall, work: Work)
     isOld: looked.is_old ? 'yes' : '',
   });
   followed.push(rule.name);
-  if (rule.then !== '**work**') return told(rule.then, looked);
+  if (rule.then !== '**work**') return told(op in AS_TRY ? asInSaga(rule.then) : rule.then, looked);
   const reply = await work.run();
   const kept = reply === null ? null : JSON.stringify(reply);
   await rows('S7', [gid, branchId, op, 'done', work.isPending ? 'pending' : 'done', work.isPending ? null : kept]);

@@ -54,7 +54,8 @@ function onFirst({ op, inserted, found, isOld }: Facts): Verdict {
   if (inserted) return { kind: 'run' };
   if (!found) return { kind: 'moved' };
   if (found.op === 'cancel' || found.op === 'compensate') {
-    return { kind: 'refused', reason: `the branch was cancelled before this ${op} came` };
+    const undone = op === 'try' ? 'cancelled' : 'compensated';
+    return { kind: 'refused', reason: `the branch was ${undone} before this ${op} came` };
   }
   if (found.op !== op) return { kind: 'answer', reply: found.reply };
   if (found.state === 'pending') return { kind: 'pending' };

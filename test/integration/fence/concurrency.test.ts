@@ -3,7 +3,7 @@ import { fence, Refused } from '../../../src/client/index.js';
 import type { Executor } from '../../../src/client/index.js';
 import { sqlState } from '../../../src/client/fence/executor.js';
 import { LOOK } from '../../../src/client/fence/statements.js';
-import { branch, effects, held, KINDS, receive, startService, trace, waiting } from './service.js';
+import { branch, effects, held, KINDS, receive, startService, trace, UNDOINGS, waiting } from './service.js';
 import type { Service } from './service.js';
 
 const failure = new Error('the service ends');
@@ -67,53 +67,58 @@ describe.each(KINDS)('with %s', (kind) => {
     expect(await effects(service, call('try'))).toEqual(['try', winner]);
   });
 
-  test('a cancel that overtakes the open transaction of its try waits, and undoes it', async () => {
+  test.each(UNDOINGS)('when its open %s is overtaken by a %s, that waits, and undoes it', async (first, end) => {
     const call = branch();
-    const trying = held(service, call('try'));
+    const trying = held(service, call(first));
     await trying.entered;
-    const cancelling = receive(service, call('cancel'));
+    const cancelling = receive(service, call(end));
     await waiting(service);
     trying.leave();
     await trying.answer;
-    expect(await cancelling).toMatchObject({ reply: { op: 'cancel' } });
-    expect(await effects(service, call('try'))).toEqual(['try', 'cancel']);
+    expect(await cancelling).toMatchObject({ reply: { op: end } });
+    expect(await effects(service, call(first))).toEqual([first, end]);
   });
 
-  test('a cancel that waited for a try that failed has nothing to undo, and the try may not come back', async () => {
-    const call = branch();
-    const trying = held(service, call('try'));
-    await trying.entered;
-    const cancelling = receive(service, call('cancel'));
-    await waiting(service);
-    const failed = expect(trying.answer).rejects.toBe(failure);
-    trying.leave(failure);
-    await failed;
-    expect(await cancelling).toEqual({ kind: 'done', reply: null });
-    await expect(receive(service, call('try'))).rejects.toThrow(Refused);
-    expect(await effects(service, call('try'))).toEqual([]);
-  });
+  test.each(UNDOINGS)(
+    'where a %s failed, the %s that waited for it has nothing to undo, and the first may not come back',
+    async (first, end) => {
+      const call = branch();
+      const trying = held(service, call(first));
+      await trying.entered;
+      const cancelling = receive(service, call(end));
+      await waiting(service);
+      const failed = expect(trying.answer).rejects.toBe(failure);
+      trying.leave(failure);
+      await failed;
+      expect(await cancelling).toEqual({ kind: 'done', reply: null });
+      await expect(receive(service, call(first))).rejects.toThrow(Refused);
+      expect(await effects(service, call(first))).toEqual([]);
+    },
+  );
 
-  test('a try that meets the open transaction of a null cancel waits, and is refused', async () => {
-    const call = branch();
-    const cancelling = held(service, call('cancel'));
-    await cancelling.entered;
-    const refused = expect(receive(service, call('try'))).rejects.toThrow(Refused);
-    await waiting(service);
-    cancelling.leave();
-    await Promise.all([refused, cancelling.answer]);
-    expect(await effects(service, call('try'))).toEqual([]);
-  });
+  test.each(UNDOINGS)(
+    'a %s that meets the open transaction of a %s without it waits, and is refused',
+    async (first, end) => {
+      const call = branch();
+      const cancelling = held(service, call(end));
+      await cancelling.entered;
+      const refused = expect(receive(service, call(first))).rejects.toThrow(Refused);
+      await waiting(service);
+      cancelling.leave();
+      await Promise.all([refused, cancelling.answer]);
+      expect(await effects(service, call(first))).toEqual([]);
+    },
+  );
 
-  test('many calls at once, tries and cancels, leave all or nothing', async () => {
+  test.each(UNDOINGS)('many calls at once, of %s and %s, leave all or nothing', async (first, end) => {
     for (let round = 0; round < 10; round += 1) {
       const call = branch();
-      const ops = [0, 1, 2, 3].flatMap(() =>
-        round % 2 === 0 ? (['try', 'cancel'] as const) : (['cancel', 'try'] as const),
-      );
+      const pair = round % 2 === 0 ? [first, end] : [end, first];
+      const ops = [...pair, ...pair, ...pair, ...pair];
       const settled = await Promise.allSettled(ops.map((op) => receive(service, call(op))));
       const faults = settled.filter((result) => result.status === 'rejected' && !(result.reason instanceof Refused));
       expect(faults).toEqual([]);
-      expect([[], ['try', 'cancel']]).toContainEqual(await effects(service, call('try')));
+      expect([[], [first, end]]).toContainEqual(await effects(service, call(first)));
     }
   });
 
@@ -121,6 +126,9 @@ describe.each(KINDS)('with %s', (kind) => {
     ['try', 'try'],
     ['try', 'cancel'],
     ['cancel', 'try'],
+    ['action', 'action'],
+    ['action', 'compensate'],
+    ['compensate', 'action'],
   ] as const)(
     'while a %s keeps its transaction open, a %s waits no longer than its caller: 425, and ends nothing',
     async (op, other) => {
@@ -131,7 +139,7 @@ describe.each(KINDS)('with %s', (kind) => {
       await expect(second).rejects.toMatchObject({ code: 'TERCET_FENCE_BUSY', status: 425 });
       first.leave();
       await first.answer;
-      expect(await effects(service, call(op))).toEqual(op === 'try' ? ['try'] : []);
+      expect(await effects(service, call(op))).toEqual(op === 'try' || op === 'action' ? [op] : []);
     },
   );
 

@@ -1,6 +1,6 @@
 /** G8: calls may repeat, come in the wrong order or fail half-way; each operation takes effect once. */
 import { fence, Refused } from '../../../src/client/index.js';
-import { branch, effects, KINDS, receive, recorded, startService, trace } from './service.js';
+import { branch, effects, KINDS, receive, recorded, startService, trace, UNDOINGS } from './service.js';
 import type { Service } from './service.js';
 
 describe.each(KINDS)('with %s', (kind) => {
@@ -46,18 +46,15 @@ describe.each(KINDS)('with %s', (kind) => {
     expect(await effects(service, call('try'))).toEqual(['try', 'confirm']);
   });
 
-  test('a try that comes again after its cancel is refused and has no effect', async () => {
+  test.each(UNDOINGS)('a %s that comes again after its %s is refused and has no effect', async (first, end) => {
     const call = branch();
-    await receive(service, call('try'));
-    await receive(service, call('cancel'));
-    await expect(receive(service, call('try'))).rejects.toThrow(Refused);
-    expect(await effects(service, call('try'))).toEqual(['try', 'cancel']);
+    await receive(service, call(first));
+    await receive(service, call(end));
+    await expect(receive(service, call(first))).rejects.toThrow(Refused);
+    expect(await effects(service, call(first))).toEqual([first, end]);
   });
 
-  test.each([
-    ['cancel', 'try'],
-    ['compensate', 'action'],
-  ] as const)('a %s without its %s answers null and runs nothing, as often as it comes', async (end, _first) => {
+  test.each(['cancel', 'compensate'] as const)('a %s first answers null and runs nothing, ever', async (end) => {
     const call = branch()(end);
     expect(await receive(service, call)).toEqual({ kind: 'done', reply: null });
     expect(await receive(service, call)).toEqual({ kind: 'done', reply: null });
@@ -65,59 +62,68 @@ describe.each(KINDS)('with %s', (kind) => {
   });
 
   test.each([
-    ['cancel', 'try'],
-    ['compensate', 'action'],
+    ['cancel', 'try', 'cancelled'],
+    ['compensate', 'action', 'compensated'],
   ] as const)(
     'after a %s without its %s, the late one is refused with a reason and has no effect',
-    async (end, first) => {
+    async (end, first, undone) => {
       const call = branch();
       await receive(service, call(end));
       const late = receive(service, call(first));
       await expect(late).rejects.toThrow(Refused);
-      await expect(late).rejects.toMatchObject({ reason: `the branch was cancelled before this ${first} came` });
+      await expect(late).rejects.toMatchObject({ reason: `the branch was ${undone} before this ${first} came` });
       expect(await effects(service, call(first))).toEqual([]);
       expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
     },
   );
 
-  test('a try that failed after it began leaves nothing, and runs again', async () => {
-    const call = branch()('try');
-    const failure = new Error('the disk of the service is full');
-    const failing = receive(service, call, async (...args) => {
-      await trace(...args);
-      throw failure;
-    });
-    await expect(failing).rejects.toBe(failure);
-    expect([await effects(service, call), await recorded(service, call)]).toEqual([[], undefined]);
-    await receive(service, call);
-    expect(await effects(service, call)).toEqual(['try']);
-  });
-
-  test.each(['confirm', 'cancel'] as const)(
-    'a %s that failed after it began leaves the try, and runs again',
+  test.each(['try', 'action'] as const)(
+    'a %s that failed after it began leaves nothing, and runs again',
     async (op) => {
-      const call = branch();
-      await receive(service, call('try'));
-      const failing = receive(service, call(op), () => Promise.reject(new Error('no connection')));
-      await expect(failing).rejects.toThrow('no connection');
-      await receive(service, call(op));
-      expect(await effects(service, call(op))).toEqual(['try', op]);
+      const call = branch()(op);
+      const failure = new Error('the disk of the service is full');
+      const failing = receive(service, call, async (...args) => {
+        await trace(...args);
+        throw failure;
+      });
+      await expect(failing).rejects.toBe(failure);
+      expect([await effects(service, call), await recorded(service, call)]).toEqual([[], undefined]);
+      await receive(service, call);
+      expect(await effects(service, call)).toEqual([op]);
     },
   );
 
-  test('a refused try is rethrown and rolled back; its cancel runs nothing, and after that it is refused as late', async () => {
-    const call = branch();
-    const refusal = new Refused('not enough money');
-    const refusing = receive(service, call('try'), async (...args) => {
-      await trace(...args);
-      throw refusal;
-    });
-    await expect(refusing).rejects.toBe(refusal);
-    expect(await recorded(service, call('try'))).toBeUndefined();
-    expect(await receive(service, call('cancel'))).toEqual({ kind: 'done', reply: null });
-    await expect(receive(service, call('try'))).rejects.toThrow(Refused);
-    expect(await effects(service, call('try'))).toEqual([]);
-  });
+  test.each([['try', 'confirm'] as const, ...UNDOINGS])(
+    'after a %s, a %s that failed after it began leaves that, and runs again',
+    async (first, end) => {
+      const call = branch();
+      await receive(service, call(first));
+      const failing = receive(service, call(end), async (...args) => {
+        await trace(...args);
+        throw new Error('no connection');
+      });
+      await expect(failing).rejects.toThrow('no connection');
+      await receive(service, call(end));
+      expect(await effects(service, call(end))).toEqual([first, end]);
+    },
+  );
+
+  test.each(UNDOINGS)(
+    'a refused %s is rethrown and rolled back; its %s runs nothing, and after that it is refused as late',
+    async (first, end) => {
+      const call = branch();
+      const refusal = new Refused('not enough money');
+      const refusing = receive(service, call(first), async (...args) => {
+        await trace(...args);
+        throw refusal;
+      });
+      await expect(refusing).rejects.toBe(refusal);
+      expect(await recorded(service, call(first))).toBeUndefined();
+      expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
+      await expect(receive(service, call(first))).rejects.toThrow(Refused);
+      expect(await effects(service, call(first))).toEqual([]);
+    },
+  );
 
   test('a confirm without a try is never guessed: 500 with a code, no effect, and the try may still come', async () => {
     const call = branch();

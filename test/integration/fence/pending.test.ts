@@ -1,6 +1,18 @@
 /** G8 where the work outlives its call: it ends through the fence, and a cancel that came meanwhile wins. */
 import { fence, Pending, Refused } from '../../../src/client/index.js';
-import { branch, effects, hold, held, KINDS, receive, recorded, startService, trace, waiting } from './service.js';
+import {
+  branch,
+  effects,
+  hold,
+  held,
+  KINDS,
+  receive,
+  recorded,
+  startService,
+  trace,
+  UNDOINGS,
+  waiting,
+} from './service.js';
 import type { Call, Service, Work } from './service.js';
 
 /** Begins work, and says that it goes on. */
@@ -48,19 +60,19 @@ describe.each(KINDS)('with %s', (kind) => {
     ]);
   });
 
-  test.each([
-    ['try', 'cancel'],
-    ['action', 'compensate'],
-  ] as const)('pending work that was refused stays so: the %s is refused, the %s runs nothing', async (first, end) => {
-    const call = branch();
-    await receive(service, call(first), begin);
-    await refuse(call(first), 'the bank said no');
-    await expect(receive(service, call(first), begin)).rejects.toMatchObject({ reason: 'the bank said no' });
-    expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
-    expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
-    await expect(receive(service, call(first), begin)).rejects.toThrow(Refused);
-    expect(await effects(service, call(first))).toEqual([first]);
-  });
+  test.each(UNDOINGS)(
+    'pending work that was refused stays so: the %s is refused, the %s runs nothing',
+    async (first, end) => {
+      const call = branch();
+      await receive(service, call(first), begin);
+      await refuse(call(first), 'the bank said no');
+      await expect(receive(service, call(first), begin)).rejects.toMatchObject({ reason: 'the bank said no' });
+      expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
+      expect(await receive(service, call(end))).toEqual({ kind: 'done', reply: null });
+      await expect(receive(service, call(first), begin)).rejects.toThrow(Refused);
+      expect(await effects(service, call(first))).toEqual([first]);
+    },
+  );
 
   test('a confirm of refused work is never guessed', async () => {
     const call = branch();
@@ -70,19 +82,19 @@ describe.each(KINDS)('with %s', (kind) => {
     expect(await effects(service, call('try'))).toEqual(['try']);
   });
 
-  test.each([
-    ['try', 'cancel'],
-    ['action', 'compensate'],
-  ] as const)('when a pending %s meets its %s, that runs, and the work cannot end any more', async (first, end) => {
-    const call = branch();
-    await receive(service, call(first), begin);
-    const cancelled = await receive(service, call(end));
-    expect(cancelled).toMatchObject({ reply: { op: end } });
-    await expect(complete(call(first), 'too late')).rejects.toMatchObject({ code: 'TERCET_FENCE_CANCELLED' });
-    await expect(refuse(call(first), 'too late')).rejects.toMatchObject({ code: 'TERCET_FENCE_CANCELLED' });
-    expect(await effects(service, call(first))).toEqual([first, end]);
-    expect(await receive(service, call(end))).toEqual(cancelled);
-  });
+  test.each(UNDOINGS)(
+    'when a pending %s meets its %s, that runs, and the work cannot end any more',
+    async (first, end) => {
+      const call = branch();
+      await receive(service, call(first), begin);
+      const cancelled = await receive(service, call(end));
+      expect(cancelled).toMatchObject({ reply: { op: end } });
+      await expect(complete(call(first), 'too late')).rejects.toMatchObject({ code: 'TERCET_FENCE_CANCELLED' });
+      await expect(refuse(call(first), 'too late')).rejects.toMatchObject({ code: 'TERCET_FENCE_CANCELLED' });
+      expect(await effects(service, call(first))).toEqual([first, end]);
+      expect(await receive(service, call(end))).toEqual(cancelled);
+    },
+  );
 
   test('work that ends while its cancel is under way waits for it, and fails', async () => {
     const call = branch();
@@ -110,20 +122,19 @@ describe.each(KINDS)('with %s', (kind) => {
     expect(await effects(service, call('try'))).toEqual(['try', 'cancel']);
   });
 
-  test.each([
-    ['try', 'confirm'],
-    ['try', 'cancel'],
-    ['action', 'compensate'],
-  ] as const)('after a %s, a %s may be pending too, and has a reply of its own', async (first, end) => {
-    const call = branch();
-    const tried = await receive(service, call(first));
-    await receive(service, call(end), begin);
-    expect(await receive(service, call(end), begin)).toEqual({ kind: 'pending', retryAfterMs: null });
-    await complete(call(end), { ended: true });
-    expect(await receive(service, call(end), begin)).toEqual({ kind: 'done', reply: { ended: true } });
-    if (end === 'confirm') expect(await receive(service, call(first))).toEqual(tried);
-    expect(await effects(service, call(first))).toEqual([first, end, `end of ${end}`]);
-  });
+  test.each([['try', 'confirm'] as const, ...UNDOINGS])(
+    'after a %s, a %s may be pending too, and has a reply of its own',
+    async (first, end) => {
+      const call = branch();
+      const tried = await receive(service, call(first));
+      await receive(service, call(end), begin);
+      expect(await receive(service, call(end), begin)).toEqual({ kind: 'pending', retryAfterMs: null });
+      await complete(call(end), { ended: true });
+      expect(await receive(service, call(end), begin)).toEqual({ kind: 'done', reply: { ended: true } });
+      if (end === 'confirm') expect(await receive(service, call(first))).toEqual(tried);
+      expect(await effects(service, call(first))).toEqual([first, end, `end of ${end}`]);
+    },
+  );
 
   test('what never was pending, or has ended, cannot end: the effects roll back', async () => {
     const call = branch();

@@ -80,6 +80,12 @@ async function plain(url: string): Promise<Inner> {
 export type Call = FencedCall;
 export type Work = (executor: Executor, call: Call) => Promise<unknown>;
 
+/** What begins a branch and what undoes it, of a TCC and of a saga. */
+export const UNDOINGS = [
+  ['try', 'cancel'],
+  ['action', 'compensate'],
+] as const;
+
 /** A branch of a new transaction; `began` is how long ago the transaction began, in ms. */
 export function branch({ agoMs = 0 } = {}): (op: Call['op']) => Call {
   const gid = randomUUID();
