@@ -3,31 +3,43 @@ import { Injectable, SetMetadata, applyDecorators } from '@nestjs/common';
 import type { InjectionToken } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
-import type { Json, ParticipantCall } from '../../protocol/words.js';
+import type { Json, Mode, ParticipantCall } from '../../protocol/words.js';
 import type { EndOp, FirstOp } from '../fence/verdict.js';
 import type { ComponentRequest } from '../requests.js';
 
 export type GuardedOp = FirstOp | EndOp;
+export type ComponentMode = Extract<Mode, 'tcc' | 'saga'>;
 
-/** What a `@Try()`, `@Confirm()` or `@Cancel()` method gets. */
-export interface TccCall<Payload = Json, Reply = Json> extends Pick<ParticipantCall, 'gid' | 'branchId' | 'beganAt'> {
+/** What a method that is an operation gets. */
+interface BranchCall<Payload, Reply> extends Pick<ParticipantCall, 'gid' | 'branchId' | 'beganAt'> {
   /** Which attempt of the coordinator this is, from 1. */
   readonly attempt: number;
   readonly payload: Payload;
-  /** What the `@Try()` method answered; null in the try itself, and where none is known. */
+  /**
+   * What the `@Try()` or `@Action()` method answered, for the methods that come after it; null in that method itself,
+   * and where none is known.
+   */
   readonly reply: Reply | null;
   /** The open transaction that the fence row stands in: what is written with it takes effect once or not at all. */
   readonly manager: EntityManager;
 }
 
-export interface TccComponentOptions extends Pick<ComponentRequest, 'timeoutMs' | 'concurrency' | 'retry' | 'version'> {
+/** What a `@Try()`, `@Confirm()` or `@Cancel()` method gets. */
+export type TccCall<Payload = Json, Reply = Json> = BranchCall<Payload, Reply>;
+
+/** What an `@Action()` or `@Compensate()` method gets. References in the payload are filled in. */
+export type SagaCall<Payload = Json, Reply = Json> = BranchCall<Payload, Reply>;
+
+/** How the coordinator calls a component. */
+export interface ComponentOptions extends Pick<ComponentRequest, 'timeoutMs' | 'concurrency' | 'retry' | 'version'> {
   /** Token of the TypeORM DataSource to open transactions on; default: that of TercetModule. */
   dataSource?: InjectionToken;
 }
 
 export interface DeclaredComponent {
+  readonly mode: ComponentMode;
   readonly name: string;
-  readonly options: TccComponentOptions;
+  readonly options: ComponentOptions;
 }
 
 /** Found again by the module's discovery. */
@@ -38,8 +50,17 @@ const OPERATION = 'tercet:operation';
  * A provider whose methods are the operations of a TCC component. It is registered under `name` when the
  * application listens; `options` are the component's settings at the coordinator.
  */
-export function TccComponent(name: string, options: TccComponentOptions = {}): ClassDecorator {
-  return applyDecorators(Injectable(), ComponentKey({ name, options }));
+export function TccComponent(name: string, options: ComponentOptions = {}): ClassDecorator {
+  return declared({ mode: 'tcc', name, options });
+}
+
+/** The same for a component of sagas, with an `@Action()` method and, where there is something to undo, `@Compensate()`. */
+export function SagaComponent(name: string, options: ComponentOptions = {}): ClassDecorator {
+  return declared({ mode: 'saga', name, options });
+}
+
+function declared(component: DeclaredComponent): ClassDecorator {
+  return applyDecorators(Injectable(), ComponentKey(component));
 }
 
 /** Checks and reserves. Throw Refused to say no: everything written is rolled back, and the transaction aborts. */
@@ -50,6 +71,12 @@ export const Confirm = (): MethodDecorator => SetMetadata(OPERATION, 'confirm' s
 
 /** Gives back what was reserved. Runs only after the try took effect, and must not refuse. */
 export const Cancel = (): MethodDecorator => SetMetadata(OPERATION, 'cancel' satisfies GuardedOp);
+
+/** Does the work. Throw Refused to say no: everything written is rolled back, and the saga aborts, or asks again later. */
+export const Action = (): MethodDecorator => SetMetadata(OPERATION, 'action' satisfies GuardedOp);
+
+/** Undoes what the action did. Runs only after the action took effect, and must not refuse. */
+export const Compensate = (): MethodDecorator => SetMetadata(OPERATION, 'compensate' satisfies GuardedOp);
 
 /** The operation that a method is marked as. */
 export function operationOf(method: unknown): GuardedOp | undefined {

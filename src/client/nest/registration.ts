@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { IDENTIFIER } from '../../protocol/words.js';
 import { TercetClient } from '../client.js';
 import { TercetError } from '../errors.js';
+import type { ComponentRequest } from '../requests.js';
 import { Components } from './components.js';
 import type { FoundComponent } from './components.js';
 import { OPTIONS } from './options.js';
@@ -90,12 +91,14 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   /** Never gives up while the application runs. Rejects when it ends. */
-  private async register({ name, options }: FoundComponent, url: string): Promise<void> {
+  private async register(component: FoundComponent, url: string): Promise<void> {
     const { signal } = this.over;
-    const { dataSource: _dataSource, ...settings } = options;
+    const { name } = component;
+    const { dataSource: _dataSource, ...settings } = component.options;
+    const request = { ...addressOf(component, url), ...settings };
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
       try {
-        await this.client.putComponent(name, { url, ...settings }, { signal });
+        await this.client.putComponent(name, request, { signal });
         this.missing.delete(name);
         this.logger.log(`component '${name}' is registered at ${this.client.url} as ${url}`);
         return;
@@ -136,6 +139,16 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
       await pause(pauseMs, undefined, { signal });
     }
   }
+}
+
+/** Where its operations are. One that lacks some names the others, so that the coordinator calls nothing else. */
+function addressOf(
+  { operations, isComplete }: FoundComponent,
+  url: string,
+): Pick<ComponentRequest, 'url' | 'endpoints'> {
+  return isComplete
+    ? { url }
+    : { endpoints: Object.fromEntries([...operations.keys()].map((op) => [op, `${url}/${op}`])) };
 }
 
 /** No two are the same: one that is started again at the same place must not be taken for the one before. */
