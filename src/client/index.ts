@@ -22,6 +22,17 @@ export type {
   TccBeginRequest,
   WaitOptions,
 } from './requests.js';
+export type { OrReference, Reference } from './saga/reference.js';
+export { saga, sagaComponent } from './saga/saga.js';
+export type {
+  Saga,
+  SagaReplies,
+  SagaRun,
+  SagaRunOptions,
+  StepContext,
+  StepOptions,
+  TypedComponent,
+} from './saga/saga.js';
 export { verifyCall } from './signature.js';
 export type { CallHeaders, ReceivedCall } from './signature.js';
 export type { TccDone, TccRequest, TccScope } from './tcc.js';
