@@ -1,5 +1,5 @@
 import type { Member } from '../../src/engine/ports.js';
-import { MemoryLog } from '../simulation/memory-log.js';
+import { MemoryLog } from '../../src/engine/memory-log.js';
 import { describeTransactionLog } from './transaction-log.suite.js';
 
 describeTransactionLog(

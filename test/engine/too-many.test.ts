@@ -4,7 +4,7 @@ import type { BeginRequest } from '../../src/engine/begin.js';
 import type { Component } from '../../src/engine/ports.js';
 import { DEFAULT_RETRY } from '../../src/protocol/words.js';
 import { SystemClock } from '../../src/system-clock.js';
-import { MemoryLog } from '../simulation/memory-log.js';
+import { MemoryLog } from '../../src/engine/memory-log.js';
 
 const LIMIT = 20_000;
 const LIMIT_OF_ONE = 15_000;

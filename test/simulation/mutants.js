@@ -15,7 +15,7 @@ export const MUTANTS = [
   },
   {
     name: 'the log forgets to compare owner, epoch and version',
-    file: 'test/simulation/memory-log.ts',
+    file: 'src/engine/memory-log.ts',
     find: "      return 'lost' as const;",
     replace: "      if (!row) return 'lost' as const;",
   },
@@ -116,13 +116,13 @@ export const MUTANTS = [
   },
   {
     name: 'a branch registered late is missed by the decision',
-    file: 'test/simulation/memory-log.ts',
+    file: 'src/engine/memory-log.ts',
     find: '{ ...row.held, tx: grown, version: row.held.version + 1 }',
     replace: '{ ...row.held, tx: grown, version: row.held.version }',
   },
   {
     name: 'a dead member may still become an owner',
-    file: 'test/simulation/memory-log.ts',
+    file: 'src/engine/memory-log.ts',
     find: 'if (this.members.get(member.id)?.dead !== false) throw new MemberDead(`${member.id} was declared dead`);',
     replace: 'void member;',
   },
@@ -134,7 +134,7 @@ export const MUTANTS = [
   },
   {
     name: 'an open transaction can be decided twice',
-    file: 'test/simulation/memory-log.ts',
+    file: 'src/engine/memory-log.ts',
     find: "if (row.held.tx.status !== 'open') return { decided: false, held: row.held };",
     replace: "if (row.held.tx.status !== 'open') row.held = { ...row.held, tx: { ...row.held.tx, status: 'open' } };",
   },

@@ -3,8 +3,8 @@ import { isEnded, isHeld, LEGAL_MOVES } from '../../src/domain/transaction.js';
 import type { Transaction } from '../../src/domain/transaction.js';
 import type { CallRequest, Held, Member, TimelineEvent } from '../../src/engine/ports.js';
 import type { Decision } from '../../src/protocol/words.js';
-import { MemoryLog } from './memory-log.js';
-import type { Row } from './memory-log.js';
+import { MemoryLog } from '../../src/engine/memory-log.js';
+import type { Row } from '../../src/engine/memory-log.js';
 import type { Services } from './services.js';
 import type { World } from './world.js';
 

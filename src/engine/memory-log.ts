@@ -1,10 +1,10 @@
 /** The transaction log in memory: what PostgreSQL does, without PostgreSQL. Every call takes effect at once, whole. */
-import { decide, isEnded } from '../../src/domain/transaction.js';
-import type { Branch, Transaction } from '../../src/domain/transaction.js';
-import { MemberDead } from '../../src/engine/ports.js';
-import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from '../../src/engine/ports.js';
-import type { Decision, Reason } from '../../src/protocol/words.js';
-import { LIMITS } from '../../src/protocol/words.js';
+import { decide, isEnded } from '../domain/transaction.js';
+import type { Branch, Transaction } from '../domain/transaction.js';
+import { MemberDead } from './ports.js';
+import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from './ports.js';
+import type { Decision, Reason } from '../protocol/words.js';
+import { LIMITS } from '../protocol/words.js';
 
 export interface Row {
   held: Held;
