@@ -3,13 +3,13 @@ import { Body, Controller, HttpCode, Inject, Param, Post, Query } from '@nestjs/
 import { Coordinator } from '../engine/coordinator.js';
 import type { Action } from '../engine/operator.js';
 import type { Order } from '../engine/timeline.js';
+import { transactionView } from '../engine/view.js';
 import { bulk, nothing, order } from '../protocol/schema.js';
 import type { BulkView, TransactionView } from '../protocol/words.js';
 import { validated } from './body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 import { defined, known } from './transactions.controller.js';
-import { transactionView } from './view.js';
 
 @Controller('v1')
 export class OperatorController {

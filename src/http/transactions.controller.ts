@@ -2,13 +2,13 @@ import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Res } from 
 import type { FastifyReply } from 'fastify';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
+import { branchView, eventView, transactionView } from '../engine/view.js';
 import { TercetError } from '../protocol/errors.js';
 import { abort, begin, identifier, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
 import { contentHash, payloadText, validated } from './body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
-import { branchView, eventView, transactionView } from './view.js';
 
 @Controller('v1/transactions')
 export class TransactionsController {

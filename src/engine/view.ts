@@ -3,11 +3,13 @@
  * replaced: replies by null, texts by a fixed word; Tercet's own words and those of operators stay.
  */
 import type { Branch, Transaction } from '../domain/transaction.js';
-import type { TimelineEvent } from '../engine/ports.js';
 import type { BranchView, EventView, Json, Reason, TransactionView } from '../protocol/words.js';
-import type { Caller } from './caller.js';
+import type { TimelineEvent } from './ports.js';
 
-type Seer = Pick<Caller, 'seesPayloads'>;
+/** Whoever looks. */
+interface Seer {
+  readonly seesPayloads: boolean;
+}
 
 const HIDDEN = 'hidden';
 
