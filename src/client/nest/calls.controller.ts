@@ -9,7 +9,7 @@ import type { FenceAnswer } from '../fence/fence.js';
 import { parseCall, timeoutOf } from './call.js';
 import { Components } from './components.js';
 import type { FoundComponent, Operation } from './components.js';
-import type { GuardedOp } from './decorators.js';
+import type { GuardedOp } from '../operation.js';
 import { OPTIONS } from './options.js';
 import type { TercetOptions } from './options.js';
 import { Registration } from './registration.js';

@@ -3,8 +3,10 @@ import { Injectable } from '@nestjs/common';
 import type { OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { IDENTIFIER } from '../../protocol/words.js';
-import { ComponentKey, operationOf } from './decorators.js';
-import type { ComponentMode, DeclaredComponent, GuardedOp, SagaCall, TccCall } from './decorators.js';
+import { operationOf } from '../operation.js';
+import type { GuardedOp } from '../operation.js';
+import { ComponentKey } from './decorators.js';
+import type { ComponentMode, DeclaredComponent, SagaCall, TccCall } from './decorators.js';
 
 export type Operation = (call: TccCall | SagaCall) => unknown;
 

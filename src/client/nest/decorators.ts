@@ -4,10 +4,10 @@ import type { InjectionToken } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
 import type { Json, Mode, ParticipantCall } from '../../protocol/words.js';
-import type { EndOp, FirstOp } from '../fence/verdict.js';
+import { OPERATION } from '../operation.js';
+import type { GuardedOp } from '../operation.js';
 import type { ComponentRequest } from '../requests.js';
 
-export type GuardedOp = FirstOp | EndOp;
 export type ComponentMode = Extract<Mode, 'tcc' | 'saga'>;
 
 /** What a method that is an operation gets. */
@@ -44,7 +44,6 @@ export interface DeclaredComponent {
 
 /** Found again by the module's discovery. */
 export const ComponentKey = DiscoveryService.createDecorator<DeclaredComponent>();
-const OPERATION = 'tercet:operation';
 
 /**
  * A provider whose methods are the operations of a TCC component. It is registered under `name` when the
@@ -77,8 +76,3 @@ export const Action = (): MethodDecorator => SetMetadata(OPERATION, 'action' sat
 
 /** Undoes what the action did. Runs only after the action took effect, and must not refuse. */
 export const Compensate = (): MethodDecorator => SetMetadata(OPERATION, 'compensate' satisfies GuardedOp);
-
-/** The operation that a method is marked as. */
-export function operationOf(method: unknown): GuardedOp | undefined {
-  return typeof method === 'function' ? (Reflect.getMetadata(OPERATION, method) as GuardedOp | undefined) : undefined;
-}
