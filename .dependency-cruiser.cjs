@@ -79,16 +79,24 @@ module.exports = {
       from: { path: '^src/', pathNot: ['^src/(http/|main|app\\.module|cli)', '^src/client/nest/'] },
       to: { path: 'node_modules/@nestjs/' },
     },
-    only('client-is-small', '^src/client/(?!nest/)', [
+    only('client-is-small', '^src/client/(?!nest/|testing/)', [
       '^src/protocol/(words|errors|json|signature)',
       ...packages('uuidv7', 'typeorm', 'pg', '@types/pg'),
       '^(node:)?[a-z/_]+$',
     ]),
     only('client-nest-needs-only-nest', '^src/client/nest/', [
-      '^src/client/',
+      '^src/client/(?!testing/)',
       '^src/protocol/(words|errors|signature)',
       ...packages('@nestjs/[^/]+', 'typeorm', 'rxjs', 'reflect-metadata', 'fastify'),
       '^(node:)?[a-z/_]+$',
+    ]),
+    // The test kit runs the engine itself. It is the only part of the package that does, and nothing of it sees Nest.
+    only('client-testing-runs-the-engine', '^src/client/testing/', [
+      '^src/client/(?!nest/)',
+      '^src/engine/',
+      '^src/domain/',
+      '^src/protocol/(words|errors|json)',
+      '^(node:)?(timers|util)$',
     ]),
     {
       name: 'samples-use-the-published-sdk',

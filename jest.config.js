@@ -21,6 +21,7 @@ export default {
   moduleNameMapper: {
     '^@tercet/client$': '<rootDir>/src/client/index.ts',
     '^@tercet/client/nest$': '<rootDir>/src/client/nest/index.ts',
+    '^@tercet/client/testing$': '<rootDir>/src/client/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   globalSetup: '<rootDir>/test/support/global-setup.js',
