@@ -1,10 +1,16 @@
 /** Time that moves only when told to, and processes that live in it: for whoever runs the engine without waiting. */
 import type { Clock } from './ports.js';
 
+/** What an event gives back that changed nothing, so that nothing follows from it. */
+export const NOTHING = Symbol('nothing');
+
+/** What happens at a time. */
+export type Run = () => typeof NOTHING | void;
+
 interface Event {
   at: number;
   order: number;
-  run: () => void;
+  run: Run;
 }
 
 /** Events in virtual time; those of one moment run in the order in which they were asked for. */
@@ -17,19 +23,18 @@ export class VirtualTime {
     public now: number,
   ) {}
 
-  after(ms: number, run: () => void): void {
+  after(ms: number, run: Run): void {
     this.heap.push({ at: this.now + ms, order: this.order++, run });
     this.rise(this.heap.length - 1);
   }
 
   /** Moves to the next event and runs it; false: there is none up to `end`. */
-  next(end: number): boolean {
+  next(end: number): boolean | typeof NOTHING {
     const event = this.heap[0];
     if (!event || event.at > end) return false;
     this.pop();
     this.now = event.at;
-    event.run();
-    return true;
+    return event.run() ?? true;
   }
 
   private pop(): void {
@@ -79,10 +84,8 @@ export class VirtualProcess {
   }
 
   /** Something reaches the process after `ms`: never if it is dead by then. */
-  deliver(ms: number, run: () => void): void {
-    this.time.after(ms, () => {
-      if (this.isAlive) run();
-    });
+  deliver(ms: number, run: Run): void {
+    this.time.after(ms, () => (this.isAlive ? run() : NOTHING));
   }
 
   readonly clock: Clock = {
@@ -90,9 +93,7 @@ export class VirtualProcess {
     monotonic: () => this.time.now,
     after: (ms, run) => {
       let isCancelled = false;
-      this.deliver(Math.max(0, ms), () => {
-        if (!isCancelled) run();
-      });
+      this.deliver(Math.max(0, ms), () => (isCancelled ? NOTHING : run()));
       return () => {
         isCancelled = true;
       };

@@ -3,20 +3,24 @@ import type { Outcome } from '../../src/domain/transaction.js';
 import { Coordinator } from '../../src/engine/coordinator.js';
 import { LogOutcomeUnknown, LogUnavailable } from '../../src/engine/ports.js';
 import type { CallRequest, Component, Member, Participants, TransactionLog } from '../../src/engine/ports.js';
+import type { SagaWatch } from './saga-watch.js';
 import type { Services } from './services.js';
 import type { Watch, WatchedLog } from './watch.js';
+import { NOTHING } from '../../src/engine/virtual-time.js';
 import { Process } from './world.js';
 import type { World } from './world.js';
 
 export const LEASE_MS = 2000;
 const TIMEOUT_MS = 200;
 
+const SAGA = { action: 'sim://action', compensate: 'sim://compensate' };
+
 const component = (name: string): Component => ({
   name,
   timeoutMs: TIMEOUT_MS,
   concurrency: 100,
   retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
-  targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel' },
+  targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel', ...SAGA },
   instances: () => [],
 });
 
@@ -34,6 +38,7 @@ export interface Surroundings {
   readonly log: WatchedLog;
   readonly services: Services;
   readonly watch: Watch;
+  readonly sagas: SagaWatch;
   readonly faults: Faults;
 }
 
@@ -41,7 +46,7 @@ export class Node {
   readonly process: Process;
   readonly coordinator: Coordinator;
   private member: Member | null = null;
-  private readonly lost: (() => void)[] = [];
+  private readonly lost: (() => unknown)[] = [];
 
   constructor(
     name: string,
@@ -65,10 +70,17 @@ export class Node {
   ask<T>(what: (coordinator: Coordinator) => Promise<T>): Promise<T> {
     const { world } = this.around;
     return new Promise((resolve, reject) => {
-      const lose = (): void => reject(new LogOutcomeUnknown('connection lost'));
+      let isAnswered = false;
+      const lose = (): typeof NOTHING | void => {
+        if (isAnswered) return NOTHING;
+        reject(new LogOutcomeUnknown('connection lost'));
+      };
       this.lost.push(lose);
       world.after(8000, lose);
-      this.process.deliver(1, () => void what(this.coordinator).then(resolve, reject));
+      this.process.deliver(1, () => {
+        const asked = what(this.coordinator).finally(() => (isAnswered = true));
+        asked.then(resolve, reject);
+      });
     });
   }
 
@@ -161,11 +173,16 @@ export class Node {
     const key = `${tx.gid}/${branch.branchId}`;
     const isBack = watch.callLeaves(request, this.process.name, this.member);
     world.note(`${this.process.name}: ${op} ${key} #${attempt} leaves`);
-    const answer = (outcome: Outcome): void => {
-      isBack();
+    let isAnswered = false;
+    const answer = (outcome: Outcome): typeof NOTHING | void => {
+      if (isAnswered) return NOTHING;
+      isAnswered = true;
+      isBack(outcome.kind === 'done');
       resolve(outcome);
     };
-    this.process.deliver(TIMEOUT_MS, () => answer({ kind: 'unknown', detail: 'timeout' }));
+    void request.stopped.then(() => answer({ kind: 'unknown', detail: 'cut' }));
+    const timeoutMs = branch.plan?.timeoutMs ?? TIMEOUT_MS;
+    this.process.deliver(timeoutMs, () => answer({ kind: 'unknown', detail: 'timeout' }));
     const copies = chance.happens(faults.network / 2) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       if (chance.happens(faults.network)) continue;

@@ -11,5 +11,7 @@ export function simulate(options: {
   events: number;
   committed: number;
   aborted: number;
+  sagasCommitted: number;
+  sagasAborted: number;
   violation: { seed: number; violations: string[] } | null;
 }>;

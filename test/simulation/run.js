@@ -26,6 +26,8 @@ export async function simulate({ seed, schedules, workers = availableParallelism
       events: sum('events'),
       committed: sum('committed'),
       aborted: sum('aborted'),
+      sagasCommitted: sum('sagasCommitted'),
+      sagasAborted: sum('sagasAborted'),
       violation: results.find((result) => result.violation)?.violation ?? null,
     };
   } finally {
@@ -72,6 +74,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const seconds = ((Date.now() - from) / 1000).toFixed(1);
   process.stdout.write(
     `${result.schedules} schedules, ${result.committed} transactions committed, ${result.aborted} aborted, ` +
+      `${result.sagasCommitted + result.sagasAborted} of them sagas (${result.sagasAborted} aborted), ` +
       `${result.events} events, ${seconds} s\n`,
   );
   if (result.violation) {

@@ -3,17 +3,22 @@ import type { Outcome } from '../../src/domain/transaction.js';
 import type { Op } from '../../src/protocol/words.js';
 import type { World } from './world.js';
 
-type FenceState = 'none' | 'tried' | 'confirmed' | 'cancelled';
+type FenceState = 'none' | 'tried' | 'confirmed' | 'cancelled' | 'acted' | 'undone';
 
-interface Part {
+export interface Part {
   fence: FenceState;
   /** How often the effect of an operation took place. */
   effects: Partial<Record<Op, number>>;
   /** What this participant is like: decided once, so that repeats meet the same one. */
   refusesTry: boolean;
   refusesConfirms: number;
+  refusesActions: number;
+  failsCompensations: number;
   pendings: number;
   failures: number;
+  /** Its reply is made anew at each repeat. */
+  isForgetful: boolean;
+  replies: number;
 }
 
 export class Services {
@@ -31,8 +36,12 @@ export class Services {
       effects: {},
       refusesTry: chance.happens(0.12),
       refusesConfirms: chance.happens(0.05) ? chance.between(1, 12) : 0,
+      refusesActions: chance.happens(0.1) ? chance.between(1, 10) : 0,
+      failsCompensations: chance.happens(0.05) ? chance.between(1, 12) : 0,
       pendings: chance.happens(0.1) ? chance.between(1, 4) : 0,
       failures: chance.happens(0.2) ? chance.between(1, 5) : 0,
+      isForgetful: chance.happens(0.5),
+      replies: 0,
     };
     this.parts.set(key, part);
     return part;
@@ -54,7 +63,11 @@ export class Services {
       part.refusesConfirms -= 1;
       return { kind: 'refused', reason: 'not now' };
     }
-    return this.fenced(key, part, op);
+    if (op === 'compensate' && part.failsCompensations > 0) {
+      part.failsCompensations -= 1;
+      return chance.happens(0.5) ? { kind: 'refused', reason: 'not now' } : { kind: 'unknown', detail: '500' };
+    }
+    return op === 'action' || op === 'compensate' ? this.inSaga(key, part, op) : this.fenced(key, part, op);
   }
 
   private fenced(key: string, part: Part, op: Op): Outcome {
@@ -80,6 +93,24 @@ export class Services {
       default:
         return this.violated(`${op} of ${key}`);
     }
+  }
+
+  private inSaga(key: string, part: Part, op: 'action' | 'compensate'): Outcome {
+    if (op === 'compensate') {
+      const undone: Outcome = { kind: 'done', reply: null };
+      if (part.fence === 'acted') return this.take(part, 'undone', op, undone);
+      part.fence = 'undone';
+      return undone;
+    }
+    if (part.fence === 'undone') return { kind: 'refused', reason: 'undone before' };
+    if (part.fence === 'none' && part.refusesActions > 0) {
+      part.refusesActions -= 1;
+      return { kind: 'refused', reason: 'out of stock' };
+    }
+    if (part.replies === 0 || part.isForgetful) part.replies += 1;
+    const reply = JSON.stringify({ id: `${key}/${part.replies}`, list: [part.replies, { 'a/b': key }] });
+    const done: Outcome = { kind: 'done', reply };
+    return part.fence === 'acted' ? done : this.take(part, 'acted', op, done);
   }
 
   private take(part: Part, to: FenceState, op: Op, outcome: Outcome): Outcome {

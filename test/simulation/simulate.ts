@@ -1,5 +1,6 @@
 /** `simulate --seed N --schedules M`: prints one line of JSON a second, and ends at the first violation. */
 import { runSchedule } from './schedule.js';
+import type { Ends } from './schedule.js';
 
 function option(name: string, otherwise: number): number {
   const index = process.argv.indexOf(`--${name}`);
@@ -9,14 +10,13 @@ function option(name: string, otherwise: number): number {
 const first = option('seed', 1);
 const schedules = option('schedules', 1);
 const isTraced = process.argv.includes('--trace');
-const ends = { committed: 0, aborted: 0 };
+const ends: Ends = { committed: 0, aborted: 0, sagasCommitted: 0, sagasAborted: 0 };
 let events = 0;
 let seed = first;
 for (; seed < first + schedules; seed += 1) {
   const result = await runSchedule(seed, isTraced);
   events += result.events;
-  ends.committed += result.ends.committed;
-  ends.aborted += result.ends.aborted;
+  for (const end of Object.keys(ends) as (keyof Ends)[]) ends[end] += result.ends[end];
   if (isTraced) process.stdout.write(`${result.trail.join('\n')}\n`);
   if (result.violations.length > 0) {
     process.stdout.write(`${JSON.stringify({ seed, violations: result.violations })}\n`);

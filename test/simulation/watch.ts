@@ -1,19 +1,29 @@
 /** Looks at every write and every call of a schedule, and says which guarantee was broken. */
 import { isEnded, isHeld, LEGAL_MOVES } from '../../src/domain/transaction.js';
-import type { Transaction } from '../../src/domain/transaction.js';
+import type { Parked, Transaction } from '../../src/domain/transaction.js';
 import type { CallRequest, Held, Member, TimelineEvent } from '../../src/engine/ports.js';
 import type { Decision } from '../../src/protocol/words.js';
 import { MemoryLog } from '../../src/engine/memory-log.js';
 import type { Row } from '../../src/engine/memory-log.js';
 import type { Services } from './services.js';
+import type { SagaWatch } from './saga-watch.js';
 import type { World } from './world.js';
 
 /** The memory log, watched: its rules are checked from outside, so that a defect in the log is seen too. */
 export class WatchedLog extends MemoryLog {
   readonly violations: string[] = [];
 
-  constructor(private readonly world: World) {
+  constructor(
+    private readonly world: World,
+    private readonly sagas: SagaWatch,
+  ) {
     super({ now: () => world.now });
+  }
+
+  override async insert(member: Member, tx: Transaction, contentHash: string, events?: readonly TimelineEvent[]) {
+    const result = await super.insert(member, tx, contentHash, events);
+    if (result.inserted) this.sagas.written(null, tx);
+    return result;
   }
 
   override async save(held: Held, tx: Transaction, events: readonly TimelineEvent[]) {
@@ -46,6 +56,7 @@ export class WatchedLog extends MemoryLog {
         this.violations.push(`G1: ${branchId} of ${after.gid} was forced, and the timeline does not say by whom`);
       }
     }
+    this.sagas.written(before, after);
     return super.write(row, held, events);
   }
 
@@ -59,19 +70,21 @@ export class Watch {
   private readonly told = new Map<string, Decision>();
   private readonly underWay = new Set<string>();
   /** What somebody parked and was told so. */
-  private readonly byHand = new Set<string>();
+  private readonly byHand = new WeakSet<Parked>();
 
   constructor(
     private readonly log: WatchedLog,
     private readonly services: Services,
+    private readonly sagas: SagaWatch,
   ) {}
 
   /** A call leaves a process, which writes as `member`. Gives a function to say that it is back. */
-  callLeaves({ tx, branch, op }: CallRequest, process: string, member: Member | null): () => void {
+  callLeaves(request: CallRequest, process: string, member: Member | null): (isDone: boolean) => void {
+    const { tx, branch, op } = request;
     const key = `${tx.gid}/${branch.branchId}`;
     const held = this.log.rows.get(tx.gid)?.held;
     const recorded = held?.tx;
-    if (this.byHand.has(tx.gid) && held?.owner === member?.id) {
+    if (recorded?.parked && this.byHand.has(recorded.parked) && held?.owner === member?.id) {
       this.violations.push(`M6: ${op} of ${key} left ${process} after somebody had parked it`);
     }
     if (!recorded?.branches.some((candidate) => candidate.branchId === branch.branchId)) {
@@ -80,8 +93,8 @@ export class Watch {
     if (op === 'confirm' && recorded?.decision !== 'commit') {
       this.violations.push(`G2: confirm of ${key} left while the log says ${recorded?.decision}`);
     }
-    if (op === 'cancel' && recorded?.decision !== 'abort') {
-      this.violations.push(`G2: cancel of ${key} left while the log says ${recorded?.decision}`);
+    if ((op === 'cancel' || op === 'compensate') && recorded?.decision !== 'abort') {
+      this.violations.push(`G2: ${op} of ${key} left while the log says ${recorded?.decision}`);
     }
     if (!member || this.log.members.get(member.id)?.dead !== false) {
       this.violations.push(`G6: ${op} of ${key} left ${process} after its lease had ended`);
@@ -89,16 +102,15 @@ export class Watch {
     const call = `${process} ${key}`;
     if (this.underWay.has(call)) this.violations.push(`G6: ${key} was called while a call to it was under way`);
     this.underWay.add(call);
-    return () => this.underWay.delete(call);
+    const isBack = recorded && this.sagas.callLeaves(request, process, recorded);
+    return (isDone) => {
+      this.underWay.delete(call);
+      isBack?.(isDone);
+    };
   }
 
-  parkedByHand(gid: string): void {
-    this.byHand.add(gid);
-  }
-
-  /** Somebody lets it go on, from before he is answered. */
-  released(gid: string): void {
-    this.byHand.delete(gid);
+  parkedByHand(parked: Parked): void {
+    this.byHand.add(parked);
   }
 
   /** The initiator, or anybody, was told how a transaction stands. */
@@ -121,7 +133,7 @@ export class Watch {
   /** After everything has come to rest. */
   conclude(): string[] {
     for (const { held } of this.log.rows.values()) this.concludeOne(held.tx);
-    return [...this.violations, ...this.log.violations, ...this.services.violations];
+    return [...this.violations, ...this.log.violations, ...this.sagas.violations, ...this.services.violations];
   }
 
   private concludeOne(tx: Transaction): void {
@@ -130,10 +142,12 @@ export class Watch {
       return;
     }
     const expected = tx.status === 'committed' ? 'confirmed' : 'cancelled';
-    for (const { branchId, state } of tx.branches) {
+    for (const branch of tx.branches) {
+      const { branchId, state } = branch;
       if (state === 'forced') continue;
       const part = this.services.parts.get(`${tx.gid}/${branchId}`);
-      if (part?.fence !== expected || state !== expected) {
+      if (tx.mode === 'saga') this.sagas.conclude(tx, branch, part);
+      else if (part?.fence !== expected || state !== expected) {
         this.violations.push(`G1: ${tx.gid} is ${tx.status}, but ${branchId} is ${part?.fence} (recorded: ${state})`);
       }
       for (const [op, count] of Object.entries(part?.effects ?? {})) {

@@ -1,5 +1,6 @@
 /** Seeded chance over virtual time: one schedule is one seed, and the same seed is the same schedule. */
-import { VirtualProcess, VirtualTime } from '../../src/engine/virtual-time.js';
+import { NOTHING, VirtualProcess, VirtualTime } from '../../src/engine/virtual-time.js';
+import type { Run } from '../../src/engine/virtual-time.js';
 
 const BEGIN = 1_000_000;
 
@@ -32,7 +33,7 @@ export class World extends VirtualTime {
 
   constructor(
     readonly chance: Chance,
-    private readonly isTraced: boolean,
+    readonly isTraced: boolean,
   ) {
     super(BEGIN);
   }
@@ -45,9 +46,10 @@ export class World extends VirtualTime {
   async run(untilMs: number, isOver: () => boolean): Promise<void> {
     const end = this.now + untilMs;
     while (!isOver()) {
-      if (!this.next(end)) return;
+      const happened = this.next(end);
+      if (happened === false) return;
       this.events += 1;
-      await new Promise(setImmediate);
+      if (happened !== NOTHING) await new Promise(setImmediate);
     }
   }
 }
@@ -69,14 +71,16 @@ export class Process extends VirtualProcess {
   }
 
   freeze(ms: number): void {
-    this.frozenUntil = this.world.now + ms;
+    // Frozen again it thaws no sooner: what reaches it comes in the order in which it was sent.
+    this.frozenUntil = Math.max(this.frozenUntil, this.world.now + ms);
     this.world.note(`${this.name} is frozen for ${ms} ms`);
   }
 
-  override deliver(ms: number, run: () => void): void {
+  override deliver(ms: number, run: Run): void {
     super.deliver(ms, () => {
-      if (this.frozenUntil > this.world.now) this.deliver(this.frozenUntil - this.world.now, run);
-      else run();
+      if (this.frozenUntil <= this.world.now) return run();
+      this.deliver(this.frozenUntil - this.world.now, run);
+      return NOTHING;
     });
   }
 }

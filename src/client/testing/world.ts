@@ -35,7 +35,7 @@ export class World extends VirtualTime {
       // Whoever moves the time at the same moment takes turns with this one.
       this.turn = this.turn.then(async () => {
         await this.rest();
-        if (!isOver()) isMore = this.next(end);
+        if (!isOver()) isMore = this.next(end) !== false;
       });
       await this.turn;
     }
