@@ -13,7 +13,7 @@ import { Cancel, Confirm, TccComponent, Try } from '@tercet/client/nest';
 import type { TccCall } from '@tercet/client/nest';
 import { Account } from './account.entity.js';
 
-interface Payment {
+export interface Payment {
   customer: string;
   /** In cents. */
   amount: number;

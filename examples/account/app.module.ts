@@ -6,6 +6,7 @@ import { AccountComponent } from './account.component.js';
 import { Account } from './account.entity.js';
 import { AccountsController } from './accounts.controller.js';
 import { CreateAccount1763683200001 } from './migration.js';
+import { PaymentComponent } from './payment.component.js';
 
 @Module({
   imports: [
@@ -22,6 +23,6 @@ import { CreateAccount1763683200001 } from './migration.js';
     }),
   ],
   controllers: [AccountsController],
-  providers: [AccountComponent],
+  providers: [AccountComponent, PaymentComponent],
 })
 export class AppModule {}

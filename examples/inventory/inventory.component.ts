@@ -4,7 +4,7 @@ import { Cancel, Confirm, TccComponent, Try } from '@tercet/client/nest';
 import type { TccCall } from '@tercet/client/nest';
 import { Item } from './item.entity.js';
 
-interface Goods {
+export interface Goods {
   sku: string;
   quantity: number;
 }

@@ -15,3 +15,18 @@ export class CreateItem1763683200001 implements MigrationInterface {
     await runner.query('DROP TABLE item');
   }
 }
+
+export class CreateShipment1795219200000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE shipment (
+        order_id varchar PRIMARY KEY,
+        city     varchar NOT NULL,
+        receipt  varchar NOT NULL
+      )`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE shipment');
+  }
+}

@@ -2,11 +2,12 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TercetFence1763683200000 } from '@tercet/client';
 import { TercetModule } from '@tercet/client/nest';
-import { CreateOrder1763683200001 } from './migration.js';
+import { AddShipTo1795219200000, CreateOrder1763683200001 } from './migration.js';
 import { OrderComponent } from './order.component.js';
 import { Order } from './order.entity.js';
 import { OrdersController } from './orders.controller.js';
 import { Orders } from './orders.js';
+import { ApprovalComponent, PurchaseComponent } from './purchase.component.js';
 
 @Module({
   imports: [
@@ -15,7 +16,7 @@ import { Orders } from './orders.js';
       url: process.env['DATABASE_URL'] ?? 'postgres://localhost/order',
       entities: [Order],
       // The fence's tables beside the service's own: both are written in one transaction.
-      migrations: [TercetFence1763683200000, CreateOrder1763683200001],
+      migrations: [TercetFence1763683200000, CreateOrder1763683200001, AddShipTo1795219200000],
       migrationsRun: true,
     }),
     TercetModule.forRoot({
@@ -23,6 +24,6 @@ import { Orders } from './orders.js';
     }),
   ],
   controllers: [OrdersController],
-  providers: [Orders, OrderComponent],
+  providers: [Orders, OrderComponent, PurchaseComponent, ApprovalComponent],
 })
 export class AppModule {}

@@ -17,3 +17,13 @@ export class CreateOrder1763683200001 implements MigrationInterface {
     await runner.query('DROP TABLE purchase');
   }
 }
+
+export class AddShipTo1795219200000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE purchase ADD COLUMN ship_to varchar');
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE purchase DROP COLUMN ship_to');
+  }
+}

@@ -3,7 +3,7 @@ import { Cancel, Confirm, TccComponent, Try } from '@tercet/client/nest';
 import type { TccCall } from '@tercet/client/nest';
 import { Order } from './order.entity.js';
 
-export type Purchase = Pick<Order, 'customer' | 'sku' | 'quantity' | 'total'>;
+export type Purchase = Pick<Order, 'customer' | 'sku' | 'quantity' | 'total' | 'shipTo'>;
 
 @TccComponent('order')
 export class OrderComponent {

@@ -20,6 +20,10 @@ export class Order {
   @Column({ type: 'integer' })
   total!: number;
 
+  /** Null: the customer fetches it. */
+  @Column({ name: 'ship_to', type: 'varchar', nullable: true })
+  shipTo!: string | null;
+
   @Column({ type: 'varchar' })
   state!: OrderState;
 }

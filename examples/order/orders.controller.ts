@@ -13,6 +13,8 @@ const NewOrder = z.strictObject({
   customer: z.string().regex(IDENTIFIER),
   sku: z.string().min(1).max(100),
   quantity: z.int().min(1).max(MAX_QUANTITY),
+  /** The city that it is sent to; without one the customer fetches it. */
+  shipTo: z.string().min(1).max(100).nullable().default(null),
 });
 
 @Controller('orders')

@@ -1,10 +1,11 @@
-/** Places orders: everything that must happen together is one begin. */
+/** Places orders: everything that must happen together is one begin, of a TCC or, if the order is sent, of a saga. */
 import { BadRequestException, ConflictException, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import { TercetClient, TercetError, TercetUnreachable } from '@tercet/client';
 import type { TransactionView } from '@tercet/client';
 import { DataSource } from 'typeorm';
 import type { Purchase } from './order.component.js';
 import { Order } from './order.entity.js';
+import { placeOrder } from './place-order.js';
 
 export interface OrderRequest {
   /** Chosen by the customer's side: asking again with the same one never orders twice. */
@@ -12,6 +13,8 @@ export interface OrderRequest {
   customer: string;
   sku: string;
   quantity: number;
+  /** The city that it is sent to; null: the customer fetches it. */
+  shipTo: string | null;
 }
 
 export interface OrderAnswer {
@@ -34,9 +37,8 @@ export class Orders {
   ) {}
 
   async place(request: OrderRequest): Promise<OrderAnswer> {
-    const { orderId, customer, sku, quantity } = request;
-    const total = await this.totalOf(request);
-    const purchase: Purchase = { customer, sku, quantity, total };
+    const { orderId, ...rest } = request;
+    const purchase: Purchase = { ...rest, total: await this.totalOf(request) };
     const transaction = await this.begin(orderId, purchase);
     if (transaction.decision === null) throw undecided(orderId);
     return {
@@ -55,12 +57,12 @@ export class Orders {
   }
 
   private async begin(orderId: string, purchase: Purchase): Promise<TransactionView> {
-    const { customer, sku, quantity, total } = purchase;
+    const { customer, sku, quantity, total, shipTo } = purchase;
+    const order = { gid: orderId, businessKey: customer, deadlineMs: DEADLINE_MS };
     try {
+      if (shipTo !== null) return await this.tercet.begin({ ...order, ...placeOrder(purchase) });
       return await this.tercet.begin({
-        gid: orderId,
-        businessKey: customer,
-        deadlineMs: DEADLINE_MS,
+        ...order,
         branches: [
           { branchId: 'order', component: 'order', payload: purchase },
           { branchId: 'account', component: 'account', payload: { customer, amount: total } },
