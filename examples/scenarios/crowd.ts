@@ -8,6 +8,8 @@ const CUSTOMERS = 20;
 const SKUS = 5;
 const BALANCE = 60_000;
 const PRICE = 1000;
+/** Null: it is fetched, a TCC; the others are sagas, and no courier goes to the last. */
+const SHIP_TO = [null, null, null, 'Lisbon', 'Oslo', 'Atlantis'];
 /** A kill, and how long the process stays away, in ms: from and to. */
 const EVERY_MS = [800, 2500] as const;
 const AWAY_MS = [50, 1200] as const;
@@ -39,7 +41,9 @@ export async function placeMany(shop: Shop, narrator: Narrator, count: number): 
     while (next < count) {
       const index = next++;
       const quantity = 1 + Math.floor(Math.random() * 3);
-      const { reason } = await shop.order(`order-${index}`, pick('customer', CUSTOMERS), pick('item', SKUS), quantity);
+      const shipTo = SHIP_TO[Math.floor(Math.random() * SHIP_TO.length)] ?? null;
+      const [buyer, sku] = [pick('customer', CUSTOMERS), pick('item', SKUS)];
+      const { reason } = await shop.order(`order-${index}`, buyer, sku, quantity, shipTo);
       answered += 1;
       if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     }

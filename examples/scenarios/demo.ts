@@ -1,11 +1,17 @@
 /** `npm run demo`, `npm run demo -- --orders 500`: exit code 0 only if money and stock add up at the end. */
 import { placeMany } from './crowd.js';
 import type { Sums } from './crowd.js';
-import { Narrator } from './narrator.js';
-import { money, play, START } from './scenes.js';
+import { money, Narrator } from './narrator.js';
+import { playSagas } from './saga-scenes.js';
+import { CUSTOMER, playTcc, SKU } from './scenes.js';
 import { Shop } from './shop.js';
+import type { Shipment } from './shop.js';
 
 const MAX_ORDERS = 100_000;
+/** In the demo without numbers. */
+const START = { balance: 100_000, stock: 10, price: 2500 };
+/** Short, so that nobody waits long for another coordinator. */
+const SETTINGS = { TERCET_NODE: 'coordinator-1', TERCET_LEASE_MS: '2000' };
 
 function ordersAsked(args: readonly string[]): number | null {
   if (args.length === 0) return null;
@@ -45,7 +51,11 @@ async function addsUp(shop: Shop, narrator: Narrator, before: Sums): Promise<boo
     const gone = sum(sold.filter((order) => order.sku === sku).map((order) => order.quantity));
     compare(sku, was, was - gone, stock, reserved);
   }
-  narrator.heading('Money and stock');
+  const shipments = await shop.shipments();
+  const toBeSent = sold.filter(({ shipTo }) => shipTo !== null);
+  const isForNothing = ({ orderId }: Shipment): boolean => toBeSent.every((order) => order.orderId !== orderId);
+  compare('parcels', 0, toBeSent.length, shipments.length, shipments.filter(isForNothing).length);
+  narrator.heading('Money, stock and parcels');
   narrator.table(['', 'before', 'expected', 'after', 'still held'], rows);
   narrator.line();
   const open = orders.filter((order) => order.state !== 'placed' && order.state !== 'refused').length;
@@ -59,13 +69,16 @@ async function main(): Promise<void> {
   const orders = ordersAsked(process.argv.slice(2));
   const narrator = new Narrator();
   narrator.line(narrator.style('Tercet: an order takes effect in three services or in none', 'bold'));
-  const shop = await narrator.during('starting PostgreSQL', Shop.open());
+  const shop = await narrator.during('starting PostgreSQL', Shop.open({ settings: SETTINGS }));
   let isRight = false;
   try {
     await narrator.during('starting the coordinator, order, account and inventory', shop.start());
     if (orders === null) {
-      await play(shop, narrator);
-      const before = { balances: new Map([['alice', START.balance]]), stocks: new Map([['lamp', START.stock]]) };
+      await shop.addAccount(CUSTOMER, START.balance);
+      await shop.addItem(SKU, START.stock, START.price);
+      await playTcc(shop, narrator);
+      await playSagas(shop, narrator);
+      const before = { balances: new Map([[CUSTOMER, START.balance]]), stocks: new Map([[SKU, START.stock]]) };
       isRight = await addsUp(shop, narrator, before);
     } else isRight = await addsUp(shop, narrator, await placeMany(shop, narrator, orders));
   } catch (error) {

@@ -1,13 +1,17 @@
 /**
- * The network between the coordinator and the services, as far as a scenario wants to touch it: it passes every
- * call on, and lets the scenario hold it, lose it, or act before or after it. It knows nothing of Tercet but the headers.
+ * The network between the coordinators and the services, as far as a scenario wants to touch it: it passes everything on,
+ * and lets the scenario hold a call, lose it, or act before or after it. Of Tercet it knows the headers and the path of a
+ * call.
  */
 import { createServer, request } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface SeenCall {
+  /** Whose process is called. */
+  readonly service: string;
   readonly component: string;
+  readonly branchId: string;
   readonly op: string;
   readonly gid: string;
   readonly attempt: number;
@@ -45,7 +49,7 @@ export class Gate {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** Where the coordinator is told to find a service; `target` says where it is now. */
+  /** Where the others are told to find it; `target` says where it is now. */
   urlFor(name: string, target: () => string): string {
     this.targets.set(name, target);
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${name}`;
@@ -59,7 +63,9 @@ export class Gate {
     if (!target) throw new Error(`nothing is behind ${incoming.url}`);
     const header = (key: string): string => String(incoming.headers[key] ?? '');
     const call = {
-      component: name,
+      service: name,
+      component: /^tercet\/([^/]+)/.exec(rest.join('/'))?.[1] ?? '',
+      branchId: header('tercet-branch'),
       op: header('tercet-op'),
       gid: header('tercet-gid'),
       attempt: Number(header('tercet-attempt')),

@@ -2,15 +2,10 @@
  * A saga as a graph: a box for each branch with what became of its action and when, and in which turn it was undone.
  * Everything in it is read from the timeline that the coordinator recorded.
  */
-import type { EventView } from '@tercet/client';
+import type { BranchView, EventView } from '@tercet/client';
 import type { Style } from './narrator.js';
 
-/** A branch and those that must be done before it. */
-export interface Node {
-  readonly branchId: string;
-  readonly after: readonly string[];
-}
-
+type Node = Pick<BranchView, 'branchId' | 'after' | 'pivot'>;
 type Paint = (text: string, ...styles: Style[]) => string;
 
 interface Row {
@@ -33,7 +28,7 @@ export function drawGraph(nodes: readonly Node[], events: readonly EventView[], 
   const stages = stagesOf(nodes);
   const turns = undoTurns(events);
   const start = Date.parse(events[0]?.at ?? '');
-  const columns = stages.map((stage) => stage.map((branchId) => boxOf(branchId, events, start, turns)));
+  const columns = stages.map((stage) => stage.map((node) => boxOf(node, events, start, turns)));
   const boxHeight = turns.size > 0 ? 5 : 4;
   const height = boxHeight * Math.max(...columns.map((boxes) => boxes.length));
   const tops = columns.map((boxes) => {
@@ -79,16 +74,16 @@ export function undoTurns(events: readonly EventView[]): Map<string, number> {
   return turns;
 }
 
-function stagesOf(nodes: readonly Node[]): string[][] {
-  const stages: string[][] = [];
+function stagesOf(nodes: readonly Node[]): Node[][] {
+  const stages: Node[][] = [];
   let left = nodes;
   while (left.length > 0) {
-    const placed = stages.flat();
-    const stage = left.filter(({ after }) => after.every((name) => placed.includes(name)));
-    const before = stages.at(-1) ?? [];
-    const isWhole = stage.every(({ after }) => before.every((name) => after.includes(name)));
+    const placed = stages.flat().map(({ branchId }) => branchId);
+    const stage = left.filter(({ after = [] }) => after.every((name) => placed.includes(name)));
+    const before = (stages.at(-1) ?? []).map(({ branchId }) => branchId);
+    const isWhole = stage.every(({ after = [] }) => before.every((name) => after.includes(name)));
     if (stage.length === 0 || !isWhole) throw new Error('only stages that wait for the whole of the one before');
-    stages.push(stage.map(({ branchId }) => branchId));
+    stages.push(stage);
     left = left.filter((node) => !stage.includes(node));
   }
   return stages;
@@ -96,14 +91,17 @@ function stagesOf(nodes: readonly Node[]): string[][] {
 
 /** Its rows: the name, what became of the action, the undoing. */
 function boxOf(
-  branchId: string,
+  { branchId, pivot }: Node,
   events: readonly EventView[],
   start: number,
   turns: ReadonlyMap<string, number>,
 ): Row[] {
   const turn = turns.get(branchId);
   const undo = turn === undefined ? '' : `↩ ${ORDINALS[turn] ?? `${turn}th`}`;
-  return [{ text: branchId, style: 'bold' }, actionRow(branchId, events, start), { text: undo, style: 'yellow' }];
+  const action = actionRow(branchId, events, start);
+  // As the timeline marks a decision.
+  const name = pivot && action.style === 'green' ? `${branchId} ◆` : branchId;
+  return [{ text: name, style: 'bold' }, action, { text: undo, style: 'yellow' }];
 }
 
 function actionRow(branchId: string, events: readonly EventView[], start: number): Row {

@@ -66,13 +66,16 @@ export class Narrator {
     }
   }
 
+  outcome(tx: TransactionView): void {
+    const decision = tx.decision === 'commit' ? this.style(tx.status, 'green') : this.style(tx.status, 'yellow');
+    const why = tx.reason ? this.style(` · ${tx.reason.kind}: ${tx.reason.detail ?? ''}`, 'dim') : '';
+    this.line(`  ${this.style(tx.gid, 'bold')} ${decision}${why}`);
+  }
+
   /** What the coordinator recorded of one transaction, a line for each event, with its place in time. */
   timeline(tx: TransactionView, events: readonly EventView[]): void {
     const start = Date.parse(tx.beganAt);
     const spanMs = Math.max(1, ...events.map((event) => Date.parse(event.at) - start));
-    const decision = tx.decision === 'commit' ? this.style(tx.status, 'green') : this.style(tx.status, 'yellow');
-    const why = tx.reason ? this.style(` · ${tx.reason.kind}: ${tx.reason.detail ?? ''}`, 'dim') : '';
-    this.line(`  ${this.style(tx.gid, 'bold')} ${decision}${why}`);
     let [node] = events.map((event) => event.node);
     for (const event of events) {
       if (event.node !== node)
@@ -104,6 +107,11 @@ export class Narrator {
   }
 }
 
+/** In cents. */
+export function money(cents: number): string {
+  return `${(cents / 100).toFixed(2)} €`;
+}
+
 const BAR = 20;
 
 /** A call ends at `atMs` and took `durationMs`; everything else is a point. */
@@ -129,7 +137,7 @@ function describe(event: EventView): { mark: string; text: string; style: Style 
       return { mark: '■', text: `ended:${detail}`, style: 'blue' };
     case 'call': {
       const attempt = event.attempt && event.attempt > 1 ? ` #${event.attempt}` : '';
-      const name = `${event.op ?? ''}${attempt}`.padEnd(11);
+      const name = `${event.op ?? ''}${attempt} `.padEnd(11);
       const count = event.count && event.count > 1 ? ` ×${event.count}` : '';
       // What went wrong says more than that it is not known what came of it.
       const said = event.outcome === 'unknown' && event.detail ? event.detail : `${event.outcome}${count}${why}`;

@@ -1,5 +1,4 @@
 /** The three orders of the demo that are sent: sagas, each as a graph and with what the coordinator recorded of it. */
-import { drawGraph } from './graph.js';
 import type { Narrator } from './narrator.js';
 import { CUSTOMER, draw, killedAt, SKU } from './scenes.js';
 import type { Shop } from './shop.js';
@@ -14,10 +13,10 @@ async function sent(shop: Shop, narrator: Narrator): Promise<void> {
   narrator.heading('5. An order that is sent: a saga');
   narrator.say(
     'A courier cannot be held, only booked. So each step takes effect at once, payment and goods side by side. Once ' +
-      'the shipment is booked there is no way back, and the approval goes forward.',
+      'the shipment is booked (◆) there is no way back; the approval goes forward, come what may.',
   );
   const order = await narrator.during('ordering a lamp to Lisbon', shop.order('order-5', CUSTOMER, SKU, 1, 'Lisbon'));
-  await drawSaga(shop, narrator, 'order-5', order.state === 'placed');
+  await draw(shop, narrator, 'order-5', order.state === 'placed');
 }
 
 async function refusedLate(shop: Shop, narrator: Narrator): Promise<void> {
@@ -28,14 +27,14 @@ async function refusedLate(shop: Shop, narrator: Narrator): Promise<void> {
   );
   const order = shop.order('order-6', CUSTOMER, SKU, 1, 'Atlantis');
   const { state } = await narrator.during('ordering a lamp to Atlantis', order);
-  await drawSaga(shop, narrator, 'order-6', state === 'refused');
+  await draw(shop, narrator, 'order-6', state === 'refused');
 }
 
 async function killedHalfWay(shop: Shop, narrator: Narrator): Promise<void> {
   narrator.heading('7. The coordinator is killed half way, and another one finishes');
   narrator.say(
-    'The courier is booked, but before the coordinator hears of it, it gets SIGKILL. Another one asks again: the ' +
-      'service answers as the first time, and books nobody twice.',
+    'The courier is booked; before the coordinator hears of it, it gets SIGKILL. Another one asks again: the service ' +
+      'gives the same answer as the first time, and books nobody twice.',
   );
   const killed = killedAt(shop, shop.running, { op: 'action', component: 'shipment', gid: 'order-7' }, 'after');
   const order = shop.order('order-7', CUSTOMER, SKU, 1, 'Oslo');
@@ -44,7 +43,7 @@ async function killedHalfWay(shop: Shop, narrator: Narrator): Promise<void> {
   await narrator.during('starting another coordinator', shop.addCoordinator('coordinator-3').start());
   await narrator.during('it takes over and finishes', shop.settled());
   const { state } = await narrator.during('the order service asks again and is told', order);
-  await drawSaga(shop, narrator, 'order-7', state === 'placed');
+  await draw(shop, narrator, 'order-7', state === 'placed');
 }
 
 async function halfDone(shop: Shop): Promise<string> {
@@ -52,16 +51,4 @@ async function halfDone(shop: Shop): Promise<string> {
   const shipments = await shop.shipments();
   const pending = orders.filter(({ state }) => state === 'pending').length;
   return `${pending} order pending and ${shipments.filter(({ orderId }) => orderId === 'order-7').length} courier booked`;
-}
-
-async function drawSaga(shop: Shop, narrator: Narrator, gid: string, isRight: boolean): Promise<void> {
-  await shop.settled();
-  const { branches } = await shop.client.get(gid);
-  const { events } = await shop.client.timeline(gid);
-  const nodes = branches.map(({ branchId, after = [] }) => ({ branchId, after }));
-  narrator.line();
-  for (const line of drawGraph(nodes, events, (text, ...styles) => narrator.style(text, ...styles))) {
-    narrator.line(`  ${line}`);
-  }
-  await draw(shop, narrator, gid, isRight);
 }

@@ -37,6 +37,21 @@ export interface Order {
   readonly reason?: string | null;
 }
 
+/** As the order service has written it down. */
+export interface PlacedOrder extends Order {
+  readonly customer: string;
+  readonly sku: string;
+  readonly quantity: number;
+  readonly total: number;
+  readonly shipTo: string | null;
+}
+
+export interface Shipment {
+  readonly orderId: string;
+  readonly city: string;
+  readonly receipt: string;
+}
+
 export interface ShopOptions {
   /** A server to make the databases on; without it an embedded one is started and thrown away. */
   readonly databaseUrl?: string;
@@ -49,16 +64,22 @@ export interface ShopOptions {
 type CleanUp = () => Promise<unknown>;
 
 export class Shop {
-  readonly gate = new Gate();
   readonly services = {} as Record<ServiceName, Service>;
   private readonly others: Service[] = [];
 
   private constructor(
+    readonly gate: Gate,
+    /** The first one. */
     readonly coordinator: Service,
+    /** Finds whichever coordinator runs. */
     readonly client: TercetClient,
-    private readonly logUrl: string,
     private readonly cleanUps: CleanUp[],
   ) {}
+
+  /** The coordinators have one address, as behind a balancer: this one is there now. */
+  get running(): Service {
+    return [this.coordinator, ...this.others].find(({ isRunning }) => isRunning) ?? this.coordinator;
+  }
 
   static async open(options: ShopOptions = {}): Promise<Shop> {
     const cleanUps: CleanUp[] = [];
@@ -79,22 +100,23 @@ export class Shop {
       if (databaseUrl) cleanUps.push(() => onServer(serverUrl, `DROP DATABASE shop_${name}_${suffix} WITH (FORCE)`));
       return url;
     };
-    const port = await freePort();
-    const coordinatorUrl = `http://127.0.0.1:${port}`;
+    const gate = new Gate();
+    await gate.open();
+    cleanUps.push(() => gate.close());
+    const tercetUrl: string = gate.urlFor('tercet', () => shop.running.url);
     const logUrl = options.logUrl ?? (await database('tercet'));
-    const env = { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${port}`, ...settings };
+    const env = { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${await freePort()}`, ...settings };
     const coordinator = new Service({ name: 'coordinator', ...COORDINATOR, env });
-    const shop = new Shop(coordinator, new TercetClient({ url: coordinatorUrl }), logUrl, cleanUps);
-    await shop.gate.open();
+    const shop: Shop = new Shop(gate, coordinator, new TercetClient({ url: tercetUrl }), cleanUps);
     // Each keeps its port after a restart, as behind a name in a cluster.
     const ports = { order: await freePort(), account: await freePort(), inventory: await freePort() };
     for (const name of SERVICES) {
-      const publicUrl = shop.gate.urlFor(name, () => shop.services[name].url);
+      const publicUrl = gate.urlFor(name, () => shop.services[name].url);
       const script = join(root, `dist/examples/${name}/main.js`);
       const env = {
         PORT: String(ports[name]),
         DATABASE_URL: await database(name),
-        TERCET_URL: coordinatorUrl,
+        TERCET_URL: tercetUrl,
         PUBLIC_URL: publicUrl,
         INVENTORY_URL: `http://127.0.0.1:${ports.inventory}`,
       };
@@ -106,15 +128,16 @@ export class Shop {
   async start(): Promise<void> {
     await this.coordinator.start();
     await Promise.all(SERVICES.map((name) => this.services[name].start()));
-    await this.until('every service registers its component', async () => {
-      const { components } = await this.getJson<{ components: unknown[] }>(`${this.coordinator.url}/v1/components`);
-      return components.length >= SERVICES.length;
-    });
+    const ready = SERVICES.map((name) => `${this.services[name].url}/tercet/ready`);
+    await this.until('every service registers its components', () =>
+      Promise.all(ready.map((url) => this.getJson(url))),
+    );
   }
 
-  /** A further coordinator on the same database, not started yet; it listens on a port of its own. */
+  /** A further coordinator like the first, not started yet; it listens on a port of its own. */
   addCoordinator(name: string, settings: Readonly<Record<string, string>> = {}): Service {
-    const env = { DATABASE_URL: this.logUrl, TERCET_LISTEN: '127.0.0.1:0', TERCET_NODE: name, ...settings };
+    const own = { TERCET_LISTEN: '127.0.0.1:0', TERCET_NODE: name, ...settings };
+    const env = { ...this.coordinator.program.env, ...own };
     const coordinator = new Service({ name, ...COORDINATOR, env });
     this.others.push(coordinator);
     return coordinator;
@@ -125,7 +148,6 @@ export class Shop {
     const all = [...SERVICES.map((name) => this.services[name]), this.coordinator, ...this.others];
     await Promise.all(all.map((service) => service.signal('SIGCONT')));
     await Promise.all(all.map((service) => service.signal('SIGTERM')));
-    await this.gate.close();
     await runAll(this.cleanUps);
   }
 
@@ -138,9 +160,15 @@ export class Shop {
   }
 
   /** Places an order; asks again, with the same id, while the answer does not come. */
-  async order(orderId: string, customer: string, sku: string, quantity: number): Promise<Order> {
+  async order(
+    orderId: string,
+    customer: string,
+    sku: string,
+    quantity: number,
+    shipTo: string | null = null,
+  ): Promise<Order> {
     return this.until(`order ${orderId} is answered`, () =>
-      this.postJson<Order>(`${this.services.order.url}/orders`, { orderId, customer, sku, quantity }),
+      this.postJson<Order>(`${this.services.order.url}/orders`, { orderId, customer, sku, quantity, shipTo }),
     );
   }
 
@@ -152,7 +180,11 @@ export class Shop {
     return this.getJson(`${this.services.inventory.url}/items`);
   }
 
-  orders(): Promise<(Order & { customer: string; sku: string; quantity: number; total: number })[]> {
+  shipments(): Promise<Shipment[]> {
+    return this.getJson(`${this.services.inventory.url}/shipments`);
+  }
+
+  orders(): Promise<PlacedOrder[]> {
     return this.getJson(`${this.services.order.url}/orders`);
   }
 
@@ -176,12 +208,7 @@ export class Shop {
     for (const status of ['open', 'committing', 'aborting'] as const) {
       await this.until(
         `no transaction is ${status}`,
-        async () => {
-          const page = await this.getJson<{ transactions: unknown[] }>(
-            `${this.coordinator.url}/v1/transactions?status=${status}&limit=1`,
-          );
-          return page.transactions.length === 0;
-        },
+        async () => (await this.client.list({ status, limit: 1 })).transactions.length === 0,
         limitMs,
       );
     }

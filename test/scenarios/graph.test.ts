@@ -6,7 +6,8 @@ const DIAMOND = [
   { branchId: 'order', after: [] },
   { branchId: 'payment', after: ['order'] },
   { branchId: 'goods', after: ['order'] },
-  { branchId: 'shipment', after: ['payment', 'goods'] },
+  // A pivot that was not done decided nothing.
+  { branchId: 'shipment', after: ['payment', 'goods'], pivot: true },
   { branchId: 'approval', after: ['shipment'] },
 ];
 const BEGAN = Date.parse('2026-11-21T12:00:00.000Z');
@@ -54,15 +55,15 @@ test('a saga that was undone: stages from left to right, and in which turn each 
   ]);
 });
 
-test('one that committed has no line for the undoing, and of a repeated call the last is shown', () => {
+test('one that committed has no line for the undoing, its pivot is marked, and of a repeated call the last is shown', () => {
   const nodes = [
     { branchId: 'a', after: [] },
-    { branchId: 'b', after: ['a'] },
+    { branchId: 'b', after: ['a'], pivot: true },
   ];
   const events = [call(0, 'a', 'action', 'unknown'), call(9, 'a', 'action'), call(15, 'b', 'action')];
   expect(drawGraph(nodes, events, plain)).toEqual([
     '╭──────────────╮    ╭──────────────╮',
-    '│ a            │───▶│ b            │',
+    '│ a            │───▶│ b ◆          │',
     '│ ✔ 9 ms       │    │ ✔ 15 ms      │',
     '╰──────────────╯    ╰──────────────╯',
   ]);
