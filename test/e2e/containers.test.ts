@@ -77,8 +77,12 @@ withAll('what docker-compose.yml says', () => {
     return { status: response.status, body: await response.json() };
   }
 
-  function order(orderId: string, customer = 'alice'): Promise<{ status: number; body: unknown }> {
-    return post(`${urlOf('order')}/orders`, { orderId, customer, sku: 'lamp', quantity: 2 });
+  function order(
+    orderId: string,
+    customer = 'alice',
+    shipTo: string | null = null,
+  ): Promise<{ status: number; body: unknown }> {
+    return post(`${urlOf('order')}/orders`, { orderId, customer, sku: 'lamp', quantity: 2, shipTo });
   }
 
   const client = (sample: string): TercetClient =>
@@ -99,6 +103,16 @@ withAll('what docker-compose.yml says', () => {
     expect(instances.map(({ url }) => new URL(url).origin).sort()).toEqual(
       ['account-1', 'account-2'].map(urlOf).sort(),
     );
+  });
+
+  test('sends an order by a saga, and undoes one that no courier takes', async () => {
+    await post(`${urlOf('account-1')}/accounts`, { id: 'carol', balance: 10_000 });
+    expect(await order('sent', 'carol', 'Lisbon')).toMatchObject({ status: 200, body: { state: 'placed' } });
+    expect(await order('stays', 'carol', 'Atlantis')).toMatchObject({ status: 200, body: { state: 'refused' } });
+    for (const gid of ['sent', 'stays']) await client('order').wait(gid, { waitMs: 30_000 });
+    const accounts = (await (await fetch(`${urlOf('account-2')}/accounts`)).json()) as object[];
+    expect(accounts).toContainEqual({ id: 'carol', balance: 5000, held: 0 });
+    expect(await (await fetch(`${urlOf('inventory')}/shipments`)).json()).toMatchObject([{ orderId: 'sent' }]);
   });
 
   test('lets nobody in without a key, and no call through that no coordinator signed', async () => {

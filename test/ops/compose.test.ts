@@ -19,6 +19,12 @@ function service(name: string): ComposeService {
   return found;
 }
 
+/** All that a sample is made of. */
+const sourceOf = (folder: string): string =>
+  readdirSync(new URL(`../../examples/${folder}`, import.meta.url))
+    .map((file) => text(`examples/${folder}/${file}`))
+    .join('\n');
+
 const coordinator = (name: string): Record<string, string> => ({
   ...environmentOf('coordinator'),
   ...service(name).environment,
@@ -119,9 +125,12 @@ describe('keys and secrets', () => {
     return found ? { name: found.name, roles: [...found.roles], components: [...found.components] } : null;
   };
 
-  test.each(Object.entries(SAMPLES))('%s has a key that lets it do what it does, and no more', (name, component) => {
-    const roles = component === 'order' ? ['initiator', 'component'] : ['component'];
-    expect(entryOf(sample(name)['TERCET_KEY'])).toEqual({ name: component, roles, components: [component] });
+  test.each(Object.entries(SAMPLES))('%s has a key that lets it do what it does, and no more', (name, folder) => {
+    const components = [...sourceOf(folder).matchAll(/@(?:Tcc|Saga)Component\('([^']+)'/g)].map(([, found]) => found);
+    const found = entryOf(sample(name)['TERCET_KEY']);
+    const roles = folder === 'order' ? ['initiator', 'component'] : ['component'];
+    expect({ ...found, roles: [...new Set(found?.roles)] }).toMatchObject({ name: folder, roles });
+    expect(found?.components.sort()).toEqual(components.sort());
   });
 
   test('Prometheus has the key of a viewer, and the operator finds his in a comment', () => {
@@ -144,11 +153,9 @@ describe('keys and secrets', () => {
 
 describe('the samples', () => {
   test.each(Object.entries(SAMPLES))('%s reads all that it is given', (name, folder) => {
-    const files = readdirSync(new URL(`../../examples/${folder}`, import.meta.url)).map(
-      (file) => `examples/${folder}/${file}`,
+    const source = [sourceOf(folder), ...['src/client/transport.ts', 'src/client/nest/signatures.ts'].map(text)].join(
+      '\n',
     );
-    files.push('src/client/transport.ts', 'src/client/nest/signatures.ts');
-    const source = files.map(text).join('\n');
     const readNames = new Set(
       [...source.matchAll(/process\.env(?:\['(\w+)'\]|\.(\w+))/g)].map(([, one, two]) => one ?? two),
     );
