@@ -100,11 +100,12 @@ export class Diagnosis {
   }
 }
 
-/** Where it is called now: live instances stand in for its own `url`. */
+/** Where it is called now: live instances stand in for its own `url`, or where it has none for its endpoints. */
 function urlsOf({ url, endpoints }: StoredComponent, instances: readonly StoredInstance[]): string[] {
   const alive = instances.filter(({ isAlive }) => isAlive).map((instance) => instance.url);
-  const own = url === null ? [] : [url];
-  return [...(alive.length > 0 ? alive : own), ...Object.values(endpoints)];
+  const named = Object.values(endpoints);
+  if (alive.length > 0) return url === null ? alive : [...alive, ...named];
+  return url === null ? named : [url, ...named];
 }
 
 async function eventLoop(): Promise<CheckView> {

@@ -191,9 +191,10 @@ export class PostgresComponents implements ComponentDirectory {
       const target = endpoints[op] ?? (url === null ? undefined : `${url.replace(/\/+$/, '')}/${op}`);
       if (target !== undefined) targets[op] = target;
     }
-    // An instance stands in for the `url`: what has an endpoint, or what the component lacks, is not called there.
+    // An instance stands in for the `url`, or where there is none for the endpoints. What has an endpoint beside a `url`,
+    // or what the component lacks, is not called there.
     const instances = (op: Op): readonly Instance[] =>
-      url === null || endpoints[op] !== undefined ? [] : this.instances.of(name);
+      (url === null) === (endpoints[op] === undefined) ? [] : this.instances.of(name);
     return { name, timeoutMs, concurrency, retry, targets, instances };
   }
 }

@@ -58,12 +58,16 @@ describe('a node', () => {
     });
   });
 
-  test('looks at the live instances of a component, where it has any, instead of its own url', async () => {
-    await node.put('/v1/components/many', { url: 'http://127.0.0.1:1/many' });
+  test.each([
+    ['url', { url: 'http://127.0.0.1:1/many' }],
+    ['endpoints', { endpoints: { action: 'http://127.0.0.1:1/many/action' } }],
+  ])('looks at the live instances of a component, where it has any, instead of its own %s', async (_name, own) => {
+    await node.put('/v1/components/many', own);
     await node.put('/v1/components/many/instances/up', { url: node.participant.url, ttlMs: 60_000 });
     const { disk: _disk, ...before } = wrong(await look());
     await node.put('/v1/components/many/instances/down', { url: 'http://127.0.0.1:2/many', ttlMs: 60_000 });
     const { disk: _again, ...after } = wrong(await look());
+    await node.send('DELETE', '/v1/components/many');
     expect([before, Object.values(after)]).toEqual([{}, [expect.stringContaining('http://127.0.0.1:2: ')]]);
   });
 

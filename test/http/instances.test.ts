@@ -153,7 +153,7 @@ describe('refused, and nothing is changed', () => {
   });
 });
 
-test('an operation with an endpoint of its own is called there, instances or not', async () => {
+test('an operation with an endpoint beside the url is called there, instances or not', async () => {
   const confirms = await Service.start(json({}));
   await node.component('account', { endpoints: { confirm: `${confirms.url}/here` } });
   await beat('a');
@@ -161,4 +161,24 @@ test('an operation with an endpoint of its own is called there, instances or not
   expect(second.asked.map(({ call }) => call.op)).toEqual(['try']);
   expect(confirms.asked.map(({ path: at, call }) => [at, call.op])).toEqual([['/here', 'confirm']]);
   await confirms.stop();
+});
+
+test('of a component with endpoints alone, instances stand in for these, and nothing else is called', async () => {
+  const own = await Service.start(json({}));
+  await node.put('/v1/components/account', {
+    endpoints: { action: `${own.url}/here` },
+    retry: { baseMs: 1, capMs: 2 },
+  });
+  await beat('a');
+  const saga = (compensate: boolean) => ({
+    mode: 'saga',
+    wait: 'settled',
+    branches: [{ branchId: 'a', component: 'account', compensate }],
+  });
+  expect((await node.post('/v1/transactions', saga(false))).body.status).toBe('committed');
+  expect(second.asked.map(({ path: at }) => at)).toEqual(['/action']);
+  expect(own.asked).toEqual([]);
+  const { body } = await node.post<Problem>('/v1/transactions', saga(true));
+  expect(body.code).toBe('TERCET_COMPONENT_LACKS_OPERATION');
+  await own.stop();
 });
