@@ -54,6 +54,7 @@ export type {
   ParticipantCall,
   Problem,
   Reason,
+  Recovery,
   RetryPolicy,
   Status,
   TimelineView,

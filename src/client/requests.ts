@@ -1,5 +1,5 @@
 /** What the methods of TercetClient take; docs/wire.md has the contract. */
-import type { Drive, Mode, Op, RetryPolicy, Status, Wait } from '../protocol/words.js';
+import type { Drive, Mode, Op, Recovery, RetryPolicy, Status, Wait } from '../protocol/words.js';
 import type { CallOptions } from './transport.js';
 
 export interface BranchRequest {
@@ -39,7 +39,7 @@ export interface SagaOptions {
   /** Decided by then or aborted, in ms from the begin; default: it may take as long as it takes. */
   deadlineMs?: number;
   /** `backward` (default): what fails is undone. `forward`: it is repeated until it is done or parked, and never undone. */
-  recovery?: 'backward' | 'forward';
+  recovery?: Recovery;
   /** Branches that run at a time, from 1 to 1000; default 100. */
   parallel?: number;
 }
@@ -52,7 +52,7 @@ export interface SagaBranchOptions {
   pivot?: boolean;
   /** How long one call may take, in ms; default: that of the component. */
   timeoutMs?: number;
-  /** How long after its start its action must be done, in ms, or the saga aborts; default: no limit. */
+  /** How long after its start its action must be done, in ms; else the saga aborts, or parks. Default: no limit. */
   deadlineMs?: number;
   /** What differs for the action from the component's policy. */
   retry?: Partial<RetryPolicy>;
