@@ -23,16 +23,10 @@ export type {
   WaitOptions,
 } from './requests.js';
 export type { OrReference, Reference } from './saga/reference.js';
-export { saga, sagaComponent } from './saga/saga.js';
-export type {
-  Saga,
-  SagaReplies,
-  SagaRun,
-  SagaRunOptions,
-  StepContext,
-  StepOptions,
-  TypedComponent,
-} from './saga/saga.js';
+export { saga } from './saga/saga.js';
+export type { Saga, SagaReplies, SagaRun, SagaRunOptions } from './saga/saga.js';
+export { sagaComponent } from './saga/step.js';
+export type { StepContext, StepOptions, TypedComponent } from './saga/step.js';
 export { verifyCall } from './signature.js';
 export type { CallHeaders, ReceivedCall } from './signature.js';
 export type { TccDone, TccRequest, TccScope } from './tcc.js';

@@ -134,7 +134,7 @@ test.each([
 ])('its declarations are complete and sound %s', async (_name, over) => {
   await writeFile(
     join(project, 'use.ts'),
-    `import { fence, Pending, Refused, TercetClient } from '@tercet/client';
+    `import { fence, Pending, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
      import type { Executor, FencedCall, FenceAnswer, TccDone, TransactionView } from '@tercet/client';
 
      export async function pay(client: TercetClient): Promise<TransactionView> {
@@ -152,6 +152,12 @@ test.each([
          return new Pending(1000);
        });
      }
+     const order = sagaComponent<{ customer: string }, { orderId: string }>('order');
+     export const placeOrder = saga<{ customer: string }>('place-order')
+       .step('order', order, ({ input }) => input)
+       .step('mail', sagaComponent('mail'), ({ reply }) => ({ about: reply.order.orderId }), { after: ['order'] });
+     export const repliesOf = async (client: TercetClient) =>
+       (await placeOrder.run(client, { customer: 'c' })).replies.order?.orderId;
      // @ts-expect-error a begin knows its fields
      export const wrong = (client: TercetClient) => client.begin({ branch: [] });
     `,
@@ -162,7 +168,9 @@ test.each([
     moduleResolution: 'NodeNext',
     strict: true,
     exactOptionalPropertyTypes: true,
-    noEmit: true,
+    // What a program exports must be of types that it can name.
+    declaration: true,
+    outDir: 'out',
     skipLibCheck: false,
     ...over,
   };

@@ -89,6 +89,8 @@ begun.step('parcel', parcel, ({ reply }) => ({ skus: [], to: { city: '' }, kind:
 /** Names. */
 // @ts-expect-error there is a step of this name
 paid.step('order', order, () => ({ customer: 'c' }));
+// @ts-expect-error a step that answers nothing has no reply
+placeOrder.step('end', anything, ({ reply }) => reply.parcel);
 // @ts-expect-error a later step has no reply yet
 begun.step('payment', payment, ({ reply }) => ({ orderId: reply.parcel.orderId, cents: 1 }));
 // @ts-expect-error nor has the step itself

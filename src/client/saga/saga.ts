@@ -1,49 +1,23 @@
 /** Sagas as code: each step names its component and makes its payload of the input and of the replies before it. */
 import { uuidv7 } from 'uuidv7';
 import { IDENTIFIER } from '../../protocol/words.js';
-import type { Json, TransactionView } from '../../protocol/words.js';
+import type { TransactionView } from '../../protocol/words.js';
 import type { TercetClient } from '../client.js';
 import type { SagaBeginRequest, SagaBranchOptions, SagaBranchRequest, SagaOptions } from '../requests.js';
 import type { CallOptions } from '../transport.js';
 import { referenceTo, withReferences } from './reference.js';
-import type { OrReference, Reference } from './reference.js';
+import type { OrReference } from './reference.js';
+import type { NameOf, StepContext, StepOptions, Steps, TypedComponent } from './step.js';
 
 /** What is behind the name of a saga in a gid that is made of it. */
 const SUFFIX_CHARS = 37;
 
-declare const TYPES: unique symbol;
-
-/** A component, with the types of its payload and of what its action answers. */
-export interface TypedComponent<Payload, Reply> {
-  readonly name: string;
-  readonly [TYPES]?: { payload: Payload; reply: Reply };
-}
-
-/** @param name as it is registered */
-export function sagaComponent<Payload = unknown, Reply = Json>(name: string): TypedComponent<Payload, Reply> {
-  return { name };
-}
-
-/** Of each step by its name: what its action answers, and which steps are done before it. */
-type Steps = Record<string, { reply: unknown; before: string }>;
-type NameOf<Done extends Steps> = keyof Done & string;
+// Not exported: what an application exports is of these types, and could not name them.
 type NewName<Name extends string, Done extends Steps> = Name extends keyof Done
   ? `there is a step '${Name}' already`
   : Name;
 type Reached<Done extends Steps, After extends string> =
   After | (After extends keyof Done ? Done[After]['before'] : never);
-
-/** What a step makes its payload of. */
-export interface StepContext<Input, Done extends Steps, Before extends string> {
-  readonly input: Input;
-  /** References to the replies of those steps that are done before this one. */
-  readonly reply: { readonly [Name in NameOf<Done> & Before]: Reference<Done[Name]['reply']> };
-}
-
-export interface StepOptions<After extends readonly string[]> extends SagaBranchOptions {
-  /** The steps that must be done before this one starts; default: the one before it. `[]`: it starts at once. */
-  after?: After;
-}
 
 export type SagaRunOptions = Omit<SagaBeginRequest, 'mode' | 'branches'>;
 
