@@ -32,7 +32,7 @@ export interface TestComponent extends Partial<Record<GuardedOp, Work>> {
 export type TestComponents = Record<string, TestComponent>;
 
 /** The operations that a component has. */
-export type OpOf<C> = Extract<keyof C, GuardedOp>;
+export type OpOf<C> = C extends unknown ? Extract<keyof C, GuardedOp> : never;
 
 /**
  * A provider with the SDK's decorators, as a component of a test.
