@@ -1,6 +1,6 @@
 /** The package as it is published, in an empty project: small, alone, and complete. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { jest } from '@jest/globals';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -68,8 +68,8 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('it holds the compiled client and the words of the wire, its README, and nothing else', () => {
-  const rest = packed.filter((path) => !/^dist\/(client|protocol)\/.*\.(js|d\.ts)$/.test(path));
+test('it holds the compiled client, the words of the wire, the engine for the test kit, its README, and nothing else', () => {
+  const rest = packed.filter((path) => !/^dist\/(client|protocol|domain|engine)\/.*\.(js|d\.ts)$/.test(path));
   expect(rest.sort()).toEqual(['README.md', 'package.json']);
   expect(packed).toContain('dist/client/index.d.ts');
 });
@@ -106,6 +106,54 @@ test('everything that it exports can be imported, without pg and TypeORM', async
   expect([code, output]).toEqual([0, 'true function function true no 5 TercetError\n']);
 });
 
+test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {
+  const { code, output } = await module(`
+    import assert from 'node:assert';
+    import { test } from 'node:test';
+    import { Refused, saga, sagaComponent } from '@tercet/client';
+    import { everyCrash, testCoordinator } from '@tercet/client/testing';
+
+    const world = () => {
+      const counts = { order: 0, payment: 0 };
+      const counting = (name) => ({
+        action: () => void (counts[name] += 1),
+        compensate: () => void (counts[name] -= 1),
+      });
+      const components = { order: counting('order'), payment: counting('payment') };
+      return { components, state: () => counts };
+    };
+    const place = saga('place').step('order', sagaComponent('order'), () => 1).step('payment', sagaComponent('payment'), () => 2);
+
+    test('a saga', async () => {
+      const { components, state } = world();
+      components.payment.action = () => { throw new Refused('no money'); };
+      const tercet = testCoordinator({ components, state }).crashAt('order', 'compensate', { when: 'after' });
+      const { transaction } = await place.run(tercet, {}, { wait: 'settled' });
+      assert.deepEqual([transaction.status, transaction.reason.detail], ['aborted', 'no money']);
+      tercet.expectAllOrNothing();
+      assert.ok((await everyCrash(() => ({ ...world(), request: place.request({}) }))).cases > 30);
+    });
+  `);
+  expect(output).toMatch(/^(# |ℹ )pass 1$/m);
+  expect(code).toBe(0);
+});
+
+test('the client needs nothing of what the test kit brings along', async () => {
+  const dist = join(project, 'node_modules/@tercet/client/dist');
+  const aside = join(folder, 'aside');
+  await mkdir(join(aside, 'client'), { recursive: true });
+  const kit = ['engine', 'domain', 'client/testing'];
+  for (const part of kit) await rename(join(dist, part), join(aside, part));
+  try {
+    const { code, output } = await module(
+      `import { TercetClient } from '@tercet/client'; console.log(TercetClient.name);`,
+    );
+    expect([code, output]).toEqual([0, 'TercetClient\n']);
+  } finally {
+    for (const part of kit) await rename(join(aside, part), join(dist, part));
+  }
+});
+
 test('files that are not exported cannot be reached', async () => {
   const { code, output } = await module(`import '@tercet/client/dist/client/transport.js';`);
   expect(code).toBe(1);
@@ -135,7 +183,9 @@ test.each([
   await writeFile(
     join(project, 'use.ts'),
     `import { fence, Pending, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
-     import type { Executor, FencedCall, FenceAnswer, TccDone, TransactionView } from '@tercet/client';
+     import { everyCrash, testCoordinator } from '@tercet/client/testing';
+     import type { TestCall } from '@tercet/client/testing';
+     import type { BeginRequest, Executor, FencedCall, FenceAnswer, TccDone, TransactionView } from '@tercet/client';
 
      export async function pay(client: TercetClient): Promise<TransactionView> {
        return client.begin({ gid: 'order-17', branches: [{ branchId: 'a', component: 'account' }] });
@@ -152,12 +202,20 @@ test.each([
          return new Pending(1000);
        });
      }
-     const order = sagaComponent<{ customer: string }, { orderId: string }>('order');
+     const ordered = sagaComponent<{ customer: string }, { orderId: string }>('order');
      export const placeOrder = saga<{ customer: string }>('place-order')
-       .step('order', order, ({ input }) => input)
+       .step('order', ordered, ({ input }) => input)
        .step('mail', sagaComponent('mail'), ({ reply }) => ({ about: reply.order.orderId }), { after: ['order'] });
      export const repliesOf = async (client: TercetClient) =>
        (await placeOrder.run(client, { customer: 'c' })).replies.order?.orderId;
+     const counts = { order: 0 };
+     const order = { action: ({ payload }: TestCall<{ n: number }>) => void (counts.order += payload.n) };
+     export const tercet = testCoordinator({ components: { order }, state: () => counts }).failAt('order', 'action');
+     export async function crash(request: BeginRequest): Promise<number> {
+       return (await everyCrash(() => ({ components: { order }, state: () => counts, request }))).cases;
+     }
+     // @ts-expect-error a component has the operations that it has
+     tercet.failAt('order', 'compensate');
      // @ts-expect-error a begin knows its fields
      export const wrong = (client: TercetClient) => client.begin({ branch: [] });
     `,
