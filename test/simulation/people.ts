@@ -12,8 +12,8 @@ import type { Chance, World } from './world.js';
 export class People {
   /** Those who have not finished. */
   busy = 0;
-  /** How often somebody may still park what needs no parking. */
-  private parks: number;
+  /** How often somebody may still see to what needs nobody. */
+  private whims: number;
   private orders = 0;
   private readonly world: World;
 
@@ -22,7 +22,7 @@ export class People {
     private readonly nodes: readonly Node[],
   ) {
     const { chance } = (this.world = around.world);
-    this.parks = chance.happens(0.3) ? chance.between(1, 3) : 0;
+    this.whims = chance.happens(0.3) ? chance.between(1, 4) : 0;
   }
 
   /** Something that must have finished before the schedule can end. */
@@ -136,13 +136,16 @@ export class People {
     return null;
   }
 
-  /** Lets go on what is parked, or gives it up, and parks what is not, as a person on call does. */
+  /** Lets go on what is parked, or gives it up, and parks or retries what is not, as a person on call does. */
   operator(): void {
     const { chance } = this.world;
-    this.world.after(1000, () => {
+    this.world.after(chance.between(100, 1000), () => {
       for (const { held } of this.around.log.rows.values()) {
         if (held.tx.parked) this.start(() => this.relieve(held.tx));
-        else if (!isEnded(held.tx) && this.parks > 0 && chance.happens(0.2)) this.start(() => this.park(held.tx.gid));
+        else if (!isEnded(held.tx) && this.whims > 0 && chance.happens(0.3)) {
+          this.whims -= 1;
+          this.start(() => (chance.happens(0.5) ? this.park(held.tx.gid) : this.retry(held.tx.gid)));
+        }
       }
       this.operator();
     });
@@ -162,8 +165,12 @@ export class People {
     await this.ask(gid, (coordinator) => coordinator.operator.act(gid, kind < 0.5 ? 'retry' : 'resume', order));
   }
 
+  /** What is under way changes hands by it. */
+  private async retry(gid: string): Promise<void> {
+    await this.ask(gid, (coordinator) => coordinator.operator.act(gid, 'retry', { reason: 'slow', who: 'somebody' }));
+  }
+
   private async park(gid: string): Promise<void> {
-    this.parks -= 1;
     this.orders += 1;
     const who = `person ${this.orders}`;
     const order = { reason: 'let me look', who };

@@ -49,6 +49,7 @@ export class SagaWatch {
     if (saga.recovery === 'forward' && after.decision !== 'commit') {
       this.broken(`${after.gid} recovers forward, and is ${after.status}`);
     }
+    if (before?.decision === null && after.decision === 'commit') this.committed(saga, after);
     let hasStarted = false;
     after.branches.forEach((branch, index) => {
       const was = before?.branches[index];
@@ -75,6 +76,14 @@ export class SagaWatch {
     if (hasStarted && after.branches.filter(isRunning).length > saga.parallel) {
       this.broken(`more than ${saga.parallel} branches of ${after.gid} run`);
     }
+  }
+
+  private committed(saga: Watched, after: Transaction): void {
+    const isDone = (branchId: string): boolean => stateOf(after, branchId) === 'done';
+    const branches = [...saga.branches.values()];
+    if (branches.every(({ branchId }) => isDone(branchId))) return;
+    if (branches.some(({ branchId, isPivot }) => isPivot && isDone(branchId))) return;
+    this.broken(`${after.gid} was decided for commit, and neither its pivot nor all of it is done`);
   }
 
   private started(saga: Watched, before: Transaction | null, after: Transaction, branchId: string): void {

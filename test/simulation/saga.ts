@@ -34,7 +34,7 @@ export function randomSaga(chance: Chance): AskedSaga {
   const count = chance.happens(0.15) ? chance.between(5, 8) : chance.between(1, 4);
   const recovery = chance.happens(0.2) ? 'forward' : 'backward';
   const isInOrder = chance.happens(0.5);
-  const pivot = recovery === 'backward' && chance.happens(0.3) ? chance.between(0, count - 1) : -1;
+  const pivot = recovery === 'backward' && chance.happens(0.4) ? chance.between(0, count - 1) : -1;
   const branches: AskedBranch[] = [];
   const ancestors = new Map<string, ReadonlySet<string>>();
   for (let index = 0; index < count; index += 1) {

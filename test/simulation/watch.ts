@@ -12,6 +12,8 @@ import type { World } from './world.js';
 /** The memory log, watched: its rules are checked from outside, so that a defect in the log is seen too. */
 export class WatchedLog extends MemoryLog {
   readonly violations: string[] = [];
+  /** The epochs in which parking was written. */
+  readonly parkedIn = new WeakMap<Parked, number>();
 
   constructor(
     private readonly world: World,
@@ -56,6 +58,7 @@ export class WatchedLog extends MemoryLog {
         this.violations.push(`G1: ${branchId} of ${after.gid} was forced, and the timeline does not say by whom`);
       }
     }
+    if (after.parked && after.parked !== before.parked) this.parkedIn.set(after.parked, held.epoch);
     this.sagas.written(before, after);
     return super.write(row, held, events);
   }
@@ -84,7 +87,10 @@ export class Watch {
     const key = `${tx.gid}/${branch.branchId}`;
     const held = this.log.rows.get(tx.gid)?.held;
     const recorded = held?.tx;
-    if (recorded?.parked && this.byHand.has(recorded.parked) && held?.owner === member?.id) {
+    const parked = recorded?.parked;
+    // Whoever came to own it since need not know yet.
+    const isKnown = held?.owner === member?.id && parked && this.log.parkedIn.get(parked) === held.epoch;
+    if (isKnown && this.byHand.has(parked)) {
       this.violations.push(`M6: ${op} of ${key} left ${process} after somebody had parked it`);
     }
     if (!recorded?.branches.some((candidate) => candidate.branchId === branch.branchId)) {
@@ -109,6 +115,7 @@ export class Watch {
     };
   }
 
+  /** Somebody parked it, and was answered. */
   parkedByHand(parked: Parked): void {
     this.byHand.add(parked);
   }
