@@ -6,9 +6,10 @@ import type { TercetClient } from '../../src/client/index.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Calls } from './calls.js';
-import { expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
+import { expectNothingUnfinished, heldAtCalls, patientClient, Purchase } from './purchase.js';
 import type { Held } from './purchase.js';
-import { Road, WAYS, WRITES } from './road.js';
+import { Road, WAYS } from './road.js';
+import { GRAPH, OUTCOMES, TCC } from './shapes.js';
 
 const settings = { TERCET_LEASE_MS: '1000' };
 
@@ -81,14 +82,14 @@ async function freeze(held: readonly Held[], name: string): Promise<void> {
 }
 
 describe.each(OUTCOMES)('a transaction is %s once and everywhere by another coordinator', (outcome) => {
-  const boundaries = WRITES.flatMap((write) => WAYS.map((way) => ({ write, way })));
+  const boundaries = TCC.writes[outcome].flatMap((write) => WAYS.map((way) => ({ write, way })));
 
   test.each(boundaries)('while its own is frozen with its $write on its way $way', async ({ write, way }) => {
     const purchase = await Purchase.of(shop, `${outcome}-${write}-${way}`, outcome);
     await freeze([{ purchase, moment: road.hold(write, purchase.gid, way) }], purchase.gid);
   });
 
-  test('while its own is frozen with its calls on their way', async () => {
-    await freeze(await heldAtCalls(shop, calls, outcome), outcome);
+  test.each([TCC, GRAPH])('while its own is frozen with its calls on their way: $name', async (shape) => {
+    await freeze(await heldAtCalls(shop, calls, outcome, { shape }), `${outcome}-${shape.name.replaceAll(' ', '-')}`);
   });
 });

@@ -1,9 +1,10 @@
 /** kill -9 of each participant in each phase, before its effect and after it. */
 import pg from 'pg';
-import { Shop } from '../../examples/scenarios/shop.js';
+import { SERVICES, Shop } from '../../examples/scenarios/shop.js';
 import { Calls } from './calls.js';
-import { COMPONENTS, expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
-import type { Outcome } from './purchase.js';
+import { expectNothingUnfinished, heldAtCalls, patientClient, Purchase } from './purchase.js';
+import { GRAPH, OUTCOMES, TCC } from './shapes.js';
+import type { Outcome } from './shapes.js';
 
 let shop: Shop;
 let calls: Calls;
@@ -24,26 +25,28 @@ async function outcomeOf({ gid, outcome }: Purchase): Promise<Outcome> {
   return reason?.kind === 'unknown' ? 'aborted' : outcome;
 }
 
-describe.each(COMPONENTS)('kill -9 of the service %s', (component) => {
-  test('in try, confirm and cancel, before its effect and after it: it comes back, and each is there once', async () => {
-    const held = (await Promise.all(OUTCOMES.map((outcome) => heldAtCalls(shop, calls, outcome, [component])))).flat();
+describe.each(SERVICES)('kill -9 of the service %s', (service) => {
+  test('in each operation, before its effect and after it: it comes back, and each is there once', async () => {
+    const cases = [TCC, GRAPH].flatMap((shape) => OUTCOMES.map((outcome) => ({ shape, outcome })));
+    const lists = cases.map(({ shape, outcome }) => heldAtCalls(shop, calls, outcome, { shape, services: [service] }));
+    const held = (await Promise.all(lists)).flat();
     for (const { purchase } of held) void purchase.begin();
     await Promise.all(held.map(({ moment }) => moment.reached));
-    await shop.services[component].signal('SIGKILL');
-    await shop.services[component].start();
+    await shop.services[service].signal('SIGKILL');
+    await shop.services[service].start();
     await Promise.all(held.map(({ moment }) => moment.lose()));
     for (const { purchase } of held) await purchase.expectOnce({ outcome: await outcomeOf(purchase) });
   });
 
   test('in try, and it stays away: the transaction is aborted everywhere, in this service too', async () => {
-    const purchase = await Purchase.of(shop, `${component}-away`, 'committed');
-    const moment = calls.hold({ gid: purchase.gid, component, op: 'try' }, 'after');
+    const purchase = await Purchase.of(shop, `${service}-away`, 'committed');
+    const moment = calls.hold({ gid: purchase.gid, service, op: 'try' }, 'after');
     void purchase.begin();
     await moment.reached;
-    await shop.services[component].signal('SIGKILL');
+    await shop.services[service].signal('SIGKILL');
     await moment.lose();
     expect(await outcomeOf(purchase)).toBe('aborted');
-    await shop.services[component].start();
+    await shop.services[service].start();
     await purchase.expectOnce({ outcome: 'aborted' });
   });
 });
@@ -55,7 +58,7 @@ test.each([
 ] as const)('kill -9 of a service in the middle of its %s: nothing is left of the half', async (op, outcome) => {
   const { account } = shop.services;
   const purchase = await Purchase.of(shop, `half-${op}`, outcome);
-  const moment = calls.hold({ gid: purchase.gid, component: 'account', op }, 'before');
+  const moment = calls.hold({ gid: purchase.gid, service: 'account', op }, 'before');
   void purchase.begin();
   await moment.reached;
   const admin = new pg.Client(account.program.env['DATABASE_URL']);

@@ -1,9 +1,10 @@
 /** The coordinator's PostgreSQL dies at every boundary of a TCC and comes back; the coordinator stays. */
 import { Shop } from '../../examples/scenarios/shop.js';
 import { Calls } from './calls.js';
-import { expectNothingUnfinished, heldAtCalls, OUTCOMES, patientClient, Purchase } from './purchase.js';
+import { expectNothingUnfinished, heldAtCalls, patientClient, Purchase } from './purchase.js';
 import type { Held } from './purchase.js';
-import { Road, WAYS, WRITES } from './road.js';
+import { Road, WAYS } from './road.js';
+import { GRAPH, OUTCOMES, TCC } from './shapes.js';
 import { Server } from './server.js';
 
 let server: Server;
@@ -54,14 +55,14 @@ async function expectRefusals(gid: string): Promise<void> {
 }
 
 describe.each(OUTCOMES)('a transaction is %s once and everywhere', (outcome) => {
-  const boundaries = WRITES.flatMap((write) => WAYS.map((way) => ({ write, way })));
+  const boundaries = TCC.writes[outcome].flatMap((write) => WAYS.map((way) => ({ write, way })));
 
   test.each(boundaries)('although PostgreSQL dies when its $write is on its way $way', async ({ write, way }) => {
     const purchase = await Purchase.of(shop, `${outcome}-${write}-${way}`, outcome);
     await crash([{ purchase, moment: road.hold(write, purchase.gid, way) }]);
   });
 
-  test('although PostgreSQL dies while its services are called', async () => {
-    await crash(await heldAtCalls(shop, calls, outcome));
+  test.each([TCC, GRAPH])('although PostgreSQL dies while its services are called: $name', async (shape) => {
+    await crash(await heldAtCalls(shop, calls, outcome, { shape }));
   });
 });

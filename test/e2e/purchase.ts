@@ -1,22 +1,17 @@
 /**
- * A purchase: a TCC with a branch in each service of the shop, and an account and an item of its own, so that
+ * A purchase: a transaction of some shape over the services of the shop, and an account and an item of its own, so that
  * whatever it did can be counted to the cent.
  */
-import type { Shop } from '../../examples/scenarios/shop.js';
+import type { ServiceName, Shop } from '../../examples/scenarios/shop.js';
+import { SERVICES } from '../../examples/scenarios/shop.js';
 import { TercetClient } from '../../src/client/index.js';
 import type { EventView, TransactionView } from '../../src/client/index.js';
 import { SIDES } from './calls.js';
 import type { Calls } from './calls.js';
 import type { Moment } from './moment.js';
+import { AMOUNT, BEFORE, TCC } from './shapes.js';
+import type { Outcome, Shape } from './shapes.js';
 
-export const OUTCOMES = ['committed', 'aborted'] as const;
-export type Outcome = (typeof OUTCOMES)[number];
-export const COMPONENTS = ['order', 'account', 'inventory'] as const;
-
-const BEFORE = { balance: 1000, stock: 5 };
-const AMOUNT = 300;
-/** An aborted one asks for more than there is: the inventory refuses. */
-const QUANTITY = { committed: 2, aborted: 9 } as const;
 /** No test waits for it. */
 const DEADLINE_MS = 300_000;
 
@@ -33,13 +28,14 @@ export class Purchase {
     private readonly shop: Shop,
     readonly gid: string,
     readonly outcome: Outcome,
+    private readonly shape: Shape,
   ) {}
 
   /** Ready to begin. */
-  static async of(shop: Shop, gid: string, outcome: Outcome): Promise<Purchase> {
+  static async of(shop: Shop, gid: string, outcome: Outcome, shape = TCC): Promise<Purchase> {
     await shop.addAccount(gid, BEFORE.balance);
     await shop.addItem(gid, BEFORE.stock, 1);
-    return new Purchase(shop, gid, outcome);
+    return new Purchase(shop, gid, outcome, shape);
   }
 
   /** Once: asked again, it gives the answer to the first time. */
@@ -50,16 +46,8 @@ export class Purchase {
   }
 
   private request(client: TercetClient): Promise<TransactionView> {
-    const quantity = QUANTITY[this.outcome];
-    return client.begin({
-      gid: this.gid,
-      deadlineMs: DEADLINE_MS,
-      branches: [
-        { branchId: 'order', component: 'order', payload: { customer: this.gid, sku: this.gid, quantity, total: 1 } },
-        { branchId: 'account', component: 'account', payload: { customer: this.gid, amount: AMOUNT } },
-        { branchId: 'inventory', component: 'inventory', payload: { sku: this.gid, quantity } },
-      ],
-    });
+    const { gid, outcome, shape } = this;
+    return client.begin({ ...shape.begin(gid, outcome), gid, deadlineMs: DEADLINE_MS });
   }
 
   /** Another coordinator ends it; one that it was never recorded at begins it. */
@@ -70,14 +58,12 @@ export class Purchase {
 
   /** It has ended as it should have, everywhere, once, and everybody who asks hears the same. */
   async expectOnce({ client = patientClient(this.shop.coordinator.url), outcome = this.outcome } = {}): Promise<void> {
-    const { gid } = this;
+    const { gid, shape } = this;
     const decision = outcome === 'committed' ? 'commit' : 'abort';
     const told = await this.begin(client);
     const ended = await client.wait(gid, { waitMs: 60_000 });
     expect(ended).toMatchObject({ gid, status: outcome, decision, parked: null });
-    expect(new Set(ended.branches.map(({ state }) => state))).toEqual(
-      new Set([outcome === 'committed' ? 'confirmed' : 'cancelled']),
-    );
+    for (const { state } of ended.branches) expect(shape.states[outcome]).toContain(state);
     const { decidedAt, beganAt, reason } = ended;
     expect(told).toMatchObject({ gid, decision, reason, beganAt, decidedAt });
     expect(await this.request(client)).toEqual(ended);
@@ -87,21 +73,24 @@ export class Purchase {
 
   /** Money, stock and the order itself are as they should be. */
   async expectEffects(outcome = this.outcome): Promise<void> {
-    const { shop, gid } = this;
+    const { shop, gid, shape } = this;
     const isPlaced = outcome === 'committed';
-    const [accounts, items, orders] = await Promise.all([shop.accounts(), shop.items(), shop.orders()]);
+    const [accounts, items] = await Promise.all([shop.accounts(), shop.items()]);
+    const [orders, shipments] = await Promise.all([shop.orders(), shop.shipments()]);
     expect(accounts.find(({ id }) => id === gid)).toEqual({
       id: gid,
       balance: BEFORE.balance - (isPlaced ? AMOUNT : 0),
       held: 0,
     });
     expect(items.find(({ sku }) => sku === gid)).toMatchObject({
-      stock: BEFORE.stock - (isPlaced ? QUANTITY.committed : 0),
+      stock: BEFORE.stock - (isPlaced ? shape.sold : 0),
       reserved: 0,
     });
     // An order whose try never got there was never written down.
     const state = orders.find(({ orderId }) => orderId === gid)?.state ?? 'refused';
-    expect({ gid, state }).toEqual({ gid, state: isPlaced ? 'placed' : 'refused' });
+    expect({ gid, state }).toEqual({ gid, state: isPlaced && shape.isWritten ? 'placed' : 'refused' });
+    const parcels = shipments.filter(({ orderId }) => orderId === gid).map(({ receipt }) => receipt);
+    expect(parcels).toEqual(isPlaced && shape.isSent ? [`paid-${gid}`] : []);
   }
 }
 
@@ -128,16 +117,16 @@ export function heldAtCalls(
   shop: Shop,
   calls: Calls,
   outcome: Outcome,
-  components: readonly string[] = COMPONENTS,
+  { shape = TCC, services = SERVICES }: { shape?: Shape; services?: readonly ServiceName[] } = {},
 ): Promise<Held[]> {
-  const second = outcome === 'committed' ? 'confirm' : 'cancel';
-  const places = components.flatMap((component) =>
-    (['try', second] as const).flatMap((op) => SIDES.map((side) => ({ component, op, side }))),
-  );
+  const places = shape.calls[outcome]
+    .filter(({ service }) => services.includes(service))
+    .flatMap(({ branchId, op }) => SIDES.map((side) => ({ branchId, op, side })));
   return Promise.all(
-    places.map(async ({ component, op, side }) => {
-      const purchase = await Purchase.of(shop, `${outcome}-${op}-${component}-${side}`, outcome);
-      return { purchase, moment: calls.hold({ gid: purchase.gid, component, op }, side) };
+    places.map(async ({ branchId, op, side }) => {
+      const name = `${shape.name}-${outcome}-${op}-${branchId}-${side}`.replaceAll(' ', '-');
+      const purchase = await Purchase.of(shop, name, outcome, shape);
+      return { purchase, moment: calls.hold({ gid: purchase.gid, branchId, op }, side) };
     }),
   );
 }

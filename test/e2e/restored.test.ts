@@ -5,8 +5,9 @@ import { Shop } from '../../examples/scenarios/shop.js';
 import type { TercetClient } from '../../src/client/index.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { OUTCOMES, patientClient, Purchase } from './purchase.js';
+import { patientClient, Purchase } from './purchase.js';
 import { Road } from './road.js';
+import { OUTCOMES } from './shapes.js';
 
 const settings = { TERCET_LEASE_MS: '1000' };
 

@@ -16,8 +16,14 @@ const STATEMENTS = {
   decision: (gid: string) => (text: string) => isSaved(text, gid, 'committing|aborting'),
   end: (gid: string) => (text: string) => isSaved(text, gid, 'committed|aborted'),
 };
-export type Write = keyof typeof STATEMENTS;
-export const WRITES: readonly Write[] = ['begin', 'decision', 'end'];
+/** Or any save of a transaction that one coordinator began and has to itself, by its number from 1. */
+export type Write = keyof typeof STATEMENTS | `save ${number}`;
+
+function fits(write: Write, gid: string): (text: string) => boolean {
+  if (write === 'begin' || write === 'decision' || write === 'end') return STATEMENTS[write](gid);
+  const number = write.slice('save '.length);
+  return (text) => new RegExp(`"gid":"${gid}","owner":"[^"]*","epoch":1,"version":${number},"status"`).test(text);
+}
 
 function isSaved(text: string, gid: string, status: string): boolean {
   return new RegExp(`"gid":"${gid}","owner":"[^"]*","epoch":\\d+,"version":\\d+,"status":"(${status})"`).test(text);
@@ -53,7 +59,7 @@ export class Road {
   /** Holds the next statement of the group commit that fits, or the answer to it. */
   hold(write: Write, gid: string, way: Way): Moment {
     const moment = new Moment();
-    this.orders.push({ fits: STATEMENTS[write](gid), way, moment });
+    this.orders.push({ fits: fits(write, gid), way, moment });
     return moment;
   }
 
