@@ -60,7 +60,7 @@ export class Orders {
     const { customer, sku, quantity, total, shipTo } = purchase;
     const order = { gid: orderId, businessKey: customer, deadlineMs: DEADLINE_MS };
     try {
-      if (shipTo !== null) return await this.tercet.begin({ ...order, ...placeOrder(purchase) });
+      if (shipTo !== null) return (await placeOrder.run(this.tercet, { ...purchase, shipTo }, order)).transaction;
       return await this.tercet.begin({
         ...order,
         branches: [

@@ -52,7 +52,7 @@ type BranchId = keyof typeof SERVICE;
 const calls = (op: Op, ...branchIds: BranchId[]): Called[] =>
   branchIds.map((branchId) => ({ service: SERVICE[branchId], branchId, op }));
 
-const purchaseOf = (name: string, quantity: number, shipTo: string | null) =>
+const purchaseOf = <T>(name: string, quantity: number, shipTo: T) =>
   ({ customer: name, sku: name, quantity, total: AMOUNT, shipTo }) as const;
 
 export const TCC: Shape = {
@@ -115,7 +115,7 @@ export const ORDERED: Shape = {
 /** The sample's own: two branches side by side, a pivot, and one behind it. */
 export const GRAPH: Shape = {
   name: 'a graph with a pivot',
-  begin: (name, outcome) => placeOrder(purchaseOf(name, QUANTITY.saga[outcome], SHIP_TO[outcome])),
+  begin: (name, outcome) => placeOrder.request(purchaseOf(name, QUANTITY.saga[outcome], SHIP_TO[outcome])),
   calls: {
     committed: calls('action', 'order', 'payment', 'goods', 'shipment', 'approval'),
     aborted: [
