@@ -1,5 +1,6 @@
 /** The snippets of src/client/README.md and docs/fence.md: they compile as printed, and those of a service run. */
-import type { CanActivate } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import type { CanActivate, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { execFile } from 'node:child_process';
@@ -93,6 +94,9 @@ test('every snippet compiles as it is printed', () => {
 interface Begin {
   placeOrder: (orderId: string, customer: string, amount: number) => Promise<string>;
 }
+interface Purchase {
+  buy: (gid: string, input: { customer: string; sku: string; amount: number }) => Promise<string>;
+}
 interface Checkout {
   checkout: (orderId: string, customer: string) => Promise<string>;
 }
@@ -129,6 +133,34 @@ test('the service with Nest takes part, with its guard', async () => {
     await app.listen(0, '127.0.0.1');
     await ready(`${await app.getUrl()}/tercet/ready`);
     await buy('nest');
+  } finally {
+    await app.close();
+  }
+});
+
+test('the saga is bought, or refused and undone', async () => {
+  const { AppModule } = await imported<{ AppModule: Type }>('app.module.js');
+  const { buy } = await imported<Purchase>('purchase.js');
+  await pool.query(`UPDATE wallet SET balance = 1000, held = 0;
+                    CREATE TABLE purchase (id text PRIMARY KEY, customer text, sku text);
+                    CREATE TABLE parcel (purchase text PRIMARY KEY, receipt text)`);
+  class Shop {}
+  const providers = Object.values(await imported<Record<string, Type>>('shop.components.js'));
+  Module({ imports: [AppModule], providers })(Shop);
+  const app = await NestFactory.create(Shop, new FastifyAdapter(), { logger: false, abortOnError: false });
+  try {
+    await app.listen(0, '127.0.0.1');
+    await ready(`${await app.getUrl()}/tercet/ready`);
+    const lamp = { customer: 'alice', sku: 'lamp', amount: 600 };
+    expect(await buy('saga-1', lamp)).toBe('bought: receipt of saga-1');
+    expect(await buy('saga-1', lamp)).toBe('bought: receipt of saga-1');
+    expect(await buy('saga-2', lamp)).toBe('refused: not enough money');
+    await new TercetClient().wait('saga-2');
+    expect(await balance()).toEqual({ balance: 400, held: 0 });
+    expect((await pool.query('SELECT * FROM parcel')).rows).toEqual([
+      { purchase: 'saga-1', receipt: 'receipt of saga-1' },
+    ]);
+    expect((await pool.query('SELECT id FROM purchase')).rows).toEqual([{ id: 'saga-1' }]);
   } finally {
     await app.close();
   }
