@@ -84,7 +84,10 @@ export const fence = {
     await endPending(executor, call, 'done', replyText(reply));
   },
 
-  /** Ends a pending try or action with a refusal. The same transaction undoes what it did: no cancel will. */
+  /**
+   * Ends a pending try or action with a refusal, which every later call of it gets too. The same transaction undoes what
+   * it did: no cancel and no compensation will.
+   */
   async refuse(executor: Executor, call: PendingCall, reason: string): Promise<void> {
     if (call.op !== 'try' && call.op !== 'action') {
       throw TercetError.of('TERCET_FENCE_MISUSED', `${nameOf(call)}: only a try or an action may refuse`);
