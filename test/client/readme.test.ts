@@ -4,7 +4,7 @@ import type { CanActivate, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -34,10 +34,10 @@ async function snippets(document: string): Promise<[string, string][]> {
   });
 }
 
-function compile(): Promise<{ code: number; output: string }> {
+/** Runs Node until it ends. */
+function run(args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((done) => {
-    const args = [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder];
-    execFile(process.execPath, args, (error, stdout) => done({ code: error ? 1 : 0, output: stdout }));
+    execFile(process.execPath, args, (error, stdout, stderr) => done({ code: error ? 1 : 0, output: stdout + stderr }));
   });
 }
 
@@ -56,6 +56,7 @@ beforeAll(async () => {
   const paths = {
     '@tercet/client': [join(root, 'src/client/index.ts')],
     '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],
+    '@tercet/client/testing': [join(root, 'src/client/testing/index.ts')],
   };
   const emit = { noEmit: false, sourceMap: false, declaration: false, rootDir: root, outDir: 'all' };
   const config = {
@@ -65,7 +66,7 @@ beforeAll(async () => {
     include: [],
   };
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
-  compiled = await compile();
+  compiled = await run([join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]);
 
   node = await TestNode.start();
   database = await createDatabase();
@@ -177,6 +178,26 @@ test('the service with pg alone takes part', async () => {
     own.server.close();
     await own.pool.end();
   }
+});
+
+test('the test of the saga is one that passes, in a Jest of its own', async () => {
+  // What was compiled is the package here.
+  const client = {
+    name: '@tercet/client',
+    type: 'module',
+    exports: { '.': './index.js', './testing': './testing/index.js' },
+  };
+  await writeFile(join(folder, 'all/src/client/package.json'), JSON.stringify(client));
+  const home = join(folder, 'all', relative(root, folder));
+  await mkdir(join(home, 'node_modules/@tercet'), { recursive: true });
+  await symlink(join(folder, 'all/src/client'), join(home, 'node_modules/@tercet/client'));
+  const config = { testPathIgnorePatterns: [], transform: {}, haste: { retainAllFiles: true } };
+  const args = ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js')];
+  args.push('--rootDir', home, '--config', JSON.stringify(config), '--detectOpenHandles', 'placing');
+  const { code, output } = await run(args);
+  expect(output).toMatch(/^Tests: +3 passed, 3 total$/m);
+  expect(output).not.toContain('open handle');
+  expect(code).toBe(0);
 });
 
 test('the purge forgets all that is old, however much it is, and nothing else', async () => {

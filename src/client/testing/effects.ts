@@ -1,8 +1,8 @@
 /** What took effect, what of it was undone, and whether that is all or nothing. */
 import type { Op, TransactionView } from '../../protocol/words.js';
 import type { CallRecord } from './participants.js';
-import { changesBetween } from './state.js';
-import type { Snapshot } from './state.js';
+import { changesBetween, isWithin } from './state.js';
+import type { Change, Snapshot } from './state.js';
 
 /** What one branch did. */
 export interface Effect {
@@ -70,13 +70,18 @@ export function leftOver(should: Snapshot, is: Snapshot, records: readonly CallR
 }
 
 function handIn(path: string, record: CallRecord, records: readonly CallRecord[]): string[] {
-  const change = record.changes.find((candidate) => candidate.path === path);
+  const change = changeOf(path, record);
   if (!change) return [];
-  const text = `${record.op} of ${record.component} made it ${change.after}`;
+  const what = change.path === path ? `it ${change.after}` : change.path;
+  const text = `${record.op} of ${record.component} made ${what}`;
   const undo = records.find(
     ({ gid, branchId, op, ran }) =>
       ran && gid === record.gid && branchId === record.branchId && (op === 'cancel' || op === 'compensate'),
   );
-  const isForgotten = undo && undo !== record && !undo.changes.some((candidate) => candidate.path === path);
+  const isForgotten = undo && undo !== record && !changeOf(path, undo);
   return [isForgotten ? `${text}, and its ${undo.op} left it so` : text];
+}
+
+function changeOf(path: string, { changes }: CallRecord): Change | undefined {
+  return changes.find((change) => isWithin(path, change.path));
 }

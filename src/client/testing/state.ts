@@ -20,15 +20,22 @@ export function snapshotOf(value: unknown): Snapshot {
   return found;
 }
 
-/** Where two moments differ. */
+/** Where two moments differ; of what came or went as a whole, only that. */
 export function changesBetween(before: Snapshot, after: Snapshot): Change[] {
-  const paths = new Set([...before.keys(), ...after.keys()]);
-  const changes = [...paths].map((path) => ({
-    path,
-    before: before.get(path) ?? NOTHING,
-    after: after.get(path) ?? NOTHING,
-  }));
-  return changes.filter((change) => change.before !== change.after);
+  const changes: Change[] = [];
+  let whole: string | null = null;
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const change = { path, before: before.get(path) ?? NOTHING, after: after.get(path) ?? NOTHING };
+    if (change.before === change.after || (whole !== null && isWithin(path, whole))) continue;
+    if (change.before === NOTHING || change.after === NOTHING) whole = path;
+    changes.push(change);
+  }
+  return changes;
+}
+
+/** Whether a path is another one, or a part of what is there. */
+export function isWithin(path: string, whole: string): boolean {
+  return path.startsWith(whole) && /^($|[.[ ])/.test(path.slice(whole.length));
 }
 
 function put(found: Map<string, string>, path: string, value: unknown, depth: number): void {
@@ -46,14 +53,14 @@ function put(found: Map<string, string>, path: string, value: unknown, depth: nu
 }
 
 function partsOf(value: object, path: string): [string, unknown][] {
-  if (Array.isArray(value)) return value.map((part: unknown, index) => [`${path}[${index}]`, part]);
-  if (value instanceof Map)
-    return [...value].map(([key, part]: [unknown, unknown]) => [
-      `${path}.${typeof key === 'string' ? key : textOf(key)}`,
-      part,
-    ]);
+  if (Array.isArray(value)) return value.map((part: unknown, index) => [pathOf(path, index), part]);
+  if (value instanceof Map) return [...value].map(([key, part]: [unknown, unknown]) => [pathOf(path, key), part]);
   if (value instanceof Set) return [...value].map((part: unknown) => [`${path} has ${textOf(part)}`, true]);
-  return Object.entries(value).map(([key, part]) => [`${path}.${key}`, part]);
+  return Object.entries(value).map(([key, part]) => [pathOf(path, key), part]);
+}
+
+function pathOf(path: string, key: unknown): string {
+  return typeof key === 'string' && /^[\w$-]+$/.test(key) ? `${path}.${key}` : `${path}[${textOf(key)}]`;
 }
 
 function textOf(value: unknown): string {
