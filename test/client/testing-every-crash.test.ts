@@ -65,6 +65,23 @@ describe('what is correct is all or nothing in every case:', () => {
     expect(report.committed).toBeGreaterThanOrEqual(3 * 5);
   });
 
+  test('how often a branch is called by its own policy, or by that of its component, makes no difference', async () => {
+    const [order] = request.branches;
+    const reports = [undefined, { tryAttempts: 1 }, { tryAttempts: 5 }].flatMap((retry) => {
+      const branch = { ...order!, ...(retry ? { retry } : {}) };
+      const ofComponent = (shop: Shop): void => void (retry && (partOf(shop, 'order').retry = retry));
+      return [
+        everyCrash(() => world(undefined, { request: { mode: 'saga', branches: [branch] } })),
+        everyCrash(() => world(ofComponent, { request: { mode: 'saga', branches: [order!] } })),
+      ];
+    });
+    const told = await Promise.all(reports);
+    expect(new Set(told.map(({ aborted }) => aborted)).size).toBe(2);
+    expect(told[4]).toEqual(told[0]);
+    expect(told[5]).toEqual(told[0]);
+    expect(told[3]).toEqual(told[2]);
+  });
+
   test('a saga that is refused by itself leaves nothing', async () => {
     const report = await everyCrash(() => world((shop) => (shop.balance = 1)));
     expect(report.committed).toBe(0);

@@ -116,6 +116,17 @@ describe('a fault happens:', () => {
     expect(tercet.clock.now() - from).toBeGreaterThan(3000);
   });
 
+  test.each([
+    ['the component', { retry: { baseMs: 1, jitter: 0 }, timeoutMs: 50 }, {}],
+    ['the branch of the saga', { timeoutMs: 999 }, { timeoutMs: 50, retry: { baseMs: 1, jitter: 0 } }],
+  ])('a timeout of as long as %s says', async (_who, ofComponent, ofBranch) => {
+    const kit = testCoordinator({ components: { order: { ...shop.components.order, ...ofComponent } } });
+    kit.timeoutAt('order', 'action');
+    const from = kit.clock.now();
+    await kit.run({ mode: 'saga', branches: [{ branchId: 'order', component: 'order', ...ofBranch }] });
+    expect(kit.clock.now() - from).toBe(1 + 50 + 1 + 1);
+  });
+
   test('an answer that gets lost: the function ran, and the repeated call is answered by the fence', async () => {
     tercet.timeoutAt('order', 'action', { takesEffect: true });
     expect(await tercet.run(request)).toMatchObject({
@@ -276,6 +287,20 @@ describe('the functions', () => {
     const from = tercet.clock.now();
     expect(await tercet.run(request)).toMatchObject({ status: 'committed' });
     expect(tercet.clock.now() - from).toBe(3);
+  });
+
+  test('run one at a time, whatever is called side by side: what each of them changed is known', async () => {
+    const slow = (name: 'wallet' | 'stock') => async (): Promise<void> => {
+      const before = shop.held[name];
+      await new Promise((done) => setTimeout(done, 5));
+      shop.held[name] = before + 1;
+    };
+    const { wallet, stock } = shop.components;
+    const components = { wallet: { ...wallet, try: slow('wallet') }, stock: { ...stock, try: slow('stock') } };
+    const kit = testCoordinator({ components, state: shop.state });
+    await kit.run(purchase);
+    const changed = kit.calls().map(({ component, op, changes }) => `${op} ${component}: ${changes[0]?.path}`);
+    expect(changed.slice(0, 2)).toEqual(['try wallet: state.held.wallet', 'try stock: state.held.stock']);
   });
 
   test('may run under fake timers', async () => {
