@@ -29,6 +29,8 @@ export interface Faults {
   readonly log: number;
   readonly network: number;
   isDatabaseDown: boolean;
+  /** How long a statement takes there, and back: while a write is under way, more answers come in. */
+  readonly statementMs: number;
   /** Statements on their way to the database. */
   statements: number;
 }
@@ -135,14 +137,16 @@ export class Node {
         this.process.deliver(1, () => reject(new LogUnavailable('no connection')));
         return;
       }
-      const outMs = chance.happens(faults.log / 2) ? chance.between(100, LEASE_MS) : chance.between(0, 3);
+      const outMs = chance.happens(faults.log / 2)
+        ? chance.between(100, LEASE_MS)
+        : chance.between(0, faults.statementMs);
       const isAnswerLost = chance.happens(faults.log);
       // A connection may break while the server is still at work: unknown comes before the effect.
       if (isAnswerLost && chance.happens(0.5)) this.process.deliver(chance.between(0, outMs), unknown);
       faults.statements += 1;
       world.after(outMs, () => {
         faults.statements -= 1;
-        const backMs = chance.between(0, 3);
+        const backMs = chance.between(0, faults.statementMs);
         apply().then(
           (value) => this.process.deliver(backMs, () => (isAnswerLost ? unknown() : resolve(value))),
           (error: Error) => this.process.deliver(backMs, () => reject(error)),

@@ -10,6 +10,8 @@ import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { compileSimulation } from './compile.js';
 
+const NONE = { schedules: 0, events: 0, committed: 0, aborted: 0, sagasCommitted: 0, sagasAborted: 0 };
+
 /** Runs schedules `seed` to `seed + schedules - 1`; gives the sum of what ran and the first violation, if any. */
 export async function simulate({ seed, schedules, workers = availableParallelism(), isTraced = false, edits = [] }) {
   const { entry, folder } = compileSimulation(edits);
@@ -19,7 +21,8 @@ export async function simulate({ seed, schedules, workers = availableParallelism
       first: seed + index * share,
       count: Math.min(share, schedules - index * share),
     })).filter(({ count }) => count > 0);
-    const results = await Promise.all(parts.map(({ first, count }) => run(entry, first, count, isTraced)));
+    const children = [];
+    const results = await Promise.all(parts.map(({ first, count }) => run(entry, first, count, isTraced, children)));
     const sum = (key) => results.reduce((total, { counts }) => total + counts[key], 0);
     return {
       schedules: sum('schedules'),
@@ -35,19 +38,23 @@ export async function simulate({ seed, schedules, workers = availableParallelism
   }
 }
 
-function run(entry, first, count, isTraced) {
+/** @param children all that run: the first violation that is found ends them */
+function run(entry, first, count, isTraced, children) {
   const args = [entry, '--seed', String(first), '--schedules', String(count), ...(isTraced ? ['--trace'] : [])];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', () => {
+    child.on('close', (_code, signal) => {
+      if (signal === 'SIGTERM') return resolve({ counts: NONE, violation: null });
       const lines = output.trim().split('\n');
       const counts = parse(lines.pop());
       if (!counts?.schedules) return reject(new Error(`the simulation died:\n${output.slice(-2000)}`));
       const violation = parse(lines.at(-1));
       if (isTraced) process.stdout.write(`${lines.slice(0, violation ? -1 : undefined).join('\n')}\n`);
+      if (violation) for (const other of children) if (other !== child) other.kill();
       resolve({ counts, violation });
     });
   });

@@ -31,15 +31,19 @@ export interface AskedSaga {
 const POINTERS = ['', '/id', '/list/0', '/list/1/a~1b', '/none'];
 
 export function randomSaga(chance: Chance): AskedSaga {
-  const count = chance.happens(0.15) ? chance.between(5, 8) : chance.between(1, 4);
+  const count = chance.happens(0.2) ? chance.between(4, 7) : chance.between(1, 4);
   const recovery = chance.happens(0.2) ? 'forward' : 'backward';
   const isInOrder = chance.happens(0.5);
   const pivot = recovery === 'backward' && chance.happens(0.4) ? chance.between(0, count - 1) : -1;
+  /** How likely a branch of a graph comes after another. */
+  const density = chance.happens(0.5) ? 0.2 : 0.5;
   const branches: AskedBranch[] = [];
   const ancestors = new Map<string, ReadonlySet<string>>();
   for (let index = 0; index < count; index += 1) {
     const branchId = `b${index}`;
-    const after = afterOf(chance, branches, isInOrder);
+    const after = isInOrder
+      ? branches.slice(-1).map(({ branchId: last }) => last)
+      : branches.filter(() => chance.happens(density)).map(({ branchId: name }) => name);
     const before = new Set(after.flatMap((name) => [name, ...(ancestors.get(name) ?? [])]));
     ancestors.set(branchId, before);
     branches.push({
@@ -59,11 +63,6 @@ export function randomSaga(chance: Chance): AskedSaga {
     // A graph may be listed in any order.
     asked: isInOrder ? asked : shuffled(chance, asked),
   };
-}
-
-function afterOf(chance: Chance, earlier: readonly AskedBranch[], isInOrder: boolean): string[] {
-  if (isInOrder) return earlier.slice(-1).map(({ branchId }) => branchId);
-  return earlier.filter(() => chance.happens(0.4)).map(({ branchId }) => branchId);
 }
 
 function referencesTo(chance: Chance, before: readonly string[]): AskedReference[] {

@@ -42,6 +42,7 @@ class Schedule {
       log: chance.happens(0.5) ? 0 : 0.05,
       network: chance.happens(0.3) ? 0 : 0.08,
       isDatabaseDown: false,
+      statementMs: chance.happens(0.2) ? chance.between(4, 100) : 3,
       statements: 0,
     };
     this.around = { world, log, services, sagas, watch: new Watch(log, services, sagas), faults };

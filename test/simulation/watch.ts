@@ -89,7 +89,7 @@ export class Watch {
     const recorded = held?.tx;
     const parked = recorded?.parked;
     // Whoever came to own it since need not know yet.
-    const isKnown = held?.owner === member?.id && parked && this.log.parkedIn.get(parked) === held?.epoch;
+    const isKnown = held && held.owner === member?.id && parked && this.log.parkedIn.get(parked) === held.epoch;
     if (isKnown && this.byHand.has(parked)) {
       this.violations.push(`M6: ${op} of ${key} left ${process} after somebody had parked it`);
     }
