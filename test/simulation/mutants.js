@@ -1,3 +1,5 @@
+import { SAGA_MUTANTS } from './saga-mutants.js';
+
 /** Planted defects. The simulation must catch each; if it does not, it proves less than it seems to. */
 export const MUTANTS = [
   {
@@ -138,4 +140,5 @@ export const MUTANTS = [
     find: "if (row.held.tx.status !== 'open') return { decided: false, held: row.held };",
     replace: "if (row.held.tx.status !== 'open') row.held = { ...row.held, tx: { ...row.held.tx, status: 'open' } };",
   },
+  ...SAGA_MUTANTS,
 ];

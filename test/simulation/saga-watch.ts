@@ -50,6 +50,10 @@ export class SagaWatch {
       this.broken(`${after.gid} recovers forward, and is ${after.status}`);
     }
     if (before?.decision === null && after.decision === 'commit') this.committed(saga, after);
+    const { parked } = after;
+    if (parked?.op === 'compensate' && !parked.why.startsWith('rollback incomplete: ')) {
+      this.broken(`${after.gid} is half undone, and parked as '${parked.why}'`);
+    }
     let hasStarted = false;
     after.branches.forEach((branch, index) => {
       const was = before?.branches[index];

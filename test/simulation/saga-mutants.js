@@ -1,0 +1,190 @@
+/** Planted defects in what sagas add; see mutants.js. */
+export const SAGA_MUTANTS = [
+  {
+    name: 'a branch starts when what it comes after has started',
+    file: 'src/domain/saga.ts',
+    find: 'return before !== undefined && isThrough(before);',
+    replace: 'return before !== undefined && before.span !== null;',
+  },
+  {
+    name: 'a branch that is given up counts as done for what comes after it',
+    file: 'src/domain/saga.ts',
+    find: 'return before !== undefined && isThrough(before);',
+    replace: 'return before !== undefined && (isThrough(before) || before.gaveUp !== null);',
+  },
+  {
+    name: 'a branch is called before its turn',
+    file: 'src/domain/saga.ts',
+    find: "if (tx.status !== 'aborting') return ({ span }) => span !== null;",
+    replace: "if (tx.status !== 'aborting') return () => true;",
+  },
+  {
+    name: 'a branch is started and called without a write',
+    file: 'src/domain/machine.ts',
+    find: "[tx, save] = [decided(started, rules, at.now), 'started'];",
+    replace: 'tx = decided(started, rules, at.now);',
+  },
+  {
+    name: 'a saga that a person parked starts branches',
+    file: 'src/domain/machine.ts',
+    find: 'if (!isHeld(tx)) {',
+    replace: 'if (save !== null || !isHeld(tx)) {',
+  },
+  {
+    name: 'a saga that is being undone starts branches',
+    file: 'src/domain/saga.ts',
+    find: "if (tx.status !== 'open' && tx.status !== 'committing') return tx;",
+    replace: '',
+  },
+  {
+    name: 'more branches start than may run at a time',
+    file: 'src/domain/saga.ts',
+    find: 'let room = this.parallel(tx) - tx.branches.filter(isRunning).length;',
+    replace: 'let room = this.parallel(tx);',
+  },
+  {
+    name: 'more compensations are under way than branches may run at a time',
+    file: 'src/domain/machine.ts',
+    find: 'let room = rules.parallel(tx) - at.inFlight.size;',
+    replace: 'let room = Infinity;',
+  },
+  {
+    name: 'how many branches may run at a time is not looked at',
+    file: 'src/domain/saga.ts',
+    find: 'parallel: (tx: Transaction) => tx.plan?.parallel ?? Infinity,',
+    replace: 'parallel: () => Infinity,',
+  },
+  {
+    name: 'what started first is undone first',
+    file: 'src/domain/saga.ts',
+    find: 'Math.max(last, branch.span?.from ?? 0) : last),\n      0,',
+    replace: 'Math.min(last, branch.span?.from ?? 0) : last),\n      Infinity,',
+    also: { find: '(span.to === null || span.to > lastStart)', replace: 'span.from <= lastStart' },
+  },
+  {
+    name: 'all is undone at once',
+    file: 'src/domain/saga.ts',
+    find: '&& (span.to === null || span.to > lastStart)',
+    replace: '&& lastStart >= 0',
+  },
+  {
+    name: 'when a branch was done is not noted',
+    file: 'src/domain/machine.ts',
+    find: "if (after.span && after.state === 'done')",
+    replace: "if (after.span && after.state === 'waiting')",
+  },
+  {
+    name: 'only what is known to be done is undone',
+    file: 'src/domain/saga.ts',
+    find: 'return span !== null && plan?.compensate === true',
+    replace: 'return span !== null && span.to !== null && plan?.compensate === true',
+  },
+  {
+    name: 'a refused action is not undone',
+    file: 'src/domain/saga.ts',
+    find: "&& state !== 'compensated' && state !== 'forced';",
+    replace: "&& state !== 'compensated' && state !== 'forced' && state !== 'refused';",
+  },
+  {
+    name: 'what has nothing to undo is undone',
+    file: 'src/domain/saga.ts',
+    find: '&& plan?.compensate === true &&',
+    replace: '&& plan !== null &&',
+  },
+  {
+    name: 'the decision forgets that a branch was started',
+    file: 'src/domain/transaction.ts',
+    find: 'return { ...branch, attempts: 0,',
+    replace: 'return { ...branch, span: null, attempts: 0,',
+  },
+  {
+    name: 'the decision forgets that a branch was done',
+    file: 'src/domain/transaction.ts',
+    find: 'return { ...branch, attempts: 0,',
+    replace: 'return { ...branch, span: branch.span && { ...branch.span, to: null }, attempts: 0,',
+  },
+  {
+    name: 'an action that is answered after the abort counts as done',
+    file: 'src/domain/machine.ts',
+    find: 'if (!branch || rules.opOf(tx, branch) !== answer.op) return tx;',
+    replace: 'if (!branch) return tx;',
+  },
+  {
+    name: 'the pivot decides nothing',
+    file: 'src/domain/saga.ts',
+    find: "plan?.pivot && state === 'done')",
+    replace: "plan?.pivot && state === 'waiting' && tx.plan === null)",
+  },
+  {
+    name: 'an action may refuse for good after the pivot',
+    file: 'src/domain/machine.ts',
+    find: "if (MAY_REFUSE.has(op) && status === 'open') {",
+    replace: 'if (MAY_REFUSE.has(op)) {',
+  },
+  {
+    name: 'forward recovery with a deadline aborts at it',
+    file: 'src/domain/machine.ts',
+    find: "tx.plan?.recovery === 'forward' ?",
+    replace: "tx.plan?.recovery === 'forward' && tx.deadlineAt === null ?",
+  },
+  {
+    name: 'a saga commits when all of its branches have started',
+    file: 'src/domain/saga.ts',
+    find: 'return tx.branches.every(isThrough) ?',
+    replace: "return tx.branches.every(({ state }) => state !== 'waiting') ?",
+  },
+  {
+    name: 'nobody is told that a saga which is parked is half undone',
+    file: 'src/domain/machine.ts',
+    find: "op === 'compensate' ? `${INCOMPLETE}${why}` : why",
+    replace: 'why',
+  },
+  {
+    name: 'references are resolved from what this node heard last, not from what is recorded',
+    file: 'src/engine/drive.ts',
+    find: 'const payload = payloadOf(this.tx, branch);',
+    replace: `const branches = this.tx.branches.map((each) => ({ ...each, reply: HEARD.get(this.parts)?.get(this.tx.gid + each.branchId) ?? each.reply }));
+      const payload = payloadOf({ ...this.tx, branches }, branch);`,
+    also: [
+      { find: 'const LOG_RETRY_MS = 100;', replace: 'const LOG_RETRY_MS = 100;\nconst HEARD = new WeakMap();' },
+      {
+        find: 'this.inFlight.delete(answer.branchId);',
+        replace: `this.inFlight.delete(answer.branchId);
+          if (op === 'action' && outcome.reply) {
+            if (!HEARD.has(this.parts)) HEARD.set(this.parts, new Map());
+            HEARD.get(this.parts).set(this.tx.gid + branch.branchId, outcome.reply);
+          }`,
+      },
+    ],
+  },
+  {
+    name: 'references are resolved from replies that nobody records',
+    file: 'src/engine/drive.ts',
+    find: 'log.save(from, tx, [',
+    replace: 'log.save(from, { ...tx, branches: tx.branches.map((each) => ({ ...each, reply: null })) }, [',
+  },
+  {
+    name: 'references are not resolved',
+    file: 'src/engine/drive.ts',
+    find: 'const payload = payloadOf(this.tx, branch);',
+    replace: 'const { payload } = branch;',
+  },
+  {
+    name: 'a branch is called whose references find nothing',
+    file: 'src/domain/saga.ts',
+    find: 'const problem = unresolvable(tx, branch);',
+    replace: 'const problem = unresolvable(tx, branch) && null;',
+  },
+  {
+    name: 'the decision forgets what an action answered',
+    file: 'src/domain/transaction.ts',
+    find: 'return { ...branch, attempts: 0,',
+    replace: 'return { ...branch, reply: null, attempts: 0,',
+  },
+  {
+    name: 'what a compensation answers takes the place of what its action did',
+    file: 'src/domain/machine.ts',
+    find: 'reply: FIRST_PHASE.has(op) ? outcome.reply : branch.reply,',
+    replace: 'reply: outcome.reply,',
+  },
+];
