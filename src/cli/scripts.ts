@@ -18,7 +18,7 @@ export const demo: Command = {
   isPassing: true,
   about: 'Starts a PostgreSQL, a coordinator and three services of its own, and stops them again.',
   examples: [
-    ['tercet demo', 'a purchase, a refusal, a coordinator and a service killed'],
+    ['tercet demo', 'purchases and sagas: placed, refused, undone, a coordinator and a service killed'],
     ['tercet demo --orders 500', 'as many at once, with random kills; then counts every cent'],
   ],
   run: ({ operands }) => script('dist/examples/scenarios/demo.js', operands),
