@@ -15,6 +15,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), isCompiled ? '../../.
 /** `tercet serve`. */
 export const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'] };
 
+/** For an order to be answered, whatever is killed and started again meanwhile, on a machine however slow. */
+const ORDER_MS = 180_000;
+
 export const SERVICES = ['order', 'account', 'inventory'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
@@ -167,9 +170,9 @@ export class Shop {
     quantity: number,
     shipTo: string | null = null,
   ): Promise<Order> {
-    return this.until(`order ${orderId} is answered`, () =>
-      this.postJson<Order>(`${this.services.order.url}/orders`, { orderId, customer, sku, quantity, shipTo }),
-    );
+    const attempt = () =>
+      this.postJson<Order>(`${this.services.order.url}/orders`, { orderId, customer, sku, quantity, shipTo });
+    return this.until(`order ${orderId} is answered`, attempt, ORDER_MS);
   }
 
   accounts(): Promise<Account[]> {
