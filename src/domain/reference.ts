@@ -2,11 +2,21 @@
  * What a payload of a saga takes from replies: `{ "$reply": "order#/orderId" }` stands for the value at that JSON
  * Pointer (RFC 6901) in the reply of the branch `order`, `{ "$reply": "order" }` for the whole of it.
  */
+import { jsonProblem } from '../protocol/json.js';
 import { IDENTIFIER, LIMITS } from '../protocol/words.js';
 import type { Json } from '../protocol/words.js';
 import type { Branch, Transaction } from './transaction.js';
 
 const KEY = '$reply';
+
+interface Found {
+  readonly value: Json;
+  /** Of its JSON text. */
+  readonly chars: number;
+}
+
+/** What the reply of a branch has, by pointer: many may refer to a long one, and it is looked through once for them. */
+const seen = new WeakMap<Branch, Map<string, Found | null>>();
 
 export interface Reference {
   readonly branchId: string;
@@ -39,24 +49,29 @@ export function payloadOf(tx: Transaction, branch: Branch): string {
 /** Why the payload of a branch cannot be made from the replies, in words; null: it can. */
 export function unresolvable(tx: Transaction, branch: Branch): string | null {
   const payload = resolve(tx, branch);
-  return typeof payload === 'string' ? null : payload.problem;
+  if (typeof payload !== 'string') return payload.problem;
+  // Each was checked as it came; together they may be deeper.
+  const problem = payload === branch.payload ? null : jsonProblem(payload);
+  return problem === null ? null : `the payload with its replies ${problem}`;
 }
 
 function resolve(tx: Transaction, { payload }: Branch): string | { problem: string } {
   if (tx.mode !== 'saga' || !mayRefer(payload)) return payload;
+  const tooLarge = `the payload with its replies is larger than ${LIMITS.payloadBytes} bytes`;
   let problem: string | null = null;
+  let chars = 0;
   const value = replaced(JSON.parse(payload) as Json, (target) => {
+    if (problem !== null) return null;
     const reference = parsed(target);
-    const found = typeof reference === 'string' ? undefined : valueAt(tx, reference);
-    if (found === undefined) problem ??= `the payload refers to ${JSON.stringify(target)}, which no reply has`;
-    return found ?? null;
+    const found = typeof reference === 'string' ? null : foundAt(tx, reference);
+    if (found === null) problem = `the payload refers to ${JSON.stringify(target)}, which no reply has`;
+    // Said as soon as it is known: all of it may be sixteen times as large.
+    else if ((chars += found.chars) > LIMITS.payloadBytes) problem = tooLarge;
+    return found?.value ?? null;
   });
   if (problem !== null) return { problem };
   const text = JSON.stringify(value);
-  if (new TextEncoder().encode(text).length > LIMITS.payloadBytes) {
-    return { problem: `the payload with its replies is larger than ${LIMITS.payloadBytes} bytes` };
-  }
-  return text;
+  return new TextEncoder().encode(text).length > LIMITS.payloadBytes ? { problem: tooLarge } : text;
 }
 
 function mayRefer(payload: string): boolean {
@@ -86,11 +101,26 @@ function parsed(target: Json): Reference | string {
   return { branchId, pointer };
 }
 
-/** Undefined: the branch has no such value, or no reply that is kept. */
-function valueAt({ branches }: Transaction, { branchId, pointer }: Reference): Json | undefined {
-  const reply = branches.find((branch) => branch.branchId === branchId)?.reply ?? null;
-  if (reply === null) return undefined;
-  let value: Json | undefined = JSON.parse(reply) as Json;
+/** Null: the branch has no such value, or no reply that is kept. */
+function foundAt({ branches }: Transaction, { branchId, pointer }: Reference): Found | null {
+  const branch = branches.find((candidate) => candidate.branchId === branchId);
+  if (!branch || branch.reply === null) return null;
+  const found = seen.get(branch) ?? new Map<string, Found | null>();
+  if (found.size === 0) {
+    const value = JSON.parse(branch.reply) as Json;
+    seen.set(branch, found.set('', { value, chars: JSON.stringify(value).length }));
+  }
+  let at = found.get(pointer);
+  if (at === undefined) {
+    const value = valueAt(found.get('')?.value, pointer);
+    at = value === undefined ? null : { value, chars: JSON.stringify(value).length };
+    found.set(pointer, at);
+  }
+  return at;
+}
+
+function valueAt(whole: Json | undefined, pointer: string): Json | undefined {
+  let value = whole;
   for (const token of pointer.split('/').slice(1)) {
     const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof value !== 'object' || value === null) return undefined;

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { advance, begun } from '../../src/domain/machine.js';
 import { force, resume } from '../../src/domain/operator.js';
 import { payloadOf } from '../../src/domain/reference.js';
@@ -400,5 +401,28 @@ describe('references', () => {
     const run = new Run(saga(['a', { branchId: 'b', payload }]));
     run.answer('a', 'action', done('x'.repeat(5000)));
     expect(run.tx.reason?.detail).toMatch(/larger than 262144 bytes/);
+  });
+
+  test('a long reply is parsed once, however many refer to it', () => {
+    const payload = JSON.stringify(Array.from({ length: 64 }, () => ({ $reply: 'a#/id' })));
+    const others = Array.from({ length: 100 }, (_, index) => ({ branchId: `b${index}`, after: ['a'], payload }));
+    const run = new Run(saga([{ branchId: 'a', after: [] }, ...others]));
+    const reply = JSON.stringify({ id: 1, more: 'x'.repeat(1000) });
+    const parse = jest.spyOn(JSON, 'parse');
+    run.answer('a', 'action', { kind: 'done', reply });
+    for (const branch of run.tx.branches) payloadOf(run.tx, branch);
+    expect(run.inFlight.size).toBe(100);
+    expect(parse.mock.calls.filter(([text]) => text === reply)).toHaveLength(1);
+    parse.mockRestore();
+  });
+
+  test('what they make of a payload is no deeper than a payload may be', () => {
+    const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+    const at = (levels: number): Transaction => {
+      const run = new Run(saga(['a', { branchId: 'b', payload: '[[{"$reply":"a"}]]' }]));
+      return run.answer('a', 'action', done(nested(levels))).tx;
+    };
+    expect(at(62).status).toBe('open');
+    expect(at(63).reason?.detail).toMatch(/nested more than 64 levels deep/);
   });
 });
