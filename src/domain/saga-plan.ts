@@ -33,11 +33,13 @@ export function planSaga(
   });
 
   function known(after: readonly string[], branchId: string, index: number): number[] {
+    const complain = (name: string, message: string): void => {
+      problems.push({ path: `branches[${index}].after[${after.indexOf(name)}]`, message });
+    };
     return [...new Set(after)].flatMap((name) => {
       const position = positions.get(name);
-      const path = `branches[${index}].after[${after.indexOf(name)}]`;
-      if (name === branchId) problems.push({ path, message: `branch '${branchId}' cannot come after itself` });
-      else if (position === undefined) problems.push({ path, message: `there is no branch '${name}'` });
+      if (name === branchId) complain(name, `branch '${branchId}' cannot come after itself`);
+      else if (position === undefined) complain(name, `there is no branch '${name}'`);
       else return [position];
       return [];
     });
