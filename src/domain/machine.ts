@@ -180,7 +180,8 @@ function policyOf({ component, plan }: Branch, op: Op, at: Circumstances): Retry
 /** When a branch is given up whatever it answers, ms. While the transaction is open, a deadline of its own aborts it. */
 function agedAt(tx: Transaction, branch: Branch, op: Op, at: Circumstances): number {
   const overAt = (branch.since ?? at.now) + policyOf(branch, op, at).maxAgeMs;
-  return tx.status === 'open' ? overAt : Math.min(overAt, deadlineOf(branch) ?? Infinity);
+  // It bounds the action alone: to undo one that was too late may take as long as it takes.
+  return tx.status === 'committing' ? Math.min(overAt, deadlineOf(branch) ?? Infinity) : overAt;
 }
 
 function pause(branch: Branch, op: Op, policy: RetryPolicy, gid: string): number {

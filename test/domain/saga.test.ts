@@ -351,6 +351,15 @@ describe('deadlines', () => {
     expect(run.step([], 100).tx.parked).toMatchObject({ branchId: 'a', why: 'action had no answer within deadlineMs' });
   });
 
+  test('that of a branch does not bound its compensation', () => {
+    const run = new Run(saga([{ branchId: 'a', deadlineMs: 500 }]));
+    run.step([], 500);
+    run.answer('a', 'action', UNKNOWN, 3000);
+    run.answer('a', 'compensate', { kind: 'pending', retryAfterMs: 5000 }, 3010);
+    expect(run.step([], 8010).tx.parked).toBeNull();
+    expect(run.answer('a', 'compensate', done(), 8020).tx.status).toBe('aborted');
+  });
+
   test('that of the saga aborts as that of any transaction', () => {
     const run = new Run(saga(['a', 'b'], { deadlineAt: 1000 }));
     expect(run.answer('a', 'action', done(), 10).wakeAt).toBe(1000);
