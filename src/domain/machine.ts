@@ -72,7 +72,8 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
   if (isEnded(before)) return { tx: before, save: null, calls: [], wakeAt: null };
   const rules = rulesOf(before.mode);
   let tx = answers.reduce((folded, answer) => fold(folded, answer, rules, at), before);
-  tx = giveUpAged(tx, rules, at);
+  // What a person holds up is of nobody's age: `resume` says so too.
+  if (!isHeld(tx)) tx = giveUpAged(tx, rules, at);
 
   let save: Step['save'] = attemptsToSave(tx, at);
   tx = decided(tx, rules, at.now);

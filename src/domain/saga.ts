@@ -8,6 +8,7 @@
  * S4. Once the decision is commit (all done, the pivot done, or forward recovery) nothing is undone.
  */
 import { unresolvable } from './reference.js';
+import { isHeld } from './transaction.js';
 import type { Branch, ModeRules, Transaction } from './transaction.js';
 
 export const saga: ModeRules = {
@@ -65,7 +66,7 @@ export const saga: ModeRules = {
         const kind = state === 'refused' || state === 'waiting' ? 'refused' : 'unknown';
         return { decision: 'abort', reason: { kind, branchId, detail: gaveUp } };
       }
-      if (now >= (deadlineOf(branch) ?? Infinity)) {
+      if (!isHeld(tx) && now >= (deadlineOf(branch) ?? Infinity)) {
         const detail = 'the action was not done before the deadline of its branch';
         return { decision: 'abort', reason: { kind: 'deadline', branchId, detail } };
       }

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { advance, begun } from '../../src/domain/machine.js';
-import { force, resume } from '../../src/domain/operator.js';
+import { force, park, resume } from '../../src/domain/operator.js';
 import { payloadOf } from '../../src/domain/reference.js';
 import { planSaga } from '../../src/domain/saga-plan.js';
 import type { PlannedBranch } from '../../src/domain/saga-plan.js';
@@ -359,6 +359,18 @@ describe('deadlines', () => {
     expect(run.step([], 8010).tx.parked).toBeNull();
     expect(run.answer('a', 'compensate', done(), 8020).tx.status).toBe('aborted');
   });
+
+  test.each([{ branchId: 'a', deadlineMs: 500 }, 'a'])(
+    'that of %j and its age stand still while a person holds the saga, whoever looks at it meanwhile',
+    (branch) => {
+      const run = new Run(saga([branch]));
+      run.answer('a', 'action', UNKNOWN, 10);
+      run.tx = park(run.tx, 20, 'the till is counted');
+      expect(run.step([], 100_000).tx.status).toBe('open');
+      run.tx = resume(run.tx, 100_000);
+      expect(run.step([], 100_000)).toMatchObject({ tx: { status: 'open' }, calls: [{ branchId: 'a' }] });
+    },
+  );
 
   test('that of the saga aborts as that of any transaction', () => {
     const run = new Run(saga(['a', 'b'], { deadlineAt: 1000 }));
