@@ -3,6 +3,7 @@
  * when there is nothing to do, or in words why it cannot be done.
  */
 import { isItsTurn, opOf } from './machine.js';
+import { isReady } from './saga.js';
 import { isHeld, restarted } from './transaction.js';
 import type { Branch, Transaction } from './transaction.js';
 
@@ -48,6 +49,8 @@ function unforceable(tx: Transaction, branch: Branch | undefined): string | null
   if (!branch) return 'there is no such branch';
   if (tx.decision === null) return 'the transaction is not decided; abort it';
   if (opOf(tx, branch.branchId) === null) return `the branch is ${branch.state}: there is nothing left to do`;
+  // Else what comes after it would be called too early.
+  if (branch.state === 'waiting' && !isReady(tx, branch)) return 'what it comes after is not done';
   if (branch.gaveUp === null && !isHeld(tx)) return 'the branch is still called; park the transaction first';
   return null;
 }

@@ -93,7 +93,8 @@ function isToBeUndone({ plan, span, state }: Branch): boolean {
   return span !== null && plan?.compensate === true && state !== 'compensated' && state !== 'forced';
 }
 
-function isReady(tx: Transaction, { plan }: Branch): boolean {
+/** Whether all that the branch comes after is done. */
+export function isReady(tx: Transaction, { plan }: Branch): boolean {
   return (plan?.after ?? []).every((position) => {
     const before = tx.branches[position];
     return before !== undefined && isThrough(before);

@@ -260,6 +260,16 @@ describe('forward', () => {
     expect(run.calls.filter((call) => call.endsWith('b'))).toEqual(['action b']);
   });
 
+  test('one that waits for another cannot be forced before it: what comes after it would be called too early', () => {
+    const run = new Run(saga(['a', 'b', 'c'], { recovery: 'forward' }));
+    run.tx = park(run.tx, 1, 'look first');
+    expect(force(run.tx, 'b')).toBe('what it comes after is not done');
+    run.tx = force(run.tx, 'a') as Transaction;
+    run.tx = resume(force(run.tx, 'b') as Transaction, 2);
+    run.inFlight.clear();
+    expect(run.step([]).calls).toMatchObject([{ branchId: 'c' }]);
+  });
+
   test('the success of the pivot is the decision: what is refused after it is retried', () => {
     const run = new Run(saga(['a', { branchId: 'p', pivot: true }, 'z']));
     run.answer('a', 'action');
@@ -322,6 +332,14 @@ describe('a compensation that gives up', () => {
     expect(run.step([], 500_000).calls).toEqual([{ branchId: 'b', op: 'compensate', attempt: 1 }]);
     expect(run.finish().tx).toMatchObject({ status: 'aborted', parked: null });
     expect(run.calls.slice(-2)).toEqual(['compensate b', 'compensate a']);
+  });
+
+  test('changes nothing of when its action succeeded', () => {
+    const run = new Run(saga(['a', 'b']));
+    run.answer('a', 'action');
+    const [before] = run.answer('b', 'action', REFUSED).tx.branches;
+    run.answer('b', 'compensate');
+    expect(run.answer('a', 'compensate', UNKNOWN).tx.branches[0]).toMatchObject({ span: before?.span, attempts: 1 });
   });
 
   test('lets what came before be undone once it is forced', () => {
