@@ -110,7 +110,8 @@ function fold(tx: Transaction, answer: Answer, rules: ModeRules, at: Circumstanc
   if (!branch || rules.opOf(tx, branch) !== answer.op) return tx;
   const branches = tx.branches.slice();
   let after = answered(branch, answer, tx, at);
-  if (after.span && after.state === 'done') after = { ...after, span: { ...after.span, to: nextStep(tx) } };
+  const isSuccess = after.state === 'done' && branch.state !== 'done';
+  if (after.span && isSuccess) after = { ...after, span: { ...after.span, to: nextStep(tx) } };
   branches[index] = after;
   if (repliesTooLong(branches)) branches[index] = { ...after, reply: null };
   return { ...tx, branches };
