@@ -86,7 +86,7 @@ function eventWithoutQuotes({ kind, branchId }: TimelineEvent, detail: string): 
     case 'parked':
       return branchId === undefined ? detail : whyWithoutQuotes(detail);
     case 'decided': {
-      const [fixed, decision, kind, said] = /^(\w+)(?:: (\w+)(, [^]*)?)?$/.exec(detail) ?? [];
+      const [fixed, decision, kind, said] = /^(\w+)(?:: (\w+|forward recovery)(, [^]*)?)?$/.exec(detail) ?? [];
       if (fixed === undefined) return HIDDEN;
       return said === undefined || isOwnWords(kind as Reason['kind']) ? detail : `${decision}: ${kind}, ${HIDDEN}`;
     }

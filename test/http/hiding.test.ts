@@ -10,7 +10,7 @@ const ROLES = ['viewer', 'viewer+component=x', 'initiator', 'component=x', 'oper
 const keys = new Map(ROLES.map((roles, index) => [roles, newKey(`k${index}`, roles)] as const));
 /** Every text of a service or an initiator here has this word. */
 const SAID = 'quoted';
-const GIDS = ['done', 'refused', 'unknown', 'requested', 'parked', 'deadline'] as const;
+const GIDS = ['done', 'refused', 'unknown', 'requested', 'parked', 'deadline', 'forward'] as const;
 
 const routes = (await routesOfApplication()).filter((route) => route.startsWith('get /v1/transactions'));
 const paths = routes.flatMap((route) => {
@@ -51,8 +51,10 @@ beforeAll(async () => {
   await send('POST', '/v1/transactions', { ...driven, gid: 'requested', wait: 'accepted' });
   await send('POST', '/v1/transactions/requested/abort', { reason: `${SAID} abort`, wait: 'settled' });
   await send('POST', '/v1/transactions', { ...driven, gid: 'deadline', deadlineMs: 1 });
+  const branches = [{ branchId: 'a', component: 'account' }];
+  await send('POST', '/v1/transactions', { mode: 'saga', gid: 'forward', recovery: 'forward', branches, wait: 'settled' });
   await send('POST', '/v1/transactions/parked/resume', { reason: 'the operator says' });
-  await node.participant.wasAsked(9);
+  await node.participant.wasAsked(10);
   // Until it is parked again, and nothing moves any more.
   while ((await ask<TransactionView>(node, 'admin', '/v1/transactions/parked')).body.parked === null);
 });
@@ -104,6 +106,7 @@ test('the words that Tercet and operators wrote stay', async () => {
   expect(await told('unknown')).toContain('decided: abort: unknown, hidden');
   expect(await told('requested')).toContain('decided: abort: requested, hidden');
   expect(await told('deadline')).toContain('decided: abort: deadline, no decision before the deadline');
+  expect(await told('forward')).toEqual(['begun', 'decided: commit: forward recovery', 'call', 'ended: committed']);
   const why = 'parked: confirm failed 1 times, the last time: hidden';
   expect(await told('parked')).toEqual([
     'begun',
