@@ -222,9 +222,10 @@ describe('secrets that do not match', () => {
     await using({ signingSecret: SECRET }, (first) =>
       using({ signingSecret: OTHER }, async (second) => {
         await Promise.all([first.registered(), second.registered()]);
-        const [here, there] = [first, second].map(({ url }) => `${url}/tercet/wallet`);
-        const endpoints = { try: `${here}/try`, confirm: `${there}/confirm`, cancel: `${here}/cancel` };
-        await client.putComponent('wallet', { endpoints, ...fast });
+        const url = `${first.url}/tercet/wallet`;
+        // Beside a url, endpoints win over the instances that beat here.
+        const endpoints = { try: `${url}/try`, confirm: `${second.url}/tercet/wallet/confirm` };
+        await client.putComponent('wallet', { url, endpoints, ...fast });
         const { decision, parked, gid } = await client.begin({ wait: 'settled', branches });
         expect([decision, parked?.op]).toEqual(['commit', 'confirm']);
         expect(parked?.why).toMatch(/TERCET_SIGNATURE_INVALID.*compare TERCET_SIGNING_SECRET/);
