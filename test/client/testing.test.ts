@@ -149,6 +149,18 @@ describe('a fault happens:', () => {
     tercet.expectAllOrNothing();
   });
 
+  test('a late call arrives when its own transaction is over, whatever else ends before', async () => {
+    tercet.timeoutAt('wallet', 'try', { takesEffect: 'late', times: 3, branchId: 'late' });
+    const branches = [{ branchId: 'late', component: 'wallet', payload: { amount: 1 } }];
+    await tercet.begin({ gid: 'long', branches, wait: 'accepted' });
+    await tercet.advance(1);
+    await tercet.run(purchase);
+    expect(callsOf('wallet', 'try')).toEqual(['node-1 did not run unheard', 'node-1 ran done']);
+    await tercet.settle();
+    expect(callsOf('wallet', 'cancel')).toEqual(['node-1 did not run done']);
+    expect(callsOf('wallet', 'try')).toHaveLength(3 + 1 + 3);
+  });
+
   test('a crash before the call leaves: the next coordinator makes it once the lease has run out', async () => {
     tercet.crashAt('payment', 'action', { when: 'before' });
     const from = tercet.clock.now();

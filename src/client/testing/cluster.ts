@@ -59,7 +59,7 @@ export class Cluster {
       if (this.world.now - from > MAX_MS) throw new Error(`'${gid}' has not ended after ${MAX_MS} virtual ms`);
       tx = await this.ask((coordinator) => coordinator.get(gid, { until: 'settled', ms: CHUNK_MS }));
     }
-    await this.participants.deliverLate();
+    await this.participants.deliverLate(gid);
     this.participants.checkTrouble();
     return tx;
   }

@@ -42,7 +42,7 @@ export class TestParticipants {
   readonly records: CallRecord[] = [];
   private readonly trouble: Error[] = [];
   readonly fence = new MemoryFence();
-  private late: (() => Promise<unknown>)[] = [];
+  private late: { gid: string; arrive: () => Promise<void> }[] = [];
 
   constructor(
     private readonly world: World,
@@ -91,9 +91,11 @@ export class TestParticipants {
     this.trouble.push(error as Error);
   }
 
-  /** Lets the calls arrive that were on their way for too long. */
-  async deliverLate(): Promise<void> {
-    for (const arrive of this.late.splice(0)) await arrive();
+  /** Lets the calls of a transaction arrive that were on their way for too long. */
+  async deliverLate(gid: string): Promise<void> {
+    const arriving = this.late.filter((call) => call.gid === gid);
+    this.late = this.late.filter((call) => call.gid !== gid);
+    for (const { arrive } of arriving) await arrive();
   }
 
   /** @returns null: nobody hears of it */
@@ -108,7 +110,9 @@ export class TestParticipants {
         return { kind: 'unknown', detail: fault.detail };
       case 'timeout':
         if (fault.takesEffect === true) await this.serve(request, record);
-        if (fault.takesEffect === 'late') this.late.push(() => this.arrive(node, request, record));
+        if (fault.takesEffect === 'late') {
+          this.late.push({ gid: record.gid, arrive: () => this.arrive(node, request) });
+        }
         return this.silence(node, request);
       case 'crash':
         if (fault.when === 'after') await this.serve(request, record);
@@ -120,8 +124,8 @@ export class TestParticipants {
   }
 
   /** As a call of its own in what is written down: it comes long after the one that was waited for. */
-  private async arrive(node: VirtualProcess, request: CallRequest, { attempt }: CallRecord): Promise<void> {
-    const record = this.record(node, { ...request, attempt });
+  private async arrive(node: VirtualProcess, request: CallRequest): Promise<void> {
+    const record = this.record(node, request);
     record.detail = 'arrives late, and nobody listens';
     await this.serve(request, record).catch((error: unknown) => this.fail(error));
   }
