@@ -60,8 +60,8 @@ export const MUTANTS = [
   {
     name: 'a slow call is made a second time',
     file: 'src/domain/machine.ts',
-    find: '|| at.inFlight.has(branch.branchId)) return branch;',
-    replace: ') return branch;',
+    find: 'if (at.inFlight.has(branch.branchId)) return branch;',
+    replace: '',
   },
   {
     name: 'a branch that is given up does not park',
@@ -79,8 +79,8 @@ export const MUTANTS = [
   {
     name: 'a call that waits in line leaves though a person parked its transaction',
     file: 'src/domain/machine.ts',
-    find: 'return !isHeld(tx) && opOf(tx, branchId) === op;',
-    replace: 'return opOf(tx, branchId) === op;',
+    find: 'return !isHeld(tx) && opOf(tx, branchId) === op',
+    replace: 'return opOf(tx, branchId) === op',
   },
   {
     name: 'a branch is forced that nobody parked',
