@@ -38,9 +38,12 @@ describe.each(SERVICES)('kill -9 of the service %s', (service) => {
     for (const { purchase } of held) await purchase.expectOnce({ outcome: await outcomeOf(purchase) });
   });
 
-  test('in try, and it stays away: the transaction is aborted everywhere, in this service too', async () => {
-    const purchase = await Purchase.of(shop, `${service}-away`, 'committed');
-    const moment = calls.hold({ gid: purchase.gid, service, op: 'try' }, 'after');
+  test.each([
+    ['try', TCC],
+    ['action', GRAPH],
+  ] as const)('in its %s, and it stays away: all is aborted, in this service too', async (op, shape) => {
+    const purchase = await Purchase.of(shop, `${service}-away-${op}`, 'committed', shape);
+    const moment = calls.hold({ gid: purchase.gid, service, op }, 'after');
     void purchase.begin();
     await moment.reached;
     await shop.services[service].signal('SIGKILL');
@@ -52,12 +55,14 @@ describe.each(SERVICES)('kill -9 of the service %s', (service) => {
 });
 
 test.each([
-  ['try', 'committed'],
-  ['confirm', 'committed'],
-  ['cancel', 'aborted'],
-] as const)('kill -9 of a service in the middle of its %s: nothing is left of the half', async (op, outcome) => {
+  ['try', 'committed', TCC],
+  ['confirm', 'committed', TCC],
+  ['cancel', 'aborted', TCC],
+  ['action', 'committed', GRAPH],
+  ['compensate', 'aborted', GRAPH],
+] as const)('kill -9 of a service in the middle of its %s: nothing is left of the half', async (op, outcome, shape) => {
   const { account } = shop.services;
-  const purchase = await Purchase.of(shop, `half-${op}`, outcome);
+  const purchase = await Purchase.of(shop, `half-${op}`, outcome, shape);
   const moment = calls.hold({ gid: purchase.gid, service: 'account', op }, 'before');
   void purchase.begin();
   await moment.reached;
