@@ -9,15 +9,6 @@ import type { Branch, Transaction } from './transaction.js';
 
 const KEY = '$reply';
 
-interface Found {
-  readonly value: Json;
-  /** Of its JSON text. */
-  readonly chars: number;
-}
-
-/** What the reply of a branch has, by pointer: many may refer to a long one, and it is looked through once for them. */
-const seen = new WeakMap<Branch, Map<string, Found | null>>();
-
 export interface Reference {
   readonly branchId: string;
   /** Empty: the whole reply. */
@@ -63,15 +54,27 @@ function resolve(tx: Transaction, { payload }: Branch): string | { problem: stri
   const value = replaced(JSON.parse(payload) as Json, (target) => {
     if (problem !== null) return null;
     const reference = parsed(target);
-    const found = typeof reference === 'string' ? null : foundAt(tx, reference);
-    if (found === null) problem = `the payload refers to ${JSON.stringify(target)}, which no reply has`;
+    const found =
+      typeof reference === 'string' ? undefined : valueAt(replyOf(tx, reference.branchId), reference.pointer);
+    if (found === undefined) problem = `the payload refers to ${JSON.stringify(target)}, which no reply has`;
     // Said as soon as it is known: all of it may be sixteen times as large.
-    else if ((chars += found.chars) > LIMITS.payloadBytes) problem = tooLarge;
-    return found?.value ?? null;
+    else if ((chars += JSON.stringify(found).length) > LIMITS.payloadBytes) problem = tooLarge;
+    return found ?? null;
   });
   if (problem !== null) return { problem };
   const text = JSON.stringify(value);
   return new TextEncoder().encode(text).length > LIMITS.payloadBytes ? { problem: tooLarge } : text;
+}
+
+/** Replies as values: a thousand branches may refer to one that is long, and it is parsed once for them. */
+const parsedReplies = new WeakMap<Branch, Json>();
+
+function replyOf({ branches }: Transaction, branchId: string): Json | undefined {
+  const branch = branches.find((candidate) => candidate.branchId === branchId);
+  if (!branch || branch.reply === null) return undefined;
+  const value = parsedReplies.get(branch) ?? (JSON.parse(branch.reply) as Json);
+  parsedReplies.set(branch, value);
+  return value;
 }
 
 function mayRefer(payload: string): boolean {
@@ -101,24 +104,7 @@ function parsed(target: Json): Reference | string {
   return { branchId, pointer };
 }
 
-/** Null: the branch has no such value, or no reply that is kept. */
-function foundAt({ branches }: Transaction, { branchId, pointer }: Reference): Found | null {
-  const branch = branches.find((candidate) => candidate.branchId === branchId);
-  if (!branch || branch.reply === null) return null;
-  const found = seen.get(branch) ?? new Map<string, Found | null>();
-  if (found.size === 0) {
-    const value = JSON.parse(branch.reply) as Json;
-    seen.set(branch, found.set('', { value, chars: JSON.stringify(value).length }));
-  }
-  let at = found.get(pointer);
-  if (at === undefined) {
-    const value = valueAt(found.get('')?.value, pointer);
-    at = value === undefined ? null : { value, chars: JSON.stringify(value).length };
-    found.set(pointer, at);
-  }
-  return at;
-}
-
+/** Undefined: there is no such value. */
 function valueAt(whole: Json | undefined, pointer: string): Json | undefined {
   let value = whole;
   for (const token of pointer.split('/').slice(1)) {
