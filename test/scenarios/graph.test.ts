@@ -75,6 +75,8 @@ test('branches take one turn only if their compensations overlapped in time', ()
     ['a', 1],
     ['b', 1],
   ]);
+  // Too fast for the clock.
+  expect(undoTurns([call(5, 'a', 'compensate', 'done', 0), call(5, 'b', 'compensate', 'done', 0)]).get('b')).toBe(1);
   const apart = [call(10, 'a', 'compensate', 'done', 9), call(20, 'b', 'compensate', 'done', 5)];
   expect(undoTurns(apart).get('b')).toBe(2);
 });
@@ -87,6 +89,8 @@ test('a compensation that was repeated keeps those behind it waiting; one that w
   ];
   expect([...undoTurns(events)]).toEqual([['b', 1]]);
   expect(undoTurns([...events, call(40, 'a', 'compensate')]).get('a')).toBe(2);
+  const beside = [call(5, 'b', 'compensate', 'unknown'), call(8, 'a', 'compensate'), call(20, 'b', 'compensate')];
+  expect(undoTurns(beside).get('b')).toBe(1);
 });
 
 test('a graph that is not made of stages is not drawn wrongly', () => {
