@@ -146,7 +146,9 @@ export class HttpParticipants implements Participants {
         },
       );
       const timeoutMs = timeoutOf(request);
-      const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, false));
+      // Who begins a saga may give a service less time than it needs: that must not keep others from calling it.
+      const isAlive = timeoutMs < request.component.timeoutMs ? null : false;
+      const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, isAlive));
       void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
       try {
         const { url, headers, body } = this.prepared(request, instance);

@@ -121,6 +121,19 @@ describe('concurrency', () => {
     expect(service.asked).toHaveLength(2);
   });
 
+  test('a branch that gives a service less time than it has keeps nobody else from calling it', async () => {
+    hold();
+    const plan = { after: [], compensate: true, pivot: false, timeoutMs: 1 };
+    const hasty = Array.from({ length: 10 }, () =>
+      participants.call(request(component(service.url), { branchOver: { plan } })),
+    );
+    await service.wasAsked(10);
+    clock.pass(1);
+    for (const outcome of await Promise.all(hasty)) expect(outcome.kind).toBe('unknown');
+    service.answer = json({});
+    expect(await call(component(service.url))).toMatchObject({ kind: 'done' });
+  });
+
   test('a service that hangs holds up nobody else, even with every place taken', async () => {
     hold();
     const slow = component(service.url, { name: 'slow', concurrency: 3 });
