@@ -52,7 +52,13 @@ beforeAll(async () => {
   await send('POST', '/v1/transactions/requested/abort', { reason: `${SAID} abort`, wait: 'settled' });
   await send('POST', '/v1/transactions', { ...driven, gid: 'deadline', deadlineMs: 1 });
   const branches = [{ branchId: 'a', component: 'account' }];
-  await send('POST', '/v1/transactions', { mode: 'saga', gid: 'forward', recovery: 'forward', branches, wait: 'settled' });
+  await send('POST', '/v1/transactions', {
+    mode: 'saga',
+    gid: 'forward',
+    recovery: 'forward',
+    branches,
+    wait: 'settled',
+  });
   await send('POST', '/v1/transactions/parked/resume', { reason: 'the operator says' });
   await node.participant.wasAsked(10);
   // Until it is parked again, and nothing moves any more.
