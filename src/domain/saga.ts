@@ -77,7 +77,9 @@ export const saga: ModeRules = {
 
 /** When the action of a started branch must be done, ms; null: nothing is said of it, or it is done. */
 export function deadlineOf({ plan, since, state }: Branch): number | null {
-  return state === 'started' && since !== null && plan?.deadlineMs !== undefined ? since + plan.deadlineMs : null;
+  // One that was refused beside the pivot is called again.
+  const isCalled = state === 'started' || state === 'refused';
+  return isCalled && since !== null && plan?.deadlineMs !== undefined ? since + plan.deadlineMs : null;
 }
 
 /** The number of the next step of a saga. */

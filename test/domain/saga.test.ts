@@ -369,6 +369,21 @@ describe('deadlines', () => {
     expect(run.step([], 100).tx.parked).toMatchObject({ branchId: 'a', why: 'action had no answer within deadlineMs' });
   });
 
+  test('that of a branch which was refused beside the pivot bounds what is called again', () => {
+    const run = new Run(
+      saga([
+        { branchId: 'a', after: [], pivot: true },
+        { branchId: 'b', after: [], deadlineMs: 500 },
+      ]),
+    );
+    run.step([
+      { branchId: 'b', op: 'action', outcome: REFUSED },
+      { branchId: 'a', op: 'action', outcome: done() },
+    ]);
+    run.answer('b', 'action', { kind: 'pending', retryAfterMs: 5000 });
+    expect(run.step([], 500).tx.parked).toMatchObject({ branchId: 'b', why: 'action had no answer within deadlineMs' });
+  });
+
   test('that of a branch does not bound its compensation', () => {
     const run = new Run(saga([{ branchId: 'a', deadlineMs: 500 }]));
     run.step([], 500);
