@@ -48,16 +48,18 @@ export const fence = {
    * Runs `work` if this call is to take effect now, and gives the answer, which a repeated call gets again.
    * Whatever it throws, roll the transaction back.
    *
+   * @param work gets what the try or action answered, null where it answered nothing or this is one: of a cancel or
+   * compensation the fence knows it even where the answer was lost on its way to the coordinator
    * @param executor the open transaction, READ COMMITTED or above (there a collision fails with SQLSTATE 40001:
    * roll back and answer 500, the call will be repeated)
    * @throws Refused: answer 409 with its reason; TercetError: answer its status (425 for TERCET_FENCE_BUSY); what
    * `work` threw: answer 500
    */
-  async run(executor: Executor, call: FencedCall, work: () => unknown): Promise<FenceAnswer> {
+  async run(executor: Executor, call: FencedCall, work: (kept: Json) => unknown): Promise<FenceAnswer> {
     const verdict = await enter(executor, call, guarded(call));
     switch (verdict.kind) {
       case 'run':
-        return leave(executor, call, await work());
+        return leave(executor, call, await work(replyOf(verdict.kept)));
       case 'answer':
         return { kind: 'done', reply: replyOf(verdict.reply) };
       case 'pending':

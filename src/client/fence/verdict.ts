@@ -27,8 +27,8 @@ export interface Facts {
 }
 
 export type Verdict =
-  /** The work has its turn. */
-  | { readonly kind: 'run' }
+  /** The work has its turn; `kept`, a JSON text: what the try or action answered that it ends. */
+  | { readonly kind: 'run'; readonly kept: string | null }
   /** Nothing to do; `reply`, a JSON text, is the answer. */
   | { readonly kind: 'answer'; readonly reply: string | null }
   | { readonly kind: 'pending' }
@@ -51,7 +51,7 @@ export function verdictOn(facts: Facts): Verdict {
 
 function onFirst({ op, inserted, found, isOld }: Facts): Verdict {
   if (isOld && (inserted || !found)) return { kind: 'refused', reason: 'the transaction is too old to begin work for' };
-  if (inserted) return { kind: 'run' };
+  if (inserted) return { kind: 'run', kept: null };
   if (!found) return { kind: 'moved' };
   if (found.op === 'cancel' || found.op === 'compensate') {
     const undone = op === 'try' ? 'cancelled' : 'compensated';
@@ -64,7 +64,7 @@ function onFirst({ op, inserted, found, isOld }: Facts): Verdict {
 }
 
 function onConfirm({ op, changed, found, isOld }: Facts): Verdict {
-  if (changed) return { kind: 'run' };
+  if (changed) return { kind: 'run', kept: found?.reply ?? null };
   if (!found) return { kind: isOld ? 'purged' : 'try missing' };
   if (found.op === op) return repeated(found);
   if (found.op !== ORIGIN.confirm) return { kind: 'ended' };
@@ -82,7 +82,7 @@ function onCancel({ op, inserted, changed, found, isOld }: Facts): Verdict {
   if (isOld && (inserted || !found)) return { kind: 'purged' };
   if (inserted) return { kind: 'answer', reply: null };
   if (!found) return { kind: 'moved' };
-  if (changed) return found.state === 'refused' ? { kind: 'answer', reply: null } : { kind: 'run' };
+  if (changed) return found.state === 'refused' ? { kind: 'answer', reply: null } : { kind: 'run', kept: found.reply };
   return found.op === op ? repeated(found) : { kind: 'ended' };
 }
 

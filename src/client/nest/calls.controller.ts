@@ -91,7 +91,10 @@ export class CallsController implements OnApplicationBootstrap {
     const { gid, branchId, beganAt, attempt, payload, reply } = call;
     const fenced = { gid, branchId, op: call.op, beganAt, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     return this.dataSourceOf(component).transaction('READ COMMITTED', (manager) =>
-      fence.run(manager, fenced, () => operation({ gid, branchId, beganAt, attempt, payload, reply, manager })),
+      // The coordinator may not have heard what the action answered; the fence has.
+      fence.run(manager, fenced, (kept) =>
+        operation({ gid, branchId, beganAt, attempt, payload, reply: kept ?? reply, manager }),
+      ),
     );
   }
 

@@ -16,8 +16,8 @@ interface BranchCall<Payload, Reply> extends Pick<ParticipantCall, 'gid' | 'bran
   readonly attempt: number;
   readonly payload: Payload;
   /**
-   * What the `@Try()` or `@Action()` method answered, for the methods that come after it; null in that method itself,
-   * and where none is known.
+   * What the `@Try()` or `@Action()` method answered, for the methods that come after it, as the fence has kept it: known
+   * wherever it took effect. Null in that method itself, where it answered nothing, and after `new Pending()` that never ended.
    */
   readonly reply: Reply | null;
   /** The open transaction that the fence row stands in: what is written with it takes effect once or not at all. */

@@ -1,8 +1,9 @@
 /** The fence of the SDK with its table in memory: the same rows, the same verdicts, the same answers. */
 import type { Outcome } from '../../domain/transaction.js';
+import type { Json } from '../../protocol/words.js';
 import { Refused } from '../errors.js';
 import { Pending } from '../fence/fence.js';
-import { replyText } from '../fence/reply.js';
+import { replyOf, replyText } from '../fence/reply.js';
 import { ORIGIN, verdictOn } from '../fence/verdict.js';
 import type { Facts, Found, Verdict } from '../fence/verdict.js';
 import type { GuardedOp } from '../operation.js';
@@ -23,13 +24,13 @@ export interface Guarded {
 export class MemoryFence {
   private readonly rows = new Map<string, Found>();
 
-  async run(call: GuardedCall, work: () => unknown): Promise<Guarded> {
+  async run(call: GuardedCall, work: (kept: Json) => unknown): Promise<Guarded> {
     const key = keyOf(call);
     const before = this.rows.get(key);
     const verdict = verdictOn(this.enter(key, call.op));
     if (verdict.kind !== 'run') return { outcome: outcomeOf(verdict), ran: false };
     try {
-      return { outcome: this.leave(key, await work()), ran: true };
+      return { outcome: this.leave(key, await work(replyOf(verdict.kept))), ran: true };
     } catch (error) {
       // What the call wrote is rolled back, its row too.
       if (before) this.rows.set(key, before);

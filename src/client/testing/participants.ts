@@ -139,15 +139,17 @@ export class TestParticipants {
   /** What the service does with a call that reached it. */
   private serve({ tx, branch }: CallRequest, record: CallRecord): Promise<Outcome> {
     const { gid, branchId, component, op, attempt, payload } = record;
-    const call: TestCall<unknown, unknown> = {
+    const call: Omit<TestCall<unknown, unknown>, 'reply'> = {
       ...{ gid, branchId, component, op, attempt, mode: tx.mode },
       beganAt: new Date(tx.beganAt).toISOString(),
       payload: structuredClone(payload),
-      reply: branch.reply === null ? null : (JSON.parse(branch.reply) as Json),
     };
+    const known = branch.reply === null ? null : (JSON.parse(branch.reply) as Json);
     return this.world.inLine(async () => {
       const before = this.look();
-      const { outcome, ran } = await this.fence.run(record, () => this.components[component]?.[op]?.(call));
+      const { outcome, ran } = await this.fence.run(record, (kept) =>
+        this.components[component]?.[op]?.({ ...call, reply: kept ?? known }),
+      );
       const after = this.look();
       record.ran = ran;
       if (before && after) record.changes = changesBetween(before, after);
