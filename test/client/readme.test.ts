@@ -191,7 +191,8 @@ test('the test of the saga is one that passes, in a Jest of its own', async () =
   const home = join(folder, 'all', relative(root, folder));
   await mkdir(join(home, 'node_modules/@tercet'), { recursive: true });
   await symlink(join(folder, 'all/src/client'), join(home, 'node_modules/@tercet/client'));
-  const config = { testPathIgnorePatterns: [], transform: {}, haste: { retainAllFiles: true } };
+  // A slow machine fails none.
+  const config = { testPathIgnorePatterns: [], transform: {}, haste: { retainAllFiles: true }, testTimeout: 50_000 };
   const args = ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js')];
   args.push('--rootDir', home, '--config', JSON.stringify(config), '--detectOpenHandles', 'placing');
   const { code, output } = await run(args);
