@@ -156,7 +156,7 @@ test('the saga is bought, or refused and undone', async () => {
     expect(await buy('saga-1', lamp)).toBe('bought: receipt of saga-1');
     expect(await buy('saga-1', lamp)).toBe('bought: receipt of saga-1');
     expect(await buy('saga-2', lamp)).toBe('refused: not enough money');
-    await new TercetClient().wait('saga-2');
+    for (const gid of ['saga-1', 'saga-2']) await new TercetClient().wait(gid);
     expect(await balance()).toEqual({ balance: 400, held: 0 });
     expect((await pool.query('SELECT * FROM parcel')).rows).toEqual([
       { purchase: 'saga-1', receipt: 'receipt of saga-1' },
