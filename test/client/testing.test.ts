@@ -80,6 +80,14 @@ describe('undisturbed', () => {
     tercet.expectAllOrNothing();
   });
 
+  test('a call that has not left when the transaction is aborted does not leave', async () => {
+    await tercet.begin({ ...request, wait: 'accepted' });
+    await tercet.abort('order-17', { wait: 'settled' });
+    expect(shop.ran).toEqual([]);
+    expect(callsOf('order', 'action')).toEqual([]);
+    expect(callsOf('order', 'compensate')).toEqual(['node-1 did not run done']);
+  });
+
   test('transactions side by side do not disturb each other', async () => {
     const ends = await Promise.all([tercet.run(request), tercet.run(purchase), tercet.run({ ...request, gid: 'b' })]);
     expect(ends.map(({ status }) => status)).toEqual(['committed', 'committed', 'committed']);
@@ -182,6 +190,13 @@ describe('a fault happens:', () => {
     expect(shop.balance).toBe(70);
   });
 
+  test('a crash takes along what was answered side by side and is not durable', async () => {
+    tercet.crashAt('stock', 'try', { when: 'after' });
+    expect(await tercet.run(purchase)).toMatchObject({ status: 'committed' });
+    expect(callsOf('wallet', 'try')).toEqual(['node-1 ran done', 'node-2 did not run done']);
+    expect(callsOf('stock', 'try')).toEqual(['node-1 ran unheard', 'node-2 did not run done']);
+  });
+
   test('a crash while it compensates', async () => {
     tercet.failAt('shipment', 'action').crashAt('payment', 'compensate', { when: 'after' });
     expect(await tercet.run(request)).toMatchObject({ status: 'aborted' });
@@ -235,7 +250,7 @@ describe('expectAllOrNothing finds', () => {
     shop.components.wallet.cancel = ({ payload: { amount } }) => void (shop.held.wallet -= 2 * amount);
     tercet.failAt('stock', 'try');
     await tercet.run(purchase);
-    expect(said()).toContain('state.held.wallet is -30, should be 0');
+    expect(said()).toContain('state.held.wallet is -30, should be 0: try of wallet made it 30, then cancel of wallet');
   });
 
   test('a compensation that never works: the rollback is incomplete, until it is repaired', async () => {
@@ -277,10 +292,28 @@ describe('expectAllOrNothing finds', () => {
     expect(said()).toContain("'order-17' is open, and has not ended");
   });
 
-  test('what one of several left behind, though the test itself changes the world between them', async () => {
+  test.each<[string, (gid: string) => Promise<unknown>]>([
+    ['run', (gid) => tercet.run({ ...request, gid })],
+    ['begin', (gid) => tercet.begin({ ...request, gid, wait: 'settled' })],
+    [
+      'abort',
+      async (gid) => {
+        await tercet.begin({ ...request, gid, wait: 'accepted' });
+        await tercet.advance(1);
+        await tercet.abort(gid, { wait: 'settled' });
+      },
+    ],
+    [
+      'advance',
+      async (gid) => {
+        await tercet.begin({ ...request, gid, wait: 'accepted' });
+        await tercet.advance(60_000);
+      },
+    ],
+  ])('what one of several left behind after %s, though the test itself changes the world then', async (how, end) => {
     shop.components.order.compensate = () => undefined;
-    tercet.failAt('payment', 'action');
-    await tercet.run({ ...request, gid: 'first' });
+    if (how !== 'abort') tercet.failAt('payment', 'action');
+    await end('first');
     shop.orders.clear();
     shop.balance = 1000;
     await tercet.run({ ...request, gid: 'second' });
@@ -340,6 +373,15 @@ describe('the functions', () => {
       status: 'committed',
       branches: [{}, { reply: { paid: 30 } }, {}],
     });
+  });
+
+  test('may change what they are given: it is theirs', async () => {
+    shop.components.order.action = ({ payload }) => {
+      payload.amount = 0;
+      return { orderId: 'o' };
+    };
+    await tercet.run(request);
+    expect(tercet.calls()[0]?.payload).toEqual({ customer: 'alice', amount: 30 });
   });
 
   test('that fail three times abort, with what they threw', async () => {

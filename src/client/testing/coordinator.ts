@@ -145,6 +145,7 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     const { reason = null, by = 'initiator', wait: until = 'decided', waitMs: ms = 30_000 } = options;
     const order = by === 'operator' ? { who: 'operator', reason: reason ?? '' } : null;
     const { tx } = await this.cluster.ask((coordinator) => coordinator.abort(gid, reason, { until, ms }, order));
+    this.episodes.close();
     return viewOf(tx);
   }
 
@@ -212,6 +213,7 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     const gid = request.gid ?? `tx-${(this.begun += 1)}`;
     if (!this.cluster.find(gid)) this.episodes.open(gid);
     const { tx } = await this.cluster.ask(async (coordinator) => coordinator.begin(askedOf(request, gid), waiting));
+    this.episodes.close();
     return viewOf(tx);
   }
 

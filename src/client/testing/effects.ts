@@ -50,8 +50,8 @@ export function incompleteIn(tx: TransactionView, effects: readonly Effect[]): s
       if (effect?.state === 'stands') return [];
       return [effect ? `${of}, ${said(effect)}` : `${of}, has no effect`];
     }
-    // Left as it is: there is nothing to undo in it, says whoever began the saga.
-    if (!effect || effect.state === 'undone' || state === 'done') return [];
+    // One that has nothing to undo, says whoever began the saga, is left as it is.
+    if (!effect || effect.state === 'undone' || (state !== 'cancelled' && state !== 'compensated')) return [];
     return [`${of}, took effect and was not undone`];
   });
 }

@@ -23,7 +23,6 @@ export class Episodes {
 
   /** A transaction begins: alone, or beside others that have not ended. */
   open(gid: string): void {
-    this.close();
     const last = this.all.at(-1);
     if (last && !this.isOver(last)) last.gids.add(gid);
     else this.all.push({ gids: new Set([gid]), before: this.look(), after: null });

@@ -75,7 +75,7 @@ export class TestParticipants {
         const record = this.record(node, request);
         this.meet(node, request, record).then(
           (outcome) => {
-            if (outcome === null || !node.isAlive) return;
+            if (outcome === null) return;
             record.outcome = outcome.kind === 'postponed' ? null : outcome.kind;
             record.detail ??= detailOf(outcome);
             resolve(outcome);
@@ -137,7 +137,11 @@ export class TestParticipants {
   }
 
   /** What the service does with a call that reached it. */
-  private serve({ tx, branch }: CallRequest, record: CallRecord): Promise<Outcome> {
+  private serve(request: CallRequest, record: CallRecord): Promise<Outcome> {
+    return this.world.during(this.run(request, record));
+  }
+
+  private async run({ tx, branch }: CallRequest, record: CallRecord): Promise<Outcome> {
     const { gid, branchId, component, op, attempt, payload } = record;
     const call: Omit<TestCall<unknown, unknown>, 'reply'> = {
       ...{ gid, branchId, component, op, attempt, mode: tx.mode },
@@ -145,16 +149,14 @@ export class TestParticipants {
       payload: structuredClone(payload),
     };
     const known = branch.reply === null ? null : (JSON.parse(branch.reply) as Json);
-    return this.world.inLine(async () => {
-      const before = this.look();
-      const { outcome, ran } = await this.fence.run(record, (kept) =>
-        this.components[component]?.[op]?.({ ...call, reply: kept ?? known }),
-      );
-      const after = this.look();
-      record.ran = ran;
-      if (before && after) record.changes = changesBetween(before, after);
-      return outcome;
-    });
+    const before = this.look();
+    const { outcome, ran } = await this.fence.run(record, (kept) =>
+      this.components[component]?.[op]?.({ ...call, reply: kept ?? known }),
+    );
+    const after = this.look();
+    record.ran = ran;
+    if (before && after) record.changes = changesBetween(before, after);
+    return outcome;
   }
 
   private record(node: VirtualProcess, { tx, branch, op, attempt }: CallRequest): CallRecord {

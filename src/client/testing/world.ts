@@ -7,7 +7,6 @@ const BEGIN = Date.UTC(2030, 0, 1);
 
 export class World extends VirtualTime {
   private readonly atWork = new Set<Promise<unknown>>();
-  private line: Promise<unknown> = Promise.resolve();
   private turn: Promise<void> = Promise.resolve();
 
   constructor() {
@@ -19,13 +18,11 @@ export class World extends VirtualTime {
     return this.now - BEGIN;
   }
 
-  /** Runs the work after all that was given before: whatever is called side by side, one function runs at a time. */
-  inLine<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.line.then(work);
-    const over: Promise<unknown> = done.catch(() => undefined).finally(() => this.atWork.delete(over));
+  /** Nothing else happens until the work is over: one function runs at a time, whatever is called side by side. */
+  during<T>(work: Promise<T>): Promise<T> {
+    const over: Promise<unknown> = work.catch(() => undefined).finally(() => this.atWork.delete(over));
     this.atWork.add(over);
-    this.line = over;
-    return done;
+    return work;
   }
 
   /** Moves from event to event until `isOver`, or until there is none up to `end`. */
