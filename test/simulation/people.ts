@@ -22,7 +22,7 @@ export class People {
     private readonly nodes: readonly Node[],
   ) {
     const { chance } = (this.world = around.world);
-    this.whims = chance.happens(0.3) ? chance.between(1, 4) : 0;
+    this.whims = chance.happens(0.4) ? chance.between(1, 4) : 0;
   }
 
   /** Something that must have finished before the schedule can end. */

@@ -43,7 +43,7 @@ export const SAGA_MUTANTS = [
     replace: 'let room = this.parallel(tx);',
   },
   {
-    name: 'more compensations are under way than branches may run at a time',
+    name: 'more calls are under way than branches may run at a time',
     file: 'src/domain/machine.ts',
     find: 'let room = rules.parallel(tx) - at.inFlight.size;',
     replace: 'let room = Infinity;',

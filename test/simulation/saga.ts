@@ -31,7 +31,7 @@ export interface AskedSaga {
 const POINTERS = ['', '/id', '/list/0', '/list/1/a~1b', '/none'];
 
 export function randomSaga(chance: Chance): AskedSaga {
-  const count = chance.happens(0.2) ? chance.between(4, 7) : chance.between(1, 4);
+  const count = chance.happens(0.15) ? chance.between(4, 7) : chance.between(1, 4);
   const recovery = chance.happens(0.2) ? 'forward' : 'backward';
   const isInOrder = chance.happens(0.5);
   const pivot = recovery === 'backward' && chance.happens(0.4) ? chance.between(0, count - 1) : -1;
@@ -66,7 +66,7 @@ export function randomSaga(chance: Chance): AskedSaga {
 }
 
 function referencesTo(chance: Chance, before: readonly string[]): AskedReference[] {
-  if (before.length === 0 || chance.happens(0.5)) return [];
+  if (before.length === 0 || chance.happens(0.4)) return [];
   return Array.from({ length: chance.between(1, 2) }, () => ({
     branchId: before[chance.between(0, before.length - 1)] ?? '',
     pointer: POINTERS[chance.between(0, POINTERS.length - (chance.happens(0.1) ? 1 : 2))] ?? '',

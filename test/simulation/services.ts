@@ -40,7 +40,7 @@ export class Services {
       failsCompensations: chance.happens(0.05) ? chance.between(1, 12) : 0,
       pendings: chance.happens(0.1) ? chance.between(1, 4) : 0,
       failures: chance.happens(0.2) ? chance.between(1, 5) : 0,
-      isForgetful: chance.happens(0.5),
+      isForgetful: chance.happens(0.8),
       replies: 0,
     };
     this.parts.set(key, part);
