@@ -70,8 +70,8 @@ export const SAGA_MUTANTS = [
   {
     name: 'when a branch was done is not noted',
     file: 'src/domain/machine.ts',
-    find: "if (after.span && after.state === 'done')",
-    replace: "if (after.span && after.state === 'waiting')",
+    find: 'if (after.span && isSuccess)',
+    replace: 'if (after.span && isSuccess && !tx.plan)',
   },
   {
     name: 'only what is known to be done is undone',
