@@ -80,6 +80,12 @@ describe('the answer to a call', () => {
     expect(service.app.get(Journal).ran.at(-1)?.call).toMatchObject({ payload: order17, reply, attempt: 1 });
   });
 
+  test('a compensation that comes without the reply of its action, which got lost, has it from the fence', async () => {
+    const { body: reply } = await call('lost', 'action');
+    expect((await call('lost', 'compensate', { reply: null })).status).toBe(200);
+    expect(service.app.get(Journal).ran.at(-1)?.call).toMatchObject({ payload: order17, reply });
+  });
+
   test('a compensation without an action: 200, nothing runs, and the action that comes late is refused', async () => {
     const before = await balance();
     expect(await call('nothing', 'compensate')).toMatchObject({ status: 200, body: null });

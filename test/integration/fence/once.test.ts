@@ -1,7 +1,8 @@
 /** G8: calls may repeat, come in the wrong order or fail half-way; each operation takes effect once. */
 import { fence, Refused } from '../../../src/client/index.js';
 import { branch, effects, KINDS, receive, recorded, startService, trace, UNDOINGS } from './service.js';
-import type { Service } from './service.js';
+import type { Json } from '../../../src/protocol/words.js';
+import type { Service, Work } from './service.js';
 
 describe.each(KINDS)('with %s', (kind) => {
   let service: Service;
@@ -36,6 +37,15 @@ describe.each(KINDS)('with %s', (kind) => {
     const ended = await receive(service, call(end));
     expect(await receive(service, call(end))).toEqual(ended);
     expect(await effects(service, call(end))).toEqual([first, end]);
+  });
+
+  test.each([['try', 'confirm'] as const, ...UNDOINGS])('what a %s answered is given to its %s', async (first, end) => {
+    const call = branch();
+    const seen: (Json | undefined)[] = [];
+    const look: Work = (executor, asked, kept) => (seen.push(kept), trace(executor, asked, kept));
+    const answer = await receive(service, call(first), look);
+    await receive(service, call(end), look);
+    expect(seen).toEqual([null, 'reply' in answer ? answer.reply : undefined]);
   });
 
   test('a try that comes again after the confirm gets what the try had answered', async () => {

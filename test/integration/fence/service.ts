@@ -4,6 +4,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { fence, installFence, TercetFence1763683200000 } from '../../../src/client/index.js';
 import type { Executor, FenceAnswer, FencedCall } from '../../../src/client/index.js';
+import type { Json } from '../../../src/protocol/words.js';
 import { createDatabase } from '../../support/postgres.js';
 
 export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
@@ -78,7 +79,8 @@ async function plain(url: string): Promise<Inner> {
 }
 
 export type Call = FencedCall;
-export type Work = (executor: Executor, call: Call) => Promise<unknown>;
+/** @param kept what the try or action answered, for the work that ends it */
+export type Work = (executor: Executor, call: Call, kept?: Json) => Promise<unknown>;
 
 /** What begins a branch and what undoes it, of a TCC and of a saga. */
 export const UNDOINGS = [
@@ -101,7 +103,7 @@ export const trace: Work = async (executor, { gid, op }) => {
 
 /** One call to the service. */
 export function receive(service: Service, call: Call, work: Work = trace, isolation?: Isolation): Promise<FenceAnswer> {
-  return service.transaction((executor) => fence.run(executor, call, () => work(executor, call)), isolation);
+  return service.transaction((executor) => fence.run(executor, call, (kept) => work(executor, call, kept)), isolation);
 }
 
 /** What took effect and stayed, in order. */
@@ -137,7 +139,7 @@ export interface Held {
 
 /** A call whose transaction stays open until it is told to end. */
 export function held(service: Service, call: Call, work: Work = trace, isolation?: Isolation): Held {
-  return hold(service, (executor) => fence.run(executor, call, () => work(executor, call)), isolation);
+  return hold(service, (executor) => fence.run(executor, call, (kept) => work(executor, call, kept)), isolation);
 }
 
 /** Something done in a transaction that stays open until it is told to end. */
