@@ -264,6 +264,8 @@ describe('expectAllOrNothing finds', () => {
       why: expect.stringContaining('not today'),
     });
     expect(said()).toContain("'order-17' is aborting, parked at payment: rollback incomplete: ");
+    // Of twenty-five calls that are alike the first and the last are told.
+    expect(said()).toMatch(/compensate payment #1 .*\n.* … *\n.*compensate payment #25 /);
 
     shop.components.payment.compensate = compensate;
     await tercet.resume('order-17', 'repaired');
