@@ -54,27 +54,43 @@ function resolve(tx: Transaction, { payload }: Branch): string | { problem: stri
   const value = replaced(JSON.parse(payload) as Json, (target) => {
     if (problem !== null) return null;
     const reference = parsed(target);
-    const found =
-      typeof reference === 'string' ? undefined : valueAt(replyOf(tx, reference.branchId), reference.pointer);
-    if (found === undefined) problem = `the payload refers to ${JSON.stringify(target)}, which no reply has`;
+    const found = typeof reference === 'string' ? null : foundAt(tx, reference);
+    if (found === null) problem = `the payload refers to ${JSON.stringify(target)}, which no reply has`;
     // Said as soon as it is known: all of it may be sixteen times as large.
-    else if ((chars += JSON.stringify(found).length) > LIMITS.payloadBytes) problem = tooLarge;
-    return found ?? null;
+    else if ((chars += found.chars) > LIMITS.payloadBytes) problem = tooLarge;
+    return found?.value ?? null;
   });
   if (problem !== null) return { problem };
   const text = JSON.stringify(value);
   return new TextEncoder().encode(text).length > LIMITS.payloadBytes ? { problem: tooLarge } : text;
 }
 
-/** Replies as values: a thousand branches may refer to one that is long, and it is parsed once for them. */
-const parsedReplies = new WeakMap<Branch, Json>();
+interface Found {
+  readonly value: Json;
+  /** Of its JSON text. */
+  readonly chars: number;
+}
 
-function replyOf({ branches }: Transaction, branchId: string): Json | undefined {
+/** By branch and pointer: a thousand branches may refer to one long reply, and it is looked through once for them. */
+const known = new WeakMap<Branch, Map<string, Found | null>>();
+
+/** Null: there is no such branch or value, or no reply that was kept. */
+function foundAt({ branches }: Transaction, { branchId, pointer }: Reference): Found | null {
   const branch = branches.find((candidate) => candidate.branchId === branchId);
-  if (!branch || branch.reply === null) return undefined;
-  const value = parsedReplies.get(branch) ?? (JSON.parse(branch.reply) as Json);
-  parsedReplies.set(branch, value);
-  return value;
+  if (!branch || branch.reply === null) return null;
+  const all = known.get(branch) ?? new Map<string, Found | null>([['', measured(JSON.parse(branch.reply) as Json)]]);
+  known.set(branch, all);
+  let found = all.get(pointer);
+  if (found === undefined) {
+    const value = valueAt(all.get('')?.value, pointer);
+    found = value === undefined ? null : measured(value);
+    all.set(pointer, found);
+  }
+  return found;
+}
+
+function measured(value: Json): Found {
+  return { value, chars: JSON.stringify(value).length };
 }
 
 function mayRefer(payload: string): boolean {
