@@ -60,7 +60,7 @@ test.each([1, 2, 5, 50])(
 test.each([1, 2, 5, 20])(
   'a saga of %i branches in order is a durable write for each and one for the begin, by the count of PostgreSQL',
   async (branches) => {
-    const each = ((await commitsOf(42, branches, sagaRequest)) - (await commitsOf(2, branches, sagaRequest))) / 40;
+    const each = ((await commitsOf(122, branches, sagaRequest)) - (await commitsOf(2, branches, sagaRequest))) / 120;
     expect(each).toBeCloseTo(branches + 1, 0);
   },
 );

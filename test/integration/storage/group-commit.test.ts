@@ -47,7 +47,8 @@ async function frozen(statement: string, values: unknown[] = []): Promise<pg.Cli
 async function somebodyWaits(): Promise<void> {
   for (;;) {
     const { rows } = await admin.query(
-      `SELECT FROM pg_stat_activity WHERE application_name LIKE 'tercet%' AND wait_event_type = 'Lock'`,
+      `SELECT FROM pg_stat_activity
+        WHERE application_name LIKE 'tercet%' AND wait_event_type = 'Lock' AND datname = current_database()`,
     );
     if (rows.length > 0) return;
   }
