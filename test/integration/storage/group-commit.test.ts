@@ -289,7 +289,7 @@ async function itIs(later: Date): Promise<void> {
 async function sessionsAreIdle(): Promise<void> {
   for (;;) {
     const { rows } = await admin.query(
-      `SELECT FROM pg_stat_activity WHERE application_name LIKE 'tercet%' AND state = 'active'`,
+      `SELECT FROM pg_stat_activity WHERE application_name LIKE 'tercet%' AND state = 'active' AND datname = current_database()`,
     );
     if (rows.length === 0) return;
   }
