@@ -115,6 +115,13 @@ describe('at registration', () => {
     },
   );
 
+  // The URL standard came to take broken Punycode for a name: Node 24 does, earlier ones do not.
+  test.each(['http://xn--/', 'http://xn--7f000002.invalid/'])('%s is refused, whether it is a URL or not', (url) =>
+    URL.canParse(url)
+      ? refusedEverywhere(url, 422, 'TERCET_TARGET_FORBIDDEN')
+      : refusedEverywhere(url, 400, 'TERCET_REQUEST_INVALID'),
+  );
+
   test.each([
     'file:///etc/passwd',
     'gopher://127.0.0.2:70/_x',
@@ -175,8 +182,6 @@ describe('at registration', () => {
     'http://[fe80::1%eth0]/',
     'http://[fe80::1%25eth0]/',
     'http://[::1%251]/',
-    'http://xn--/',
-    'http://xn--7f000002.invalid/',
   ])('%j is 400', (url) => refusedEverywhere(url, 400, 'TERCET_REQUEST_INVALID'));
 
   test.each(['127.0.0.2', '0x7f000002', '127.2', '[::ffff:7f00:2]'])('http://%s may be called', async (host) => {
