@@ -41,8 +41,11 @@ export function force(tx: Transaction, branchId: string): Transaction | string {
   const branches = tx.branches.map((candidate) =>
     candidate === branch ? { ...branch, state: 'forced' as const, retryAt: null, gaveUp: null } : candidate,
   );
+  const forced = { ...tx, branches };
+  // Nothing is left to be held up: it ends, and whoever waits for that is not told of a parked one.
+  const isLast = branches.every((candidate) => opOf(forced, candidate.branchId) === null);
   // If another one was given up, that one parks it again.
-  return { ...tx, branches, parked: tx.parked?.branchId === branchId ? null : tx.parked };
+  return { ...forced, parked: isLast || tx.parked?.branchId === branchId ? null : tx.parked };
 }
 
 function unforceable(tx: Transaction, branch: Branch | undefined): string | null {

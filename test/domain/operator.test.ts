@@ -121,11 +121,13 @@ describe('force', () => {
     expect(other).toMatchObject({ save: 'parked', tx: { parked: { branchId: 'b', op: 'confirm' } } });
   });
 
-  test('in a transaction that a person parked each branch can be forced that is not done, and it stays parked', () => {
+  test('in a transaction that a person parked each branch can be forced that is not done, and it stays parked until the last', () => {
     const held = park(halfParked(), 300, 'the service is gone for good');
     const forced = force(held, 'b') as Transaction;
     expect(forced.parked).toEqual(held.parked);
-    expect(step(force(forced, 'a') as Transaction, [], 310)).toMatchObject({ save: 'ended', tx: { parked: null } });
+    const last = force(forced, 'a') as Transaction;
+    expect(last.parked).toBeNull();
+    expect(step(last, [], 310)).toMatchObject({ save: 'ended', tx: { parked: null } });
   });
 
   test('again is the same transaction', () => {
