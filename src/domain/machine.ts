@@ -30,7 +30,7 @@ const DONE_STATE: Readonly<Partial<Record<Op, BranchState>>> = {
 };
 
 /** What a parked saga is that could not be undone: the first thing that anybody reads of it. */
-export const INCOMPLETE = 'rollback incomplete: ';
+const INCOMPLETE = 'rollback incomplete: ';
 
 /** A participant that says `Retry-After: 0` is not asked as fast as it answers. */
 const PENDING_MIN_MS = 100;
