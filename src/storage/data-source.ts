@@ -7,6 +7,7 @@ import { History0000000000002 } from '../../migrations/0002-history.js';
 import { Instances0000000000003 } from '../../migrations/0003-instances.js';
 import { Trace0000000000004 } from '../../migrations/0004-trace.js';
 import { Saga0000000000005 } from '../../migrations/0005-saga.js';
+import { Outbox0000000000006 } from '../../migrations/0006-outbox.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -16,6 +17,7 @@ const MIGRATIONS = [
   Instances0000000000003,
   Trace0000000000004,
   Saga0000000000005,
+  Outbox0000000000006,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

@@ -80,6 +80,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Instances0000000000003',
     'Trace0000000000004',
     'Saga0000000000005',
+    'Outbox0000000000006',
   ]);
 });
 
