@@ -84,9 +84,9 @@ function branchTable({ branches }: TransactionView): string[] {
     { title: 'ATTEMPTS', isNumber: true },
     { title: 'REPLY' },
   ] as const;
-  const rows = branches.map(({ branchId, component, after = [], state, attempts, reply }) => {
+  const rows = branches.map(({ branchId, component, topic = '', after = [], state, attempts, reply }) => {
     const said = reply === null ? '' : plain(JSON.stringify(reply));
-    return [branchId, component, ...(isGraph ? [after.join(', ')] : []), state, String(attempts), said];
+    return [branchId, component ?? topic, ...(isGraph ? [after.join(', ')] : []), state, String(attempts), said];
   });
   return table(columns, rows);
 }

@@ -13,8 +13,9 @@
  * M6. A transaction that a person parked gets no call; answers under way and its deadline still count.
  */
 import { LIMITS } from '../protocol/words.js';
-import type { BranchState, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
-import { drawFrom, pendingDelay, retryDelay } from './retry.js';
+import type { BranchState, Decision, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
+import { agedAt, patience, pause, policyOf } from './pace.js';
+import { message } from './message.js';
 import { deadlineOf, nextStep, saga } from './saga.js';
 import { tcc } from './tcc.js';
 import { decide, isEnded, isHeld, move } from './transaction.js';
@@ -40,9 +41,14 @@ const MAY_REFUSE: ReadonlySet<Op> = new Set<Op>(['try', 'action', 'check']);
 const FIRST_PHASE: ReadonlySet<Op> = new Set<Op>(['try', 'action']);
 
 function rulesOf(mode: Mode): ModeRules {
-  if (mode === 'tcc') return tcc;
-  if (mode === 'saga') return saga;
-  throw new Error(`mode ${mode} has no rules yet`);
+  switch (mode) {
+    case 'tcc':
+      return tcc;
+    case 'saga':
+      return saga;
+    case 'message':
+      return message;
+  }
 }
 
 /** The operation that a branch needs, now or when its turn comes; null: none. */
@@ -68,6 +74,16 @@ export function begun(tx: Transaction, now: number): Transaction {
   return rulesOf(tx.mode).start(decided, now);
 }
 
+/** A transaction that somebody outside decides, with what starts at once. */
+export function decidedBy(tx: Transaction, decision: Decision, reason: Reason | null, now: number): Transaction {
+  return started(decide(tx, decision, reason, now), rulesOf(tx.mode), now);
+}
+
+/** A decided transaction, ended where nothing is left to do. */
+export function endedIfThrough(tx: Transaction, now: number): Transaction {
+  return isThrough(tx, rulesOf(tx.mode)) ? ended(tx, now) : tx;
+}
+
 export function advance(before: Transaction, answers: readonly Answer[], at: Circumstances): Step {
   if (isEnded(before)) return { tx: before, save: null, calls: [], wakeAt: null };
   const rules = rulesOf(before.mode);
@@ -77,24 +93,30 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
 
   let save: Step['save'] = attemptsToSave(tx, at);
   tx = decided(tx, rules, at.now);
-  if (!isHeld(tx)) {
-    const started = rules.start(tx, at.now);
-    // One that cannot be started decides it.
-    if (started !== tx) [tx, save] = [decided(started, rules, at.now), 'started'];
-  }
+  const begins = started(tx, rules, at.now);
+  // One that cannot be started decides it.
+  if (begins !== tx) [tx, save] = [decided(begins, rules, at.now), 'started'];
   if (before.status === 'open' && tx.status !== 'open') save = 'decided';
-  if (tx.status === 'committing' || tx.status === 'aborting') {
-    if (tx.branches.every((branch) => rules.opOf(tx, branch) === null)) {
-      tx = { ...move(tx, tx.status === 'committing' ? 'committed' : 'aborted'), endedAt: at.now, parked: null };
-      return { tx, save: 'ended', calls: [], wakeAt: null };
-    }
-    const parked = tx.parked ?? parkedBy(tx, rules, at.now);
-    if (parked !== tx.parked) {
-      tx = { ...tx, parked };
-      save = save === 'decided' ? save : 'parked';
-    }
+  if (isThrough(tx, rules)) return { tx: ended(tx, at.now), save: 'ended', calls: [], wakeAt: null };
+  const parked = tx.parked ?? parkedBy(tx, rules, at.now);
+  if (parked !== tx.parked) {
+    tx = { ...tx, parked };
+    save = save === 'decided' ? save : 'parked';
   }
   return dispatch(tx, save, rules, at);
+}
+
+function started(tx: Transaction, rules: ModeRules, now: number): Transaction {
+  return isHeld(tx) ? tx : rules.start(tx, now);
+}
+
+/** Whether the decision is carried out. */
+function isThrough(tx: Transaction, rules: ModeRules): boolean {
+  return tx.decision !== null && tx.branches.every((branch) => rules.opOf(tx, branch) === null);
+}
+
+function ended(tx: Transaction, now: number): Transaction {
+  return { ...move(tx, tx.status === 'committing' ? 'committed' : 'aborted'), endedAt: now, parked: null };
 }
 
 /** The transaction with the decision that its branches or its deadline call for, if they do. */
@@ -127,8 +149,8 @@ function repliesTooLong(branches: readonly Branch[]): boolean {
   return bytes > LIMITS.repliesBytesPerTransaction;
 }
 
-function answered(branch: Branch, { op, outcome }: Answer, { gid, status }: Transaction, at: Circumstances): Branch {
-  const policy = policyOf(branch, op, at);
+function answered(branch: Branch, { op, outcome }: Answer, tx: Transaction, at: Circumstances): Branch {
+  const policy = policyOf(tx, branch, op, at);
   switch (outcome.kind) {
     case 'done':
       return {
@@ -139,17 +161,23 @@ function answered(branch: Branch, { op, outcome }: Answer, { gid, status }: Tran
         reply: FIRST_PHASE.has(op) ? outcome.reply : branch.reply,
       };
     case 'refused':
-      if (MAY_REFUSE.has(op) && status === 'open') {
+      if (MAY_REFUSE.has(op) && tx.status === 'open') {
         return { ...branch, state: 'refused', attempts: branch.attempts + 1, retryAt: null, gaveUp: outcome.reason };
       }
-      return failed(branch, op, `refused: ${outcome.reason}`, policy, gid, status, at.now);
+      return failed(branch, op, `refused: ${outcome.reason}`, policy, tx, at.now);
     case 'unknown':
-      return failed(branch, op, outcome.detail, policy, gid, status, at.now);
-    case 'pending':
-      return {
-        ...branch,
-        retryAt: at.now + Math.max(PENDING_MIN_MS, outcome.retryAfterMs ?? patience(branch, op, policy, gid, at.now)),
-      };
+      // Only a check that reached its producer is counted: one that is away for long says nothing by it.
+      if (op === 'check' && outcome.hasLeft === false) {
+        return { ...branch, retryAt: at.now + patience(branch, op, policy, tx.gid, at.now) };
+      }
+      return failed(branch, op, outcome.detail, policy, tx, at.now);
+    case 'pending': {
+      const pauseMs = outcome.retryAfterMs ?? patience(branch, op, policy, tx.gid, at.now);
+      const retryAt = at.now + Math.max(PENDING_MIN_MS, pauseMs);
+      if (op !== 'check') return { ...branch, retryAt };
+      const asked = failed(branch, op, 'its producer does not know yet', policy, tx, at.now);
+      return asked.gaveUp === null && outcome.retryAfterMs !== null ? { ...asked, retryAt } : asked;
+    }
     case 'postponed':
       return { ...branch, retryAt: at.now + outcome.retryAfterMs };
   }
@@ -160,8 +188,7 @@ function failed(
   op: Op,
   detail: string,
   policy: RetryPolicy,
-  gid: string,
-  status: Status,
+  { gid, status }: Transaction,
   now: number,
 ): Branch {
   const attempts = branch.attempts + 1;
@@ -170,33 +197,6 @@ function failed(
     return { ...branch, attempts, retryAt: null, gaveUp: `${op} failed ${attempts} times, the last time: ${detail}` };
   }
   return { ...branch, attempts, retryAt: now + pause({ ...branch, attempts }, op, policy, gid) };
-}
-
-/** The policy of the component, with what a saga says otherwise of the branch. */
-function policyOf({ component, plan }: Branch, op: Op, at: Circumstances): RetryPolicy {
-  const policy = at.policyOf(component);
-  const own = op === 'compensate' ? plan?.compensateRetry : plan?.retry;
-  return own ? { ...policy, ...own } : policy;
-}
-
-/** When a branch is given up whatever it answers, ms. While the transaction is open, a deadline of its own aborts it. */
-function agedAt(tx: Transaction, branch: Branch, op: Op, at: Circumstances): number {
-  const overAt = (branch.since ?? at.now) + policyOf(branch, op, at).maxAgeMs;
-  // It bounds the action alone: to undo one that was too late may take as long as it takes.
-  return tx.status === 'committing' ? Math.min(overAt, deadlineOf(branch) ?? Infinity) : overAt;
-}
-
-function pause(branch: Branch, op: Op, policy: RetryPolicy, gid: string): number {
-  return retryDelay(
-    policy,
-    Math.max(1, branch.attempts),
-    drawFrom(`${gid}/${branch.branchId}/${op}/${branch.attempts}`),
-  );
-}
-
-function patience(branch: Branch, op: Op, policy: RetryPolicy, gid: string, now: number): number {
-  const waitedMs = now - (branch.since ?? now);
-  return pendingDelay(policy, waitedMs, drawFrom(`${gid}/${branch.branchId}/${op}/pending/${waitedMs}`));
 }
 
 function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Transaction {
@@ -219,10 +219,10 @@ function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Trans
 /**
  * After the decision a pass that did not end it is written down once all its calls are back: a coordinator that crashes
  * again and again still reaches the limit and parks, and what comes back after another branch parked is known to whoever
- * settles it. Before the decision the deadline bounds the attempts.
+ * settles it. Before the decision the deadline bounds the attempts, save of a message, which has none.
  */
 function attemptsToSave(tx: Transaction, at: Circumstances): 'attempts' | null {
-  if (tx.status === 'open' || at.inFlight.size > 0) return null;
+  if ((tx.status === 'open' && tx.mode !== 'message') || at.inFlight.size > 0) return null;
   const isUnsaved = ({ state, attempts, gaveUp }: Branch, index: number): boolean => {
     const saved = at.saved.branches[index];
     return state !== saved?.state || attempts !== saved.attempts || gaveUp !== saved.gaveUp;
@@ -246,7 +246,7 @@ function parkedBy(tx: Transaction, rules: ModeRules, now: number): Parked | null
 /** Collects the calls that are due and the next time that anything is. */
 function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Circumstances): Step {
   const calls: Call[] = [];
-  let wakeAt = tx.status === 'open' ? tx.deadlineAt : null;
+  let wakeAt = tx.status === 'open' ? tx.deadlineAt : rules.startsAt(tx);
   if (isHeld(tx)) return { tx, save, calls, wakeAt };
   const isItsTurn = rules.turns(tx);
   let room = rules.parallel(tx) - at.inFlight.size;

@@ -54,6 +54,8 @@ export const saga: ModeRules = {
     return isChanged ? { ...tx, branches } : tx;
   },
 
+  startsAt: () => null,
+
   verdict(tx: Transaction, now: number) {
     // The pivot first: it may be what cannot be undone.
     if (tx.branches.some(({ plan, state }) => plan?.pivot && state === 'done')) {

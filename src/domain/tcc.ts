@@ -23,6 +23,7 @@ export const tcc: ModeRules = {
   turns: () => () => true,
   parallel: () => Infinity,
   start: (tx: Transaction) => tx,
+  startsAt: () => null,
 
   verdict(tx: Transaction) {
     // An initiator-driven transaction is decided by submit, abort or its deadline alone.

@@ -4,8 +4,10 @@
  *   open ──▶ committing ──▶ committed
  *     └────▶ aborting ────▶ aborted
  */
+import { CHECK_BRANCH } from '../protocol/words.js';
 import type {
   BranchState,
+  CheckPolicy,
   Decision,
   Drive,
   Mode,
@@ -41,6 +43,20 @@ export interface SagaPlan {
   readonly parallel: number;
 }
 
+/** What a message says of itself. */
+export interface MessagePlan {
+  readonly check: CheckPolicy;
+  /** Nothing is delivered before, ms; null: it goes out once it is decided. */
+  readonly deliverAt: number | null;
+}
+
+/** Where a delivery goes that no component gets. */
+export interface Topic {
+  readonly topic: string;
+  readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** When a branch ran, in steps of its transaction: each start and each success is one. */
 export interface Span {
   readonly from: number;
@@ -50,6 +66,7 @@ export interface Span {
 
 export interface Branch {
   readonly branchId: string;
+  /** Empty: it goes to a topic. */
   readonly component: string;
   /** JSON text, handed on as it came. */
   readonly payload: string;
@@ -70,6 +87,8 @@ export interface Branch {
   readonly plan: BranchPlan | null;
   /** Null: not started, or of no saga. */
   readonly span: Span | null;
+  /** Of a delivery to Kafka; else null. */
+  readonly topic: Topic | null;
 }
 
 export interface Parked {
@@ -96,6 +115,8 @@ export interface Transaction {
   readonly deadlineAt: number | null;
   /** Of a saga; else null. */
   readonly plan: SagaPlan | null;
+  /** Of a message; else null. Its first branch is the check. */
+  readonly message: MessagePlan | null;
   /** The trace that it belongs to; null: none that came with it, and none is kept. */
   readonly trace: string | null;
 }
@@ -106,7 +127,8 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'pending'; readonly retryAfterMs: number | null }
   | { readonly kind: 'postponed'; readonly retryAfterMs: number }
-  | { readonly kind: 'unknown'; readonly detail: string };
+  /** `hasLeft` false: not a byte was sent, so that the service knows nothing of it. */
+  | { readonly kind: 'unknown'; readonly detail: string; readonly hasLeft?: boolean };
 
 export interface Answer {
   readonly branchId: string;
@@ -149,6 +171,8 @@ export interface ModeRules {
   parallel(tx: Transaction): number;
   /** Starts the branches whose turn has come; the same transaction where there are none. */
   start(tx: Transaction, now: number): Transaction;
+  /** When `start` has something to do that only the time brings, ms; null: never. */
+  startsAt(tx: Transaction): number | null;
   /** The decision that the branches of an open transaction call for, or null. */
   verdict(tx: Transaction, now: number): { decision: Decision; reason: Reason | null } | null;
 }
@@ -171,6 +195,8 @@ export function decide(tx: Transaction, decision: Decision, reason: Reason | nul
     ...move(tx, decision === 'commit' ? 'committing' : 'aborting'),
     decision,
     reason,
+    // What one branch was parked for before the decision is settled by it.
+    parked: isHeld(tx) ? tx.parked : null,
     decidedAt: now,
     branches: tx.branches.map((branch) => ({ ...restarted(branch, dueAt(tx.mode, now)), tries: branch.attempts })),
   };
@@ -186,9 +212,14 @@ export function move(tx: Transaction, to: Status): Transaction {
   return { ...tx, status: to };
 }
 
-/** When the operations that follow a decision become due: those of a saga one after another, as their turns come. */
+/** When the operations that follow a decision become due; null: as their turns come. */
 export function dueAt(mode: Mode, decidedAt: number): number | null {
-  return mode === 'saga' ? null : decidedAt;
+  return mode === 'tcc' ? decidedAt : null;
+}
+
+/** Whether it asks the producer of a message, and delivers nothing. */
+export function isCheck({ mode }: Pick<Transaction, 'mode'>, { branchId }: Pick<Branch, 'branchId'>): boolean {
+  return mode === 'message' && branchId === CHECK_BRANCH;
 }
 
 /** The branch at the start of its next operation. */

@@ -3,17 +3,28 @@ import { uuidv7 } from 'uuidv7';
 import { begun } from '../domain/machine.js';
 import { planSaga } from '../domain/saga-plan.js';
 import type { PlannedBranch } from '../domain/saga-plan.js';
-import type { Branch, BranchPlan, SagaPlan, Transaction } from '../domain/transaction.js';
+import { isCheck } from '../domain/transaction.js';
+import type { Branch, BranchPlan, MessagePlan, SagaPlan, Topic, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
-import type { Drive, Mode, Op } from '../protocol/words.js';
+import type { CheckPolicy, Drive, Mode, Op } from '../protocol/words.js';
 import type { Component, ComponentDirectory } from './ports.js';
 
 /** Problems of one saga that are listed. */
 const MAX_PROBLEMS = 20;
 
-/** A branch as it was asked for; all beyond the payload is of sagas. */
+/** A branch as it was asked for; all beyond the payload is of sagas, but for the topic. */
 export interface NewBranch extends PlannedBranch {
+  /** Empty: it goes to a topic. */
   readonly component: string;
+  /** Of a delivery to Kafka. */
+  readonly topic?: Topic | null;
+}
+
+/** What a message is begun with beyond its branches, the first of which is the check. */
+export interface MessageRequest {
+  /** What differs from the check of the component that is asked. */
+  readonly check: Partial<CheckPolicy>;
+  readonly deliverAt: number | null;
 }
 
 export interface BeginRequest {
@@ -27,13 +38,61 @@ export interface BeginRequest {
   readonly deadlineMs: number | null;
   /** Of a saga. */
   readonly saga?: SagaPlan;
+  /** Of a message. */
+  readonly message?: MessageRequest;
   readonly branches: readonly NewBranch[];
   /** The header of this name, if there was one. */
   readonly traceparent?: string | undefined;
 }
 
+/** A request of which all makes sense. */
+export interface Accepted {
+  /** Of the branches of a saga. */
+  readonly plans: readonly BranchPlan[];
+  readonly message: MessagePlan | null;
+}
+
+/**
+ * What is begun, if all that it names is there.
+ *
+ * @param isKafkaOn whether anything can go to a topic
+ * @throws TercetError 422, naming the field
+ */
+export async function accept(
+  request: BeginRequest,
+  components: ComponentDirectory,
+  isKafkaOn: boolean,
+): Promise<Accepted> {
+  const plans = plansOf(request);
+  let message: MessagePlan | null = null;
+  for (const [index, branch] of request.branches.entries()) {
+    if (branch.topic) {
+      if (!isKafkaOn) throw kafkaOff(`${pathOf(request, index)}.topic`);
+      continue;
+    }
+    const ops = opsOf(request.mode, branch.branchId, plans[index] ?? null);
+    const component = await componentFor(components, branch.component, ops, `${pathOf(request, index)}.component`);
+    if (request.message && index === 0) {
+      const { check, deliverAt } = request.message;
+      message = { check: { ...component.check, ...check }, deliverAt };
+    }
+  }
+  return { plans, message };
+}
+
+/** Where in the request a branch stands. */
+function pathOf({ message }: BeginRequest, index: number): string {
+  if (!message) return `branches[${index}]`;
+  return index === 0 ? 'check' : `deliveries[${index - 1}]`;
+}
+
+function kafkaOff(path: string): TercetError {
+  const message = 'this coordinator has no Kafka; set KAFKA_BROKERS, or deliver to a component';
+  return new TercetError('TERCET_KAFKA_OFF', `${path}: ${message}`, [{ path, message }]);
+}
+
 /** What the saga says of each branch. @throws TercetError TERCET_SAGA_INVALID, naming what makes no sense */
-export function plansOf({ saga, branches }: BeginRequest): BranchPlan[] {
+function plansOf({ saga, branches }: BeginRequest): BranchPlan[] {
   if (!saga) return [];
   const planned = planSaga(branches, saga.recovery);
   if ('plans' in planned) return planned.plans;
@@ -43,20 +102,20 @@ export function plansOf({ saga, branches }: BeginRequest): BranchPlan[] {
 }
 
 /** The operations that the coordinator may call of a branch. @param plan null: it is of no saga */
-export function opsOf(mode: Mode, plan: BranchPlan | null): Op[] {
+export function opsOf(mode: Mode, branchId: string, plan: BranchPlan | null): Op[] {
   switch (mode) {
     case 'tcc':
       return ['try', 'confirm', 'cancel'];
     case 'saga':
       return plan?.compensate ? ['action', 'compensate'] : ['action'];
     case 'message':
-      return [];
+      return isCheck({ mode }, { branchId }) ? ['check'] : ['deliver'];
   }
 }
 
 export function openTransaction(
   request: BeginRequest,
-  plans: readonly BranchPlan[],
+  { plans, message }: Accepted,
   trace: string | null,
   now: number,
 ): Transaction {
@@ -69,12 +128,13 @@ export function openTransaction(
     decision: null,
     reason: null,
     parked: null,
-    branches: request.branches.map((branch, index) => newBranch(branch, plans[index] ?? null, now)),
+    branches: request.branches.map((branch, index) => newBranch(branch, now, plans[index] ?? null, message)),
     beganAt: now,
     decidedAt: null,
     endedAt: null,
     deadlineAt: request.deadlineMs === null ? null : now + request.deadlineMs,
     plan: request.saga ?? null,
+    message,
     trace,
   };
   return begun(tx, now);
@@ -82,22 +142,30 @@ export function openTransaction(
 
 /**
  * Recorded as started before anybody is called: a crash in between must cancel it (G3). A branch of a saga waits for
- * its turn.
+ * its turn, a delivery for the decision, and the check until the half message is as old as it says.
  */
-export function newBranch({ branchId, component, payload }: NewBranch, plan: BranchPlan | null, now: number): Branch {
+export function newBranch(
+  { branchId, component, payload, topic = null }: NewBranch,
+  now: number,
+  plan: BranchPlan | null = null,
+  message: MessagePlan | null = null,
+): Branch {
+  const checkAt = message && isCheck({ mode: 'message' }, { branchId }) ? now + message.check.afterMs : null;
+  const isWaiting = plan !== null || (message !== null && checkAt === null);
   return {
     branchId,
     component,
     payload,
-    state: plan ? 'waiting' : 'started',
+    state: isWaiting ? 'waiting' : 'started',
     attempts: 0,
     tries: 0,
-    since: plan ? null : now,
-    retryAt: null,
+    since: isWaiting ? null : (checkAt ?? now),
+    retryAt: checkAt,
     reply: null,
     gaveUp: null,
     plan,
     span: null,
+    topic,
   };
 }
 

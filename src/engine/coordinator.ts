@@ -1,10 +1,11 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
-import type { Branch, BranchPlan, Transaction } from '../domain/transaction.js';
+import type { Branch, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
 import { passedOn } from '../protocol/trace.js';
-import type { Decision, Reason } from '../protocol/words.js';
-import { componentFor, newBranch, openTransaction, opsOf, plansOf } from './begin.js';
-import type { BeginRequest, NewBranch } from './begin.js';
+import { accept, componentFor, newBranch, openTransaction, opsOf } from './begin.js';
+import type { Accepted, BeginRequest, NewBranch } from './begin.js';
+import { Decisions } from './decisions.js';
+import type { Wanted } from './decisions.js';
 import { Driver } from './driver.js';
 import { Membership } from './membership.js';
 import { Operator, unknownTransaction } from './operator.js';
@@ -26,7 +27,7 @@ import type {
 } from './ports.js';
 import { Observers } from './observers.js';
 import { Recovery } from './recovery.js';
-import { collapse, decidedEvent, operatorEvent } from './timeline.js';
+import { collapse, decidedEvent } from './timeline.js';
 import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
@@ -45,6 +46,8 @@ export interface CoordinatorParts {
   readonly leaseMs: number;
   /** Transactions under way on this node above which begin answers TERCET_TRANSACTIONS_TOO_MANY; default 20000. */
   readonly maxUnfinished?: number;
+  /** Whether messages may go to topics; default: they are refused. */
+  readonly isKafkaOn?: boolean;
   /** None unless given. */
   readonly observers?: readonly Observer[];
   /** What is kept of the trace that a begin names in its `traceparent`; default: that it is passed on. */
@@ -60,6 +63,7 @@ export class Coordinator {
   private readonly driver: Driver;
   private readonly recovery: Recovery;
   private readonly observers: Observers;
+  private readonly decisions: Decisions;
   /** What a person on call does. */
   readonly operator: Operator;
   private isAccepting = false;
@@ -75,6 +79,7 @@ export class Coordinator {
     });
     this.driver = new Driver({ ...parts, membership: this.membership, observers });
     this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs, observers);
+    this.decisions = new Decisions(parts, this.driver, observers, (write) => this.owning(write));
     this.operator = new Operator(parts, this.driver, (write) => this.owning(write));
   }
 
@@ -114,14 +119,14 @@ export class Coordinator {
 
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
   async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
-    const plans = await this.accepted(request);
-    if (plans instanceof Error) {
+    const accepted = await this.accepted(request);
+    if (accepted instanceof Error) {
       const known = request.gid === null ? null : await this.known(request.gid, request.contentHash);
-      if (!known) throw plans;
+      if (!known) throw accepted;
       return { ...(await this.wait(known, waiting)), begun: false };
     }
     const traceOf = this.parts.traceOf ?? (({ traceparent }) => passedOn(traceparent));
-    const tx = openTransaction(request, plans, traceOf(request), this.parts.clock.now());
+    const tx = openTransaction(request, accepted, traceOf(request), this.parts.clock.now());
     // Forward recovery is a decision: nothing that fails takes it back.
     const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, this.parts.node)];
     const { inserted, held, sameContent } = await this.owning((member) =>
@@ -141,8 +146,8 @@ export class Coordinator {
     gid: string,
     asked: NewBranch,
   ): Promise<{ tx: Transaction; branch: Branch; registered: boolean; call: PreparedCall }> {
-    const component = await componentFor(this.parts.components, asked.component, opsOf('tcc', null), 'component');
-    const started = newBranch(asked, null, this.parts.clock.now());
+    const component = await componentFor(this.parts.components, asked.component, opsOf('tcc', '', null), 'component');
+    const started = newBranch(asked, this.parts.clock.now());
     const answer = await this.parts.log.register(gid, started);
     if (!answer) throw unknownTransaction(gid);
     const { result, held } = answer;
@@ -153,15 +158,15 @@ export class Coordinator {
     return { tx: held.tx, branch, registered: result === 'registered', call };
   }
 
-  /** Decides commit of an initiator-driven transaction. */
-  submit(gid: string, waiting: Waiting): Promise<Answered> {
-    return this.decide(gid, 'commit', null, waiting);
+  /** Decides commit of an initiator-driven transaction. @param by as of an abort; of a message alone */
+  submit(gid: string, waiting: Waiting, by: Order | null = null): Promise<Answered> {
+    return this.decide(gid, { decision: 'commit', reason: null, by }, waiting);
   }
 
   /** Decides abort of any open transaction. @param by null: whoever began it; else the person on call, and why */
   abort(gid: string, detail: string | null, waiting: Waiting, by: Order | null = null): Promise<Answered> {
     const reason = { kind: by ? 'operator' : 'requested', ...(detail === null ? {} : { detail }) } as const;
-    return this.decide(gid, 'abort', reason, waiting, by);
+    return this.decide(gid, { decision: 'abort', reason, by }, waiting);
   }
 
   /** An operator's order for all that a filter finds. */
@@ -189,41 +194,8 @@ export class Coordinator {
     return told;
   }
 
-  private async decide(
-    gid: string,
-    decision: Decision,
-    reason: Reason | null,
-    waiting: Waiting,
-    by: Order | null = null,
-  ): Promise<Answered> {
-    const { log, clock, node } = this.parts;
-    let held = await log.get(gid);
-    if (!held) throw unknownTransaction(gid);
-    if (held.tx.status === 'open') {
-      if (decision === 'commit' && held.tx.drive === 'coordinator') {
-        throw new TercetError(
-          'TERCET_TRANSACTION_STATE',
-          `'${gid}' is driven by the coordinator, which decides by what its branches answer; it takes no submit`,
-        );
-      }
-      const at = clock.now();
-      const events = [decidedEvent({ decision, reason }, at, node)];
-      if (by) events.unshift(operatorEvent(decision, by, at, node));
-      const answer = await this.owning((member) => log.decide(member, gid, decision, reason, at, events));
-      if (!answer) throw unknownTransaction(gid);
-      held = answer.held;
-      if (answer.decided) {
-        this.observers.decided(held.tx);
-        this.driver.drive(held);
-      }
-    }
-    if (held.tx.decision !== decision) {
-      throw new TercetError(
-        'TERCET_TRANSACTION_DECIDED',
-        `'${gid}' is ${held.tx.status}, decided for ${held.tx.decision ?? 'nothing'}; a decision is for ever`,
-      );
-    }
-    return this.wait(held, waiting);
+  private async decide(gid: string, wanted: Wanted, waiting: Waiting): Promise<Answered> {
+    return this.wait(await this.decisions.make(gid, wanted), waiting);
   }
 
   /** A write that makes this node an owner. If its answer is lost, recovery looks for what this node owns. */
@@ -239,8 +211,8 @@ export class Coordinator {
     }
   }
 
-  /** The plans of the branches of a saga, or why it cannot be begun. */
-  private async accepted(request: BeginRequest): Promise<BranchPlan[] | Error> {
+  /** What the request says, or why it cannot be begun. */
+  private async accepted(request: BeginRequest): Promise<Accepted | Error> {
     if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
     const tooMany = this.driver.tooMany(request.branches, this.parts.maxUnfinished ?? MAX_UNFINISHED);
     if (tooMany !== null) {
@@ -248,12 +220,7 @@ export class Coordinator {
       return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
     }
     try {
-      const plans = plansOf(request);
-      for (const [index, { component }] of request.branches.entries()) {
-        const ops = opsOf(request.mode, plans[index] ?? null);
-        await componentFor(this.parts.components, component, ops, `branches[${index}].component`);
-      }
-      return plans;
+      return await accept(request, this.parts.components, this.parts.isKafkaOn ?? false);
     } catch (error) {
       if (error instanceof TercetError) return error;
       throw error;

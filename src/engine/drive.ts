@@ -61,7 +61,7 @@ export class Drive {
     this.tx = held.tx;
     this.startedAt = parts.clock.monotonic();
     this.savedAt = this.startedAt;
-    this.components = new Set(held.tx.branches.map(({ component }) => component));
+    this.components = new Set(held.tx.branches.flatMap(({ component }) => (component === '' ? [] : [component])));
   }
 
   get saved(): Held {

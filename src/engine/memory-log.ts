@@ -1,5 +1,6 @@
 /** The transaction log in memory: what PostgreSQL does, without PostgreSQL. Every call takes effect at once, whole. */
-import { decide, isEnded } from '../domain/transaction.js';
+import { decidedBy } from '../domain/machine.js';
+import { isEnded } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { MemberDead } from './ports.js';
 import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from './ports.js';
@@ -40,7 +41,7 @@ export class MemoryLog implements TransactionLog {
 
   async decide(
     member: Member,
-    gid: string,
+    { gid }: Transaction,
     decision: Decision,
     reason: Reason | null,
     at: number,
@@ -50,7 +51,7 @@ export class MemoryLog implements TransactionLog {
     if (!row) return null;
     if (row.held.tx.status !== 'open') return { decided: false, held: row.held };
     this.demandAlive(member);
-    const tx = decide(row.held.tx, decision, reason, at);
+    const tx = decidedBy(row.held.tx, decision, reason, at);
     return { decided: true, held: this.write(row, this.ownedBy(row.held, member, tx), events) };
   }
 

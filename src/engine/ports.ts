@@ -1,6 +1,6 @@
 /** What the engine needs from outside. Each port has two implementations and one contract suite for both. */
 import type { Branch, Outcome, Transaction } from '../domain/transaction.js';
-import type { Decision, EventView, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
+import type { CheckPolicy, Decision, EventView, Mode, Op, Reason, RetryPolicy, Status } from '../protocol/words.js';
 
 /** One start of one node. `id` is never used again. */
 export interface Member {
@@ -77,18 +77,22 @@ export interface TransactionLog {
   ): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
 
   /**
-   * The owner's write: counts only while owner, epoch and version match, and nothing comes after an end. Resolves to
-   * the new Held or 'lost'.
+   * The owner's write, or the end that a decision from outside is: counts only while owner, epoch and version match,
+   * and nothing comes after an end. Resolves to the new Held or 'lost'. Deliveries that it puts on their way to Kafka
+   * stand in the outbox by the same write.
    */
   save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'>;
 
   /**
    * A decision from outside, made only while the transaction is open; `member` becomes the owner with a
-   * higher epoch. `decided: false` gives back the transaction as it is; null: no such gid.
+   * higher epoch. `decided: false` gives back the transaction as it is; null: no such gid. What goes to Kafka at once
+   * stands in the outbox by the same write.
+   *
+   * @param seen as it was read, at whatever version: of it only what never changes is used
    */
   decide(
     member: Member,
-    gid: string,
+    seen: Transaction,
     decision: Decision,
     reason: Reason | null,
     at: number,
@@ -148,6 +152,8 @@ export interface Component {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly retry: RetryPolicy;
+  /** Of messages that say nothing else. */
+  readonly check: CheckPolicy;
   /** URL of each operation while no instance is alive; absent where the component lacks it. */
   readonly targets: Readonly<Partial<Record<Op, string>>>;
   /** The instances that `op` is called at, as of now; look at `aliveUntil`. None: call `targets`. */

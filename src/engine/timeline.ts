@@ -1,6 +1,5 @@
 /** What the timeline says of a step. It is written with the step, in the same statement. */
 import type { Answer, Transaction } from '../domain/transaction.js';
-import { isEnded } from '../domain/transaction.js';
 import type { TimelineEvent } from './ports.js';
 
 /** A long answer is cut: the timeline tells what happened, it is no log file. */
@@ -56,8 +55,12 @@ export function transitions(before: Transaction, after: Transaction, at: number,
       detail: cut(why),
     });
   }
-  if (isEnded(after)) events.push({ at, node, kind: 'ended', detail: after.status });
-  return events;
+  return [...events, ...endedEvents(after, node, at)];
+}
+
+/** None while it has not ended. @param at by default as the transaction itself says */
+export function endedEvents({ status, endedAt }: Transaction, node: string, at = endedAt): TimelineEvent[] {
+  return endedAt === null || at === null ? [] : [{ at, node, kind: 'ended', detail: status }];
 }
 
 export function decidedEvent(

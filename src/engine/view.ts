@@ -2,6 +2,7 @@
  * Transactions as the wire shows them. Where a caller may not see payloads, what a service or an initiator said is
  * replaced: replies by null, texts by a fixed word; Tercet's own words and those of operators stay.
  */
+import { isCheck } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import type { BranchView, EventView, Json, Reason, TransactionView } from '../protocol/words.js';
 import type { TimelineEvent } from './ports.js';
@@ -27,7 +28,10 @@ export function transactionView(tx: Transaction, caller: Seer): TransactionView 
     reason,
     parked: parked && { ...parked, at: iso(parked.at) },
     ...tx.plan,
-    branches: tx.branches.map((branch) => ({ ...branchView(branch, caller), ...planView(branch, tx) })),
+    ...messageView(tx),
+    branches: tx.branches
+      .filter((branch) => !isCheck(tx, branch))
+      .map((branch) => ({ ...branchView(branch, caller), ...planView(branch, tx) })),
     beganAt: iso(tx.beganAt),
     decidedAt: isoOrNull(tx.decidedAt),
     endedAt: isoOrNull(tx.endedAt),
@@ -37,16 +41,27 @@ export function transactionView(tx: Transaction, caller: Seer): TransactionView 
 
 /** Attempts are those of the operation that was last asked: after the decision still the try's, until a confirm was. */
 export function branchView(
-  { branchId, component, state, attempts, tries, reply }: Branch,
+  { branchId, component, state, attempts, tries, reply, topic: to }: Branch,
   { seesPayloads }: Seer,
 ): BranchView {
   return {
     branchId,
-    component,
+    component: to ? null : component,
+    ...(to ? { topic: to.topic, key: to.key } : {}),
     state,
     attempts: attempts || tries,
     reply: reply === null || !seesPayloads ? null : (JSON.parse(reply) as Json),
   };
+}
+
+/** How the producer of a message is asked, and when it goes out. */
+function messageView(tx: Transaction): Pick<TransactionView, 'check' | 'deliverAt'> {
+  const [check] = tx.branches;
+  if (!tx.message || !check) return {};
+  const { component, attempts, tries, retryAt } = check;
+  const nextAt = tx.status === 'open' && tx.parked === null ? isoOrNull(retryAt) : null;
+  const shown = { component, attempts: attempts || tries, nextAt, ...tx.message.check };
+  return { check: shown, deliverAt: isoOrNull(tx.message.deliverAt) };
 }
 
 /** How the graph of a saga goes. */

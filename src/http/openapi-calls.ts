@@ -1,18 +1,8 @@
 /** The calls of docs/wire.md that this version has, as /openapi.json lists them; a test compares them with the routes. */
 import { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
-import {
-  abort,
-  begin,
-  bulk,
-  component,
-  instance,
-  list,
-  look,
-  order,
-  registerBranch,
-  submit,
-} from '../protocol/schema.js';
+import { begin } from '../protocol/begin.js';
+import { abort, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
 import { DOCS_FILES } from './docs-files.js';
 import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
@@ -60,7 +50,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 201: ['begun; what was waited for has come', 'Transaction'], 200: WAITED, 202: NOT_YET },
     problems: [
       'TERCET_GID_CONFLICT',
-      'TERCET_MODE_UNSUPPORTED',
+      'TERCET_KAFKA_OFF',
       'TERCET_SAGA_INVALID',
       'TERCET_TRANSACTIONS_TOO_MANY',
       ...NAMES_COMPONENTS,

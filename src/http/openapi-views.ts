@@ -3,6 +3,7 @@ import { BRANCH_STATES, EVENT_KINDS, MODES, OPS, REASON_KINDS, STATUSES } from '
 import type {
   BranchView,
   BulkView,
+  CheckPolicy,
   CallsView,
   CheckView,
   ComponentView,
@@ -39,16 +40,25 @@ function object<T>(properties: Fields<T>, optional: readonly (keyof T & string)[
 
 const branch: Fields<BranchView> = {
   branchId: text,
-  component: text,
+  component: orNull(text),
   state: oneOf(...BRANCH_STATES),
   attempts: count,
   reply: anyJson,
   after: list(text),
   compensate: { type: 'boolean' },
   pivot: { type: 'boolean' },
+  topic: text,
+  key: orNull(text),
 };
-/** Of a saga alone. */
-const ofSagas = ['after', 'compensate', 'pivot'] as const;
+/** Of some modes alone. */
+const ofSome = ['after', 'compensate', 'pivot', 'topic', 'key'] as const;
+const checkPolicy: Fields<CheckPolicy> = { afterMs: count, intervalMs: count, maxAttempts: count };
+const check: Fields<NonNullable<TransactionView['check']>> = {
+  ...checkPolicy,
+  component: text,
+  attempts: count,
+  nextAt: orNull(time),
+};
 const reason = object<Reason>({ kind: oneOf(...REASON_KINDS), branchId: text, detail: text }, ['branchId', 'detail']);
 const parked = object<NonNullable<TransactionView['parked']>>({
   at: time,
@@ -98,13 +108,15 @@ export const VIEWS = {
       parked: orNull(parked),
       recovery: oneOf('backward', 'forward'),
       parallel: count,
-      branches: list(object(branch, ofSagas)),
+      check: object(check),
+      deliverAt: orNull(time),
+      branches: list(object(branch, ofSome)),
       beganAt: time,
       decidedAt: orNull(time),
       endedAt: orNull(time),
       deadlineAt: orNull(time),
     },
-    ['recovery', 'parallel'],
+    ['recovery', 'parallel', 'check', 'deliverAt'],
   ),
   Transactions: object<{ transactions: TransactionView[]; next: string | null }>({
     transactions: list(view('Transaction')),
@@ -120,7 +132,7 @@ export const VIEWS = {
         body: { ...text, contentMediaType: 'application/json' },
       }),
     },
-    ofSagas,
+    ofSome,
   ),
   Timeline: object<TimelineView>({ gid: text, events: list(event) }),
   Bulk: object<BulkView>({
@@ -138,6 +150,7 @@ export const VIEWS = {
     timeoutMs: count,
     concurrency: count,
     retry,
+    check: object(checkPolicy),
     version: orNull(text),
     createdAt: time,
     updatedAt: time,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { TercetError } from '../protocol/errors.js';
 import type { ErrorCode } from '../protocol/errors.js';
-import { identifier } from '../protocol/schema.js';
+import { identifier } from '../protocol/fields.js';
 import { CALLS } from './openapi-calls.js';
 import type { Call } from './openapi-calls.js';
 import { EXAMPLES } from './openapi-examples.js';

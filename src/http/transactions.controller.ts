@@ -1,10 +1,15 @@
 import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
+import type { BeginRequest } from '../engine/begin.js';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
 import { branchView, eventView, transactionView } from '../engine/view.js';
 import { TercetError } from '../protocol/errors.js';
-import { abort, begin, identifier, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
+import { begin } from '../protocol/begin.js';
+import { identifier } from '../protocol/fields.js';
+import { abort, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
+import { CHECK_BRANCH } from '../protocol/words.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
 import { contentHash, payloadText, validated } from './body.js';
 import { WhoCalls } from './caller.js';
@@ -24,24 +29,10 @@ export class TransactionsController {
     @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     validated(nothing, query);
-    refuseOtherModes(body);
     const asked = validated(begin, body);
+    const { mode, drive, businessKey = null } = asked;
     const gid = gidOf(asked, key);
-    const { drive, businessKey = null, deadlineMs = null, branches = [] } = asked;
-    const request = {
-      gid,
-      contentHash: contentHash(body),
-      mode: asked.mode,
-      drive,
-      businessKey,
-      deadlineMs,
-      traceparent,
-      ...(asked.mode === 'saga' ? { saga: { recovery: asked.recovery, parallel: asked.parallel } } : {}),
-      branches: branches.map((branch, index) => ({
-        ...branch,
-        payload: payloadText(branch.payload, `branches[${index}].payload`),
-      })),
-    };
+    const request = { gid, contentHash: contentHash(body), mode, drive, businessKey, traceparent, ...planOf(asked) };
     const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
     const answer = await this.coordinator.begin(request, waiting(wait, asked.waitMs, reply));
     void reply.header('location', `/v1/transactions/${encodeURIComponent(answer.tx.gid)}`);
@@ -105,8 +96,11 @@ export class TransactionsController {
     @WhoCalls() caller: Caller,
   ): Promise<TransactionView> {
     validated(nothing, query);
-    const { wait, waitMs } = validated(submit, body);
-    return answered(await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply)), 200, reply, caller);
+    const { reason = '', by, wait, waitMs } = validated(submit, body);
+    if (!caller.may(by ?? 'initiator')) throw mayNotDecide('submit', by ?? 'initiator', caller);
+    const order = by ? { who: caller.name, reason } : null;
+    const answer = await this.coordinator.submit(known(gid), waiting(wait, waitMs, reply), order);
+    return answered(answer, 200, reply, caller);
   }
 
   @Post(':gid/abort')
@@ -119,7 +113,7 @@ export class TransactionsController {
   ): Promise<TransactionView> {
     validated(nothing, query);
     const { reason = null, by = 'initiator', wait, waitMs } = validated(abort, body);
-    if (!caller.may(by)) throw mayNotAbort(by, caller);
+    if (!caller.may(by)) throw mayNotDecide('abort', by, caller);
     const order = by === 'operator' ? { who: caller.name, reason: reason ?? '' } : null;
     const answer = await this.coordinator.abort(known(gid), reason, waiting(wait, waitMs, reply), order);
     return answered(answer, 200, reply, caller);
@@ -135,20 +129,35 @@ export function known(gid: string): string {
   );
 }
 
-/** So that nobody's abort passes for somebody else's. */
-function mayNotAbort(by: 'initiator' | 'operator', { name, roles }: Caller): TercetError {
+/** So that nobody's decision passes for somebody else's. */
+function mayNotDecide(what: 'submit' | 'abort', by: 'initiator' | 'operator', { name, roles }: Caller): TercetError {
   const has = [...roles].join(', ');
-  const what = by === 'operator' ? 'an operator' : 'an initiator (the default of `by`)';
-  return new TercetError('TERCET_ROLE_FORBIDDEN', `to abort as ${what} needs that role; the key '${name}' has ${has}`);
+  const as = by === 'operator' ? 'an operator' : 'an initiator (the default of `by`)';
+  return new TercetError('TERCET_ROLE_FORBIDDEN', `to ${what} as ${as} needs that role; the key '${name}' has ${has}`);
 }
 
-/** Said before the fields are looked at: it has others. */
-function refuseOtherModes(body: unknown): void {
-  if (typeof body !== 'object' || body === null || !('mode' in body) || body.mode !== 'message') return;
-  const message = "'message' is not run by this version";
-  throw new TercetError('TERCET_MODE_UNSUPPORTED', `mode: ${message}; 'tcc' and 'saga' are`, [
-    { path: 'mode', message },
-  ]);
+/** What the modes have each of their own. */
+function planOf(asked: z.output<typeof begin>): Pick<BeginRequest, 'deadlineMs' | 'saga' | 'message' | 'branches'> {
+  const withText = <B extends { payload?: unknown }>(branch: B, path: string) => ({
+    ...branch,
+    payload: payloadText(branch.payload, `${path}.payload`),
+  });
+  if (asked.mode !== 'message') {
+    const { deadlineMs = null, branches: given = [] } = asked;
+    const branches = given.map((branch, index) => withText(branch, `branches[${index}]`));
+    if (asked.mode === 'tcc') return { deadlineMs, branches };
+    return { deadlineMs, branches, saga: { recovery: asked.recovery, parallel: asked.parallel } };
+  }
+  const { component, payload, ...check } = asked.check;
+  const deliveries = asked.deliveries.map((delivery, index) => {
+    const { topic, key = null, headers = {}, component: to = '', ...rest } = withText(delivery, `deliveries[${index}]`);
+    return { ...rest, component: to, topic: topic === undefined ? null : { topic, key, headers } };
+  });
+  return {
+    deadlineMs: null,
+    branches: [withText({ branchId: CHECK_BRANCH, component, payload }, 'check'), ...deliveries],
+    message: { check, deliverAt: asked.deliverAt ?? null },
+  };
 }
 
 function gidOf({ gid }: { gid?: string | undefined }, key: string | undefined): string | null {

@@ -61,7 +61,7 @@ export class HttpParticipants implements Participants {
     const { component, op } = request;
     // It was replaced by one that lacks what was there at the begin.
     if (!component.targets[op])
-      return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now` };
+      return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now`, hasLeft: false };
     const { balancer, turnstile } = this.neighbour(component);
     const turn = turnstile.enter();
     if (turn) await turn;
@@ -85,12 +85,13 @@ export class HttpParticipants implements Participants {
         return failed ?? { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
       }
       const { instance, live } = choice;
-      const { outcome, isAlive, hasLeft } = await this.exchange(request, instance);
+      const { outcome: answer, isAlive, hasLeft } = await this.exchange(request, instance);
       balancer.leave(choice, { isAlive, hasLeft });
+      const outcome = answer.kind === 'unknown' ? { ...answer, hasLeft } : answer;
       if (outcome.kind === 'done' || outcome.kind === 'refused') this.detours.forget(tx.gid, branch.branchId);
       if (outcome.kind !== 'unknown' || isAlive === null || instance === null || live === 1) return outcome;
       this.detours.note(tx.gid, branch.branchId, instance.name);
-      failed = { kind: 'unknown', detail: `${outcome.detail} (instance ${instance.name})` };
+      failed = { ...outcome, detail: `${outcome.detail} (instance ${instance.name})` };
       if (hasLeft || sent >= live) return failed;
     }
   }

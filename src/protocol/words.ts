@@ -57,6 +57,22 @@ export interface RetryPolicy {
   tryAttempts: number;
 }
 
+/** How the producer of a half message is asked what became of it; see docs/wire.md section 4. */
+export interface CheckPolicy {
+  /** Age of the half message before it is asked after, ms. */
+  afterMs: number;
+  /** Pause after the first check, ms; each further one is longer. */
+  intervalMs: number;
+  /** Checks that reached the producer before the transaction is parked. */
+  maxAttempts: number;
+}
+
+/** What a message gets that says nothing of checks, and whose component says nothing either. */
+export const DEFAULT_CHECK: CheckPolicy = { afterMs: 6000, intervalMs: 30_000, maxAttempts: 15 };
+
+/** The branchId of the check, which is no delivery and not shown as one. */
+export const CHECK_BRANCH = 'check';
+
 /** What a component gets that says nothing of retries. */
 export const DEFAULT_RETRY: RetryPolicy = {
   baseMs: 200,
@@ -96,6 +112,8 @@ export interface ComponentView {
   timeoutMs: number;
   concurrency: number;
   retry: RetryPolicy;
+  /** Of messages that name it in `check` and say nothing else. */
+  check: CheckPolicy;
   version: string | null;
   createdAt: string;
   updatedAt: string;
@@ -107,10 +125,14 @@ export interface ComponentView {
 
 export interface BranchView {
   branchId: string;
-  component: string;
+  /** Null: it goes to a topic. */
+  component: string | null;
   state: BranchState;
   attempts: number;
   reply: Json;
+  /** Of a message: where in Kafka it goes, and under which key. */
+  topic?: string;
+  key?: string | null;
   /** Of a saga: the branches that it comes after. */
   after?: string[];
   /** Of a saga: whether an abort undoes it once it was started. */
@@ -131,6 +153,10 @@ export interface TransactionView {
   recovery?: Recovery;
   /** Of a saga: branches that may run at a time. */
   parallel?: number;
+  /** Of a message: how its producer is asked, how often that was done, and when it will be next. */
+  check?: CheckPolicy & { component: string; attempts: number; nextAt: string | null };
+  /** Of a message: before when nothing of it is delivered; null: at once. */
+  deliverAt?: string | null;
   branches: BranchView[];
   beganAt: string;
   decidedAt: string | null;
@@ -224,6 +250,22 @@ export const HEADERS = {
 /** 1 to 128 characters; `.` and `..` are refused because they would vanish from a URL path. */
 export const IDENTIFIER = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/;
 
+/** The name of a Kafka topic. */
+export const TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
+/** The name of a header that a message to a topic may have. */
+export const HEADER_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+/** Headers that whoever hands on the message sets: nobody else may. */
+export const OWN_HEADERS: readonly string[] = [
+  'ce_specversion',
+  'ce_id',
+  'ce_time',
+  'ce_partitionkey',
+  'ce_gid',
+  'ce_branchid',
+  'traceparent',
+  'tracestate',
+];
+
 export const LIMITS = {
   bodyBytes: 1024 * 1024,
   payloadBytes: 256 * 1024,
@@ -231,6 +273,10 @@ export const LIMITS = {
   repliesBytesPerTransaction: 1024 * 1024,
   jsonDepth: 64,
   branches: 1000,
+  /** Of one message to a topic: how many headers, and the length of each value and of the key. */
+  headers: 64,
+  headerChars: 1024,
+  keyChars: 1024,
   /** References to replies in one payload of a saga, and the length of each pointer. */
   references: 64,
   pointerChars: 256,

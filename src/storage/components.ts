@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { LogUnavailable } from '../engine/ports.js';
 import type { Component, ComponentDirectory, Instance, Logger } from '../engine/ports.js';
-import { OPS } from '../protocol/words.js';
+import { DEFAULT_CHECK, OPS } from '../protocol/words.js';
 import type { ComponentView, Op } from '../protocol/words.js';
 import { Database } from './database.js';
 import type { DatabaseSettings, PoolUse } from './database.js';
@@ -31,6 +31,8 @@ interface Known {
   readonly isDeleted: boolean;
 }
 
+/** What was registered before there were messages says nothing of checks. */
+const WITHOUT_CHECK: Partial<ComponentDefinition> = { check: DEFAULT_CHECK };
 const COLUMNS = 'name, definition, revision, created_at, updated_at, deleted_at';
 /** One change at a time: then revisions become visible in their order, and nobody who asks for newer ones misses one. */
 const ONE_AT_A_TIME = 'LOCK TABLE tercet.component IN SHARE ROW EXCLUSIVE MODE';
@@ -185,7 +187,7 @@ export class PostgresComponents implements ComponentDirectory {
     this.known.set(row.name, { component: this.componentOf(row), revision, isDeleted: row.deleted_at !== null });
   }
   private componentOf(row: Row): Component {
-    const { name, url, endpoints, timeoutMs, concurrency, retry } = viewOf(row);
+    const { name, url, endpoints, timeoutMs, concurrency, retry, check } = viewOf(row);
     const targets: Partial<Record<Op, string>> = {};
     for (const op of OPS) {
       const target = endpoints[op] ?? (url === null ? undefined : `${url.replace(/\/+$/, '')}/${op}`);
@@ -195,7 +197,7 @@ export class PostgresComponents implements ComponentDirectory {
     // or what the component lacks, is not called there.
     const instances = (op: Op): readonly Instance[] =>
       (url === null) === (endpoints[op] === undefined) ? [] : this.instances.of(name);
-    return { name, timeoutMs, concurrency, retry, targets, instances };
+    return { name, timeoutMs, concurrency, retry, check, targets, instances };
   }
 }
 
@@ -206,6 +208,6 @@ async function byName(client: pg.PoolClient, name: string): Promise<Row | undefi
 
 function viewOf(row: Row): StoredComponent {
   const { created_at: createdAt, updated_at: updatedAt } = row;
-  const definition = JSON.parse(row.definition) as Omit<ComponentDefinition, 'name'>;
+  const definition = { ...WITHOUT_CHECK, ...(JSON.parse(row.definition) as Omit<ComponentDefinition, 'name'>) };
   return { name: row.name, ...definition, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
 }

@@ -3,6 +3,7 @@ import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import type { Held, Member, TimelineEvent } from '../engine/ports.js';
 import type { Database, Lane } from './database.js';
+import { OUTBOX_ROW, outboxRows } from './outbox-rows.js';
 import { BRANCHES, COLUMNS, planText, progressText, repliesText } from './rows.js';
 
 const time = (field: string): string => `to_timestamp(${field} / 1000.0)`;
@@ -16,7 +17,7 @@ const SAVE = `gid text, owner text, epoch int, version int, status text, decisio
 
 /**
  * $1 members and $2 the time after which they must not begin anything any more, $3 begins, $4 their branches,
- * $5 saves, $6 timeline, $7 ends.
+ * $5 saves, $6 timeline, $7 ends, $8 what goes to Kafka, in the order in which it was decided.
  *
  * A member can begin only while it is not dead, and its row is locked against being declared so: who takes over
  * sees everything that it ever began. A statement that was on its way for too long begins nothing either: whoever
@@ -85,6 +86,10 @@ const FLUSH = `
            '[' || concat_ws(',', (SELECT string_agg(l.events, ',' ORDER BY l.version) FROM tercet.timeline l
                                    WHERE l.gid = t.gid), t.events) || ']'
       FROM ended t CROSS JOIN LATERAL ${BRANCHES} b
+  ), queued AS (
+    INSERT INTO tercet.outbox (bucket, message_id, topic, key, payload, headers)
+    SELECT bucket, message_id, topic, key, payload, headers FROM json_to_recordset($8) AS row(${OUTBOX_ROW})
+     WHERE (row.gid IN (SELECT gid FROM saved) OR row.gid IN (SELECT gid FROM ended)) IS TRUE
   ), unbranched AS (
     DELETE FROM tercet.branch WHERE gid = ANY (ARRAY(SELECT gid FROM ended))
   ), untold AS (
@@ -93,7 +98,7 @@ const FLUSH = `
   SELECT 'gid' AS what, gid AS id FROM claimed UNION ALL SELECT 'gid', gid FROM saved
    UNION ALL SELECT 'gid', gid FROM ended UNION ALL SELECT 'member', id FROM living`;
 
-const LISTS = ['begin', 'branches', 'save', 'timeline', 'end'] as const;
+const LISTS = ['begin', 'branches', 'save', 'timeline', 'end', 'outbox'] as const;
 
 /** What one caller wants written, as JSON text made once: a flush that is taken apart or repeated only joins it. */
 export interface Write extends Readonly<Record<(typeof LISTS)[number], string>> {
@@ -105,7 +110,7 @@ export interface Write extends Readonly<Record<(typeof LISTS)[number], string>> 
 }
 
 /** No rows of any list of FLUSH; where there are several, commas are between them. */
-const NOTHING = { begin: '', branches: '', save: '', timeline: '', end: '', moves: 0 };
+const NOTHING = { begin: '', branches: '', save: '', timeline: '', end: '', outbox: '', moves: 0 };
 
 /** Characters that a write adds to the work of its flush. */
 export function charsOf(write: Write): number {
@@ -115,16 +120,20 @@ export function charsOf(write: Write): number {
 /** `there`: the gid is taken, or the row has moved on; `dead`: the member may not begin anything. */
 export type Written = 'written' | 'there' | 'dead';
 
-/** Sends one flush. The results are in the order of the batch. */
+/**
+ * Sends one flush. The results are in the order of the batch, which is that in which the writes came in.
+ */
 export async function flush(
   database: Database,
   lane: Lane,
   notAfter: number,
   batch: readonly Write[],
 ): Promise<Written[]> {
+  // Rows are locked in one order by every node; what goes to Kafka keeps the order in which it was decided.
+  const byGid = [...batch].sort((a, b) => (a.gid < b.gid ? -1 : 1));
   const members = new Set(batch.flatMap(({ member }) => (member === null ? [] : [member])));
   const list = (part: (typeof LISTS)[number]): string =>
-    `[${batch.flatMap((write) => (write[part] === '' ? [] : [write[part]])).join(',')}]`;
+    `[${(part === 'outbox' ? batch : byGid).flatMap((write) => (write[part] === '' ? [] : [write[part]])).join(',')}]`;
   const values = [[...members], notAfter, ...LISTS.map(list)];
   // Prepared on the connection with the settings that its plan needs, and there alone.
   const name = lane === 'flush' ? { name: 'flush' } : {};
@@ -150,7 +159,7 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string, ev
     deadline_at: tx.deadlineAt,
     trace: tx.trace,
     status: tx.status,
-    ...(tx.plan === null ? {} : sagaOf(tx)),
+    ...(tx.plan === null && tx.message === null ? {} : planned(tx)),
   };
   const branches = tx.branches.map(({ branchId, component, payload }, position) =>
     JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),
@@ -160,8 +169,11 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string, ev
   return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(','), timeline };
 }
 
-/** What a saga has from its begin: its first branches are started, and forward recovery is a decision. */
-function sagaOf(tx: Transaction) {
+/**
+ * What others have from their begin: the first branches of a saga are started, and forward recovery is a decision; a
+ * message has a time for its check.
+ */
+function planned(tx: Transaction) {
   return { decision: tx.decision, decided_at: tx.decidedAt, progress: progressText(tx), plan: planText(tx) };
 }
 
@@ -180,6 +192,7 @@ export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEve
     replies: repliesText(held.tx, tx),
     decided_at: tx.decidedAt,
   };
+  const outbox = outboxRows(held.tx, tx);
   if (isEnded(tx)) {
     const told = events.length === 0 ? null : JSON.stringify(events);
     const moves = tx.branches.reduce((sum, { payload }) => sum + payload.length, 0);
@@ -188,11 +201,12 @@ export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEve
       gid,
       member: null,
       moves,
+      outbox,
       end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }),
     };
   }
   const timeline = timelineOf(gid, held.version + 1, events);
-  return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline };
+  return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline, outbox };
 }
 
 function timelineOf(gid: string, version: number, events: readonly TimelineEvent[]): string {

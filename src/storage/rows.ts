@@ -1,6 +1,7 @@
 /** Transactions as rows: the mutable part of all branches is one short text, so that a save is one row. */
-import { dueAt } from '../domain/transaction.js';
-import type { Branch, BranchPlan, Parked, SagaPlan, Transaction } from '../domain/transaction.js';
+import { message as messageRules } from '../domain/message.js';
+import { dueAt, isHeld } from '../domain/transaction.js';
+import type { Branch, BranchPlan, MessagePlan, Parked, SagaPlan, Topic, Transaction } from '../domain/transaction.js';
 import type { Held } from '../engine/ports.js';
 import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
 
@@ -89,7 +90,8 @@ export function toHeld(row: TransactionRow): Held {
   // A decision from outside writes no progress: each branch then starts its next operation from where it was.
   const isRestarted = decision !== row.decision;
   const replies = row.replies === null ? [] : (JSON.parse(row.replies) as (string | null)[]);
-  const plan = row.plan === null ? null : (JSON.parse(row.plan) as StoredPlan);
+  const stored = row.plan === null ? null : (JSON.parse(row.plan) as StoredPlan | StoredMessage);
+  const [plan, message] = stored && 'topics' in stored ? [null, stored] : [stored, null];
   const base = row.decided_at ?? row.began_at;
   const branches = (row.branches ?? []).map(([branchId, component], index): Branch => {
     const [state, attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null, from = null, to = null] =
@@ -97,7 +99,8 @@ export function toHeld(row: TransactionRow): Held {
     const payload = row.payloads?.[index] ?? 'null';
     const span = from === null ? null : { from, to };
     const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
-    const planned = { plan: plan && branchPlan(plan.branches[index] ?? {}, index), span };
+    const topic = message?.topics[index] ?? null;
+    const planned = { plan: plan && branchPlan(plan.branches[index] ?? {}, index), span, topic };
     if (isRestarted) {
       const since = dueAt(row.mode, base);
       return { ...fixed, attempts: 0, tries: attempts, since, retryAt: null, gaveUp: null, ...planned };
@@ -105,7 +108,7 @@ export function toHeld(row: TransactionRow): Held {
     const since = sinceThen === NOT_YET ? null : (sinceThen ?? base);
     return { ...fixed, attempts, tries, since, retryAt, gaveUp, ...planned };
   });
-  const tx: Transaction = {
+  const known: Transaction = {
     gid: row.gid,
     mode: row.mode,
     drive: row.drive,
@@ -120,8 +123,11 @@ export function toHeld(row: TransactionRow): Held {
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
     plan: plan && { recovery: plan.recovery, parallel: plan.parallel },
+    message: message && { check: message.check, deliverAt: message.deliverAt },
     trace: row.trace,
   };
+  const isToStart = isRestarted && message !== null && !isHeld(known);
+  const tx = isToStart ? messageRules.start(known, base) : known;
   return { tx, owner: row.owner, epoch: row.epoch, version: row.version };
 }
 
@@ -167,8 +173,16 @@ function previous(index: number): number[] {
   return index === 0 ? [] : [index - 1];
 }
 
-/** Null: it is no saga. */
+interface StoredMessage extends MessagePlan {
+  /** Of each branch. */
+  readonly topics: readonly (Topic | null)[];
+}
+
+/** Null: it has none, being neither a saga nor a message. */
 export function planText(tx: Transaction): string | null {
+  if (tx.message) {
+    return JSON.stringify({ ...tx.message, topics: tx.branches.map(({ topic }) => topic) } satisfies StoredMessage);
+  }
   if (!tx.plan) return null;
   const branches = tx.branches.map(({ plan }, index): StoredBranchPlan => {
     const { after = [], compensate, pivot, ...rest } = plan ?? {};

@@ -1,4 +1,5 @@
 /** The transaction log in PostgreSQL. */
+import { decidedBy } from '../domain/machine.js';
 import { isEnded } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
@@ -11,6 +12,7 @@ import type { DatabaseSettings, Lane, PoolUse } from './database.js';
 import { beginOf, flush, saveOf } from './flush.js';
 import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
+import { OUTBOX_ROW, outboxRows } from './outbox-rows.js';
 import { finished, rowsOf, toHeld, unfinished } from './rows.js';
 import type { TransactionRow } from './rows.js';
 import { countUnfinished, historyAhead } from './unfinished.js';
@@ -48,9 +50,15 @@ const DECIDE = `
   WITH living AS (${LIVING}), decided AS (
     UPDATE tercet.transaction t
        SET owner = living.id, epoch = epoch + 1, version = version + 1, status = $4, decision = $5, reason = $6,
-           decided_at = to_timestamp($7::float8 / 1000.0)
+           decided_at = to_timestamp($7::float8 / 1000.0),
+           -- What a person parked stays so; what one branch was parked for is settled.
+           parked = CASE WHEN parked::json ->> 'branchId' IS NULL THEN parked END
       FROM living WHERE gid = $3 AND status = 'open'
-    RETURNING gid, version
+    RETURNING gid, version, parked
+  ), queued AS (
+    INSERT INTO tercet.outbox (bucket, message_id, topic, key, payload, headers)
+    SELECT bucket, message_id, topic, key, payload, headers FROM json_to_recordset($9) AS row(${OUTBOX_ROW})
+     WHERE EXISTS (SELECT FROM decided WHERE parked IS NULL)
   )
   INSERT INTO tercet.timeline (gid, version, events) SELECT gid, version, $8 FROM decided RETURNING gid`;
 
@@ -74,15 +82,23 @@ export class PostgresLog implements TransactionLog {
   private readonly members: Members;
   private readonly writer: Writer;
 
-  /** @param flushed told of each group commit: its begins and saves, 0 if it failed, and how many ms it took */
+  /**
+   * @param flushed told of each group commit: its begins and saves, 0 if it failed, and how many ms it took
+   * @param queued told after each commit that left something in the outbox
+   */
   constructor(
     settings: DatabaseSettings,
     logger: Logger,
     flushed: (rows: number, durationMs: number) => void = () => undefined,
+    private readonly queued: () => void = () => undefined,
   ) {
     this.database = new Database(settings, logger);
     this.members = new Members(this.database, settings.leaseMs);
-    this.writer = new Writer((batch, lane) => flush(this.database, lane, this.members.notAfter, batch), flushed);
+    this.writer = new Writer(async (batch, lane) => {
+      const written = await flush(this.database, lane, this.members.notAfter, batch);
+      if (batch.some(({ outbox }) => outbox !== '')) this.queued();
+      return written;
+    }, flushed);
   }
 
   /** What to add to this machine's clock to get the database's, as of the last renewal. */
@@ -128,7 +144,7 @@ export class PostgresLog implements TransactionLog {
 
   async decide(
     member: Member,
-    gid: string,
+    seen: Transaction,
     decision: Decision,
     reason: Reason | null,
     at: number,
@@ -136,9 +152,13 @@ export class PostgresLog implements TransactionLog {
   ) {
     const status = decision === 'commit' ? 'committing' : 'aborting';
     const reasonText = reason === null ? null : JSON.stringify(reason);
+    const { gid } = seen;
     const owner = [member.id, this.members.notAfter];
-    const values = [...owner, gid, status, decision, reasonText, at, JSON.stringify(events)];
+    const open = { ...seen, parked: null };
+    const outbox = seen.status === 'open' ? outboxRows(open, decidedBy(open, decision, reason, at)) : '';
+    const values = [...owner, gid, status, decision, reasonText, at, JSON.stringify(events), `[${outbox}]`];
     const decided = (await this.database.write({ text: DECIDE, values })).length > 0;
+    if (decided && outbox !== '') this.queued();
     // Read by a new statement: it sees every branch that was registered before the decision, however late.
     const held = await this.afterWrite(gid);
     if (held && !decided && held.tx.status === 'open') throw dead(member);

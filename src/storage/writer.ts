@@ -70,8 +70,7 @@ export class Writer {
       }
     }
     this.queue = left;
-    // Rows are locked in one order by every node.
-    return batch.sort((a, b) => (a.write.gid < b.write.gid ? -1 : 1));
+    return batch;
   }
 
   /** @param slow how many parts of this flush were too slow before; resolves to how many there are after it */

@@ -99,6 +99,7 @@ async function writes(log, member, gid, count) {
     gaveUp: null,
     plan: null,
     span: null,
+    topic: null,
   }));
   const tx = {
     gid,
@@ -115,6 +116,7 @@ async function writes(log, member, gid, count) {
     endedAt: null,
     deadlineAt: now + 30_000,
     plan: null,
+    message: null,
     trace: null,
   };
   const { held } = await log.insert(member, tx, 'hash');

@@ -20,6 +20,7 @@ export function branch(branchId: string, over: Partial<Branch> = {}): Branch {
     gaveUp: null,
     plan: null,
     span: null,
+    topic: null,
     ...over,
   };
 }
@@ -42,6 +43,7 @@ export function transaction(over: Partial<Transaction> = {}): Transaction {
     endedAt: null,
     deadlineAt: null,
     plan: null,
+    message: null,
     trace: null,
     ...over,
     branches: branches.map((each) => ({ ...each, since: each.since === BEGAN_AT ? beganAt : each.since })),

@@ -151,7 +151,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
 
       test('an abort from outside keeps when each ran, and nothing is due before its turn', async () => {
         const { tx } = await begin({ ...graph, gid: newGid() });
-        const answer = await other.decide(stranger, tx.gid, 'abort', null, tx.beganAt + 7, []);
+        const answer = await other.decide(stranger, tx, 'abort', null, tx.beganAt + 7, []);
         expect(answer?.held.tx).toEqual(decide(tx, 'abort', null, tx.beganAt + 7));
         expect(answer?.held.tx.branches[0]).toMatchObject({ since: null, span: { from: 1, to: null } });
       });
@@ -167,7 +167,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         expect(inserted.held.tx).toEqual(tx);
         expect((await other.get(tx.gid))?.tx).toEqual(tx);
         expect((await log.timeline(tx.gid))?.map(({ kind }) => kind)).toEqual(['begun', 'call']);
-        expect(await log.decide(member, tx.gid, 'abort', null, tx.beganAt + 1, [])).toMatchObject({ decided: false });
+        expect(await log.decide(member, tx, 'abort', null, tx.beganAt + 1, [])).toMatchObject({ decided: false });
       });
     });
 
@@ -243,7 +243,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const held = await begin();
         const reason = { kind: 'requested' as const, detail: 'changed my mind' };
         const at = held.tx.beganAt + 1234;
-        const answer = await other.decide(stranger, held.tx.gid, 'abort', reason, at, [event('abort')]);
+        const answer = await other.decide(stranger, held.tx, 'abort', reason, at, [event('abort')]);
         const after = { tx: decide(held.tx, 'abort', reason, at), owner: stranger.id, epoch: 2, version: 2 };
         expect(answer).toEqual({ decided: true, held: after });
         expect(await log.get(held.tx.gid)).toEqual(after);
@@ -263,17 +263,15 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
           ],
         });
         const at = held.tx.beganAt + 1234;
-        const answer = await other.decide(stranger, held.tx.gid, 'commit', null, at, []);
+        const answer = await other.decide(stranger, held.tx, 'commit', null, at, []);
         expect(answer?.held.tx).toEqual(decide(before.tx, 'commit', null, at));
         expect((await log.get(held.tx.gid))?.tx).toEqual(decide(before.tx, 'commit', null, at));
       });
 
       test('a decision is for ever', async () => {
         const { tx } = await begin();
-        const first = await log.decide(member, tx.gid, 'commit', null, tx.beganAt + 1, []);
-        const second = await other.decide(stranger, tx.gid, 'abort', { kind: 'operator' }, tx.beganAt + 2, [
-          event('no'),
-        ]);
+        const first = await log.decide(member, tx, 'commit', null, tx.beganAt + 1, []);
+        const second = await other.decide(stranger, tx, 'abort', { kind: 'operator' }, tx.beganAt + 2, [event('no')]);
         expect(second).toEqual({ decided: false, held: first?.held });
         expect(await log.timeline(tx.gid)).toHaveLength(1);
       });
@@ -284,8 +282,8 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
           const at = held.tx.beganAt + 1;
           const deadline = decide(held.tx, 'abort', { kind: 'deadline' }, at);
           const [commit, abort, overdue] = await Promise.all([
-            other.decide(stranger, held.tx.gid, 'commit', null, at, [event('commit')]),
-            log.decide(member, held.tx.gid, 'abort', { kind: 'requested' }, at, [event('abort')]),
+            other.decide(stranger, held.tx, 'commit', null, at, [event('commit')]),
+            log.decide(member, held.tx, 'abort', { kind: 'requested' }, at, [event('abort')]),
             log.save(held, deadline, [event('deadline')]),
           ]);
           const made = [commit?.decided, abort?.decided, overdue !== 'lost'].filter(Boolean);
@@ -320,7 +318,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const held = await begin();
         await other.leave(stranger);
         await expect(other.take(stranger, held.tx.gid)).rejects.toThrow(MemberDead);
-        await expect(other.decide(stranger, held.tx.gid, 'commit', null, 1, [])).rejects.toThrow(MemberDead);
+        await expect(other.decide(stranger, held.tx, 'commit', null, 1, [])).rejects.toThrow(MemberDead);
         await expect(other.takeOver(stranger, 10)).rejects.toThrow(MemberDead);
         expect(await log.get(held.tx.gid)).toEqual(held);
       });
@@ -344,7 +342,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         for (const conflicting of conflicts) {
           expect(await log.register(held.tx.gid, conflicting)).toEqual({ result: 'conflict', held: answer?.held });
         }
-        const decided = await log.decide(member, held.tx.gid, 'commit', null, held.tx.beganAt, []);
+        const decided = await log.decide(member, held.tx, 'commit', null, held.tx.beganAt, []);
         expect(await log.register(held.tx.gid, branch('b'))).toEqual({ result: 'exists', held: decided?.held });
       });
 
@@ -352,7 +350,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         const driven = await begin();
         expect(await log.register(driven.tx.gid, branch('c'))).toEqual({ result: 'closed', held: driven });
         const { tx } = await begin(initiated());
-        const decided = await log.decide(member, tx.gid, 'abort', { kind: 'requested' }, tx.beganAt, []);
+        const decided = await log.decide(member, tx, 'abort', { kind: 'requested' }, tx.beganAt, []);
         expect(await log.register(tx.gid, branch('c'))).toEqual({ result: 'closed', held: decided?.held });
       });
 
@@ -383,8 +381,8 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
           );
           await Promise.all(registrations.slice(0, round));
           const [submit, abort, ...registered] = await Promise.all([
-            other.decide(stranger, tx.gid, 'commit', null, tx.beganAt + 1, []),
-            log.decide(member, tx.gid, 'abort', { kind: 'requested' }, tx.beganAt + 1, []),
+            other.decide(stranger, tx, 'commit', null, tx.beganAt + 1, []),
+            log.decide(member, tx, 'abort', { kind: 'requested' }, tx.beganAt + 1, []),
             ...registrations,
           ]);
           const winner = submit?.decided ? submit : abort;
@@ -404,7 +402,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
       expect(await log.contentHash(gid)).toBeNull();
       expect(await log.take(member, gid)).toBeNull();
       expect(await log.register(gid, branch('a'))).toBeNull();
-      expect(await log.decide(member, gid, 'commit', null, 1, [])).toBeNull();
+      expect(await log.decide(member, transaction({ gid }), 'commit', null, 1, [])).toBeNull();
     });
 
     test('the timeline tells everything in order, from the begin on', async () => {
@@ -412,7 +410,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
       const first = await saved(begun, begun.tx, [event('one'), { ...event('two'), count: 3, durationMs: 1.5 }]);
       await saved(first, first.tx, []);
       await other.take(stranger, begun.tx.gid);
-      await log.decide(member, begun.tx.gid, 'abort', null, begun.tx.beganAt + 1, [event('three é\u0000')]);
+      await log.decide(member, begun.tx, 'abort', null, begun.tx.beganAt + 1, [event('three é\u0000')]);
       expect(await other.timeline(begun.tx.gid)).toEqual([
         { at: begun.tx.beganAt, node: 'north', kind: 'begun' },
         event('one'),
@@ -425,7 +423,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
       const finish = async (tx = transaction()): Promise<Held> => {
         const begun = await begin(tx);
         const first = await saved(begun, begun.tx, [event('one')]);
-        const decided = await log.decide(member, tx.gid, 'commit', null, tx.beganAt + 50, [event('decided')]);
+        const decided = await log.decide(member, tx, 'commit', null, tx.beganAt + 50, [event('decided')]);
         if (!decided) throw new Error('it was not there');
         expect(await log.save(first, ended(first.tx), [event('late')])).toBe('lost');
         return saved(decided.held, ended(decided.held.tx), [event('last'), event('end')]);
@@ -465,7 +463,7 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
 
       test('nobody decides it, takes it or saves it again', async () => {
         const end = await finish();
-        const answer = await other.decide(stranger, end.tx.gid, 'abort', null, 9, [event('no')]);
+        const answer = await other.decide(stranger, end.tx, 'abort', null, 9, [event('no')]);
         expect(answer).toEqual({ decided: false, held: end });
         expect(await other.take(stranger, end.tx.gid)).toBeNull();
         expect(await log.save(end, end.tx, [event('no')])).toBe('lost');

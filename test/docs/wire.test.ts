@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { openApi } from '../../src/http/openapi.js';
-import { beginSaga, beginTcc, component, instance, list } from '../../src/protocol/schema.js';
+import { beginMessage, beginSaga, beginTcc } from '../../src/protocol/begin.js';
+import { component, instance, list } from '../../src/protocol/schema.js';
 import type { EventView, TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
 import type { Settings } from '../../src/settings.js';
@@ -114,6 +115,7 @@ describe('numbers', () => {
     ['an instance', 3, 'instance', instance],
     ['a begin', 4, 'field', beginTcc],
     ['a saga', 4, 'of a saga', beginSaga],
+    ['a message', 4, 'of a message', beginMessage],
     ['a list', 6, 'parameter', list],
   ])('of %s: default and bounds are those of the schema, and none is missing', (_name, number, head, schema) => {
     const real = inSchema(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as Schema);

@@ -20,6 +20,7 @@ function branch(branchId: string, state: BranchState = 'started'): Branch {
     gaveUp: null,
     plan: null,
     span: null,
+    topic: null,
   };
 }
 
@@ -39,6 +40,7 @@ function open(...branches: Branch[]): Transaction {
     endedAt: null,
     deadlineAt: 30_000,
     plan: null,
+    message: null,
     trace: null,
   };
 }

@@ -10,7 +10,7 @@ const UNKNOWN: Outcome = { kind: 'unknown', detail: 'timeout' };
 
 function open(...names: string[]): Transaction {
   const state = { state: 'started', attempts: 0, tries: 0, since: 0, retryAt: null } as const;
-  const branch = { ...state, payload: 'null', reply: null, gaveUp: null, plan: null, span: null };
+  const branch = { ...state, payload: 'null', reply: null, gaveUp: null, plan: null, span: null, topic: null };
   return {
     gid: 'g',
     mode: 'tcc',
@@ -26,6 +26,7 @@ function open(...names: string[]): Transaction {
     endedAt: null,
     deadlineAt: 30_000,
     plan: null,
+    message: null,
     trace: null,
   };
 }

@@ -49,12 +49,14 @@ function saga(
       gaveUp: null,
       plan: planned.plans[index] ?? null,
       span: null,
+      topic: null,
     })),
     beganAt: 0,
     decidedAt: null,
     endedAt: null,
     deadlineAt,
     plan: { recovery, parallel },
+    message: null,
     trace: null,
   };
   return begun(tx, 0);

@@ -2,7 +2,7 @@
 import { Coordinator } from '../../src/engine/coordinator.js';
 import type { BeginRequest } from '../../src/engine/begin.js';
 import type { Component } from '../../src/engine/ports.js';
-import { DEFAULT_RETRY } from '../../src/protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../src/protocol/words.js';
 import { SystemClock } from '../../src/system-clock.js';
 import { MemoryLog } from '../../src/engine/memory-log.js';
 
@@ -20,6 +20,7 @@ beforeEach(async () => {
     timeoutMs: 1,
     concurrency: 1,
     retry: DEFAULT_RETRY,
+    check: DEFAULT_CHECK,
     targets,
     instances: () => [],
   });

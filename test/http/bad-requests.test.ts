@@ -238,10 +238,10 @@ describe('begin', () => {
       path: 'branches[0].component',
     }));
 
-  test('a mode that is not run yet', () => {
-    const deliveries = [{ branchId: 'mail', component: 'account' }];
+  test('a message to a topic, without Kafka', () => {
+    const deliveries = [{ branchId: 'mail', topic: 'order-paid' }];
     const body = { mode: 'message', check: { component: 'account' }, deliveries };
-    return refused(['POST', POST, body], { status: 422, code: 'TERCET_MODE_UNSUPPORTED', path: 'mode' });
+    return refused(['POST', POST, body], { status: 422, code: 'TERCET_KAFKA_OFF', path: 'deliveries[0].topic' });
   });
 
   test('a gid with other content', () =>

@@ -1,7 +1,7 @@
 /** Calls for tests of the participants. */
 import type { Branch } from '../../src/domain/transaction.js';
 import type { CallRequest, Component } from '../../src/engine/ports.js';
-import { DEFAULT_RETRY } from '../../src/protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../src/protocol/words.js';
 import { branch, transaction } from '../contract/sample.js';
 
 export function component(url: string, over: Partial<Component> = {}): Component {
@@ -10,6 +10,7 @@ export function component(url: string, over: Partial<Component> = {}): Component
     timeoutMs: 3000,
     concurrency: 256,
     retry: DEFAULT_RETRY,
+    check: DEFAULT_CHECK,
     targets: { try: `${url}/try`, confirm: `${url}/confirm`, cancel: `${url}/cancel` },
     instances: () => [],
     ...over,

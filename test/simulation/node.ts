@@ -20,6 +20,7 @@ const component = (name: string): Component => ({
   timeoutMs: TIMEOUT_MS,
   concurrency: 100,
   retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
+  check: { afterMs: 300, intervalMs: 200, maxAttempts: 6 },
   targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel', ...SAGA },
   instances: () => [],
 });

@@ -1,6 +1,6 @@
 /** The participants of a test: the user's functions, by component and operation. */
 import type { Component, ComponentDirectory } from '../../engine/ports.js';
-import { DEFAULT_RETRY, IDENTIFIER } from '../../protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY, IDENTIFIER } from '../../protocol/words.js';
 import type { Json, ParticipantCall, RetryPolicy } from '../../protocol/words.js';
 import { operationOf } from '../operation.js';
 import type { GuardedOp } from '../operation.js';
@@ -74,6 +74,7 @@ function described(name: string, component: TestComponent): Component {
     timeoutMs: component.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     concurrency: CONCURRENCY,
     retry: { ...DEFAULT_RETRY, ...component.retry },
+    check: DEFAULT_CHECK,
     targets: Object.fromEntries(ops.map((op) => [op, `test://${name}/${op}`])),
     instances: () => [],
   };

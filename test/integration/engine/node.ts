@@ -1,6 +1,6 @@
 /** A coordinator in this process over a real log; the services are functions of the test. */
 import type { Outcome } from '../../../src/domain/transaction.js';
-import { DEFAULT_RETRY, OPS } from '../../../src/protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY, OPS } from '../../../src/protocol/words.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
 import type {
@@ -133,6 +133,7 @@ function everyComponent(retry: RetryPolicy): ComponentDirectory {
     timeoutMs: 3000,
     concurrency: 256,
     retry,
+    check: DEFAULT_CHECK,
     targets,
     instances: () => [],
   };

@@ -1,4 +1,4 @@
-import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import { LogUnavailable } from '../../../src/engine/ports.js';
 import { PostgresComponents } from '../../../src/storage/components.js';
 import type { ComponentDefinition } from '../../../src/storage/components.js';
@@ -18,7 +18,17 @@ let elsewhere: PostgresComponents;
 
 function definition(name: string, over: Partial<ComponentDefinition> = {}): ComponentDefinition {
   const url = `http://127.0.0.1:3002/${name}`;
-  return { name, url, endpoints: {}, timeoutMs: 3000, concurrency: 256, retry: DEFAULT_RETRY, version: null, ...over };
+  return {
+    name,
+    url,
+    endpoints: {},
+    timeoutMs: 3000,
+    concurrency: 256,
+    retry: DEFAULT_RETRY,
+    check: DEFAULT_CHECK,
+    version: null,
+    ...over,
+  };
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -232,7 +232,7 @@ test('a decision whose answer is lost is unknown, and is found when it is asked 
   const { held } = await far.insert(farMember, transaction(), HASH);
   await far.get(held.tx.gid);
   proxy.loseAnswers();
-  const deciding = far.decide(farMember, held.tx.gid, 'abort', null, 1, []);
+  const deciding = far.decide(farMember, held.tx, 'abort', null, 1, []);
   await expect(deciding).rejects.toThrow(LogOutcomeUnknown);
   proxy.heal();
   expect((await far.get(held.tx.gid))?.tx.status).toBe('aborting');

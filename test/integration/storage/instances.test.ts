@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Component } from '../../../src/engine/ports.js';
-import { DEFAULT_RETRY } from '../../../src/protocol/words.js';
+import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../../src/protocol/words.js';
 import { PostgresComponents } from '../../../src/storage/components.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { Database } from '../../../src/storage/database.js';
@@ -38,7 +38,16 @@ afterEach(async () => {
 
 async function put(name: string, endpoints: object = {}): Promise<void> {
   const url = `http://own/${name}`;
-  await here.put({ name, url, endpoints, timeoutMs: 1, concurrency: 1, retry: DEFAULT_RETRY, version: null });
+  await here.put({
+    name,
+    url,
+    endpoints,
+    timeoutMs: 1,
+    concurrency: 1,
+    retry: DEFAULT_RETRY,
+    check: DEFAULT_CHECK,
+    version: null,
+  });
 }
 
 const beat = (name: string, url = `http://${name}`, ttlMs = TTL_MS, at = here) =>
