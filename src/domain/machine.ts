@@ -21,9 +21,10 @@ import { tcc } from './tcc.js';
 import { decide, isEnded, isHeld, move } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
 
-const DONE_STATE: Readonly<Partial<Record<Op, BranchState>>> = {
+const DONE_STATE: Readonly<Record<Op, BranchState>> = {
   try: 'done',
   action: 'done',
+  check: 'done',
   confirm: 'confirmed',
   cancel: 'cancelled',
   compensate: 'compensated',
@@ -155,7 +156,7 @@ function answered(branch: Branch, { op, outcome }: Answer, tx: Transaction, at: 
     case 'done':
       return {
         ...branch,
-        state: DONE_STATE[op] ?? branch.state,
+        state: DONE_STATE[op],
         attempts: branch.attempts + 1,
         retryAt: null,
         reply: FIRST_PHASE.has(op) ? outcome.reply : branch.reply,
