@@ -38,17 +38,15 @@ export class Outbox0000000000006 implements MigrationInterface {
 
       CREATE TABLE tercet.outbox_dead (
         bucket     smallint NOT NULL,
-        id         bigint NOT NULL,
+        id         bigint PRIMARY KEY,
         message_id text NOT NULL,
         topic      text NOT NULL,
         key        text,
         payload    text NOT NULL,
         headers    text NOT NULL,
         created_at timestamptz(3) NOT NULL,
-        attempts   integer NOT NULL,
         error      text NOT NULL,
-        failed_at  timestamptz(3) NOT NULL DEFAULT now(),
-        PRIMARY KEY (id)
+        failed_at  timestamptz(3) NOT NULL DEFAULT now()
       );
     `);
   }

@@ -1,13 +1,6 @@
-/** Whatever runs SQL in the service's open transaction: a TypeORM EntityManager or QueryRunner, or a client of pg. */
-export interface Executor {
-  query(text: string, values?: unknown[]): Promise<unknown>;
-}
-
-/** The rows of a statement; pg gives a result object, TypeORM the bare rows. */
-export async function rowsOf<Row>(executor: Executor, text: string, values: unknown[]): Promise<Row[]> {
-  const result = await executor.query(text, values);
-  return (Array.isArray(result) ? result : (result as { rows: unknown[] }).rows) as Row[];
-}
+/** SQL in the service's open transaction. */
+export { rowsOf } from '../../outbox/executor.js';
+export type { Executor } from '../../outbox/executor.js';
 
 /** PostgreSQL's code of what went wrong, if it is PostgreSQL that says so. */
 export function sqlState(error: unknown): string | undefined {
