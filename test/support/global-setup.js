@@ -1,8 +1,9 @@
 /**
  * One PostgreSQL for the whole run: in a temporary folder, on a free port, gone at the end. A server that
- * TEST_POSTGRES_URL names is used instead, for instance another version.
+ * TEST_POSTGRES_URL names is used instead, for instance another version. In the same folder is what Kafka brokers need
+ * (kafka.ts), and what of them is left at the end of the run is ended with it.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,19 +12,29 @@ import { compileEmbedded } from './compile.js';
 
 /** The data is thrown away: nothing needs to outlive a power cut. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
+/** Shell: ends what a test file started in the folder "$1" and did not stop, frozen or not. */
+const END_BROKERS = `
+    for file in "$1"/kafka-*/pid; do [ -f "$file" ] && kill -KILL "$(cat "$file")"; done 2>/dev/null
+    for file in "$1"/kafka-*/container; do [ -f "$file" ] && docker rm -f "$(cat "$file")"; done >/dev/null 2>&1`;
 
 export default async function start() {
-  if (process.env.TEST_POSTGRES_URL) return;
   const folder = mkdtempSync(join(tmpdir(), 'tercet-test-'));
+  process.env.TEST_RUN_FOLDER = folder;
   const watchdog = watch(folder);
-  const { startEmbedded } = await load();
-  const server = await startEmbedded(join(folder, 'postgres'), { info() {}, warn: report, error: report }, SETTINGS);
-  process.env.TEST_POSTGRES_URL = server.url;
-  globalThis.stopTestPostgres = async () => {
-    await server.stop();
+  const stopPostgres = process.env.TEST_POSTGRES_URL ? async () => {} : await startPostgres(folder);
+  globalThis.stopTestServers = async () => {
+    spawnSync('/bin/sh', ['-c', END_BROKERS, 'end', folder]);
+    await stopPostgres();
     watchdog.kill();
     rmSync(folder, { recursive: true, force: true });
   };
+}
+
+async function startPostgres(folder) {
+  const { startEmbedded } = await load();
+  const server = await startEmbedded(join(folder, 'postgres'), { info() {}, warn: report, error: report }, SETTINGS);
+  process.env.TEST_POSTGRES_URL = server.url;
+  return () => server.stop();
 }
 
 function report(fields, message) {
@@ -43,11 +54,12 @@ async function load() {
 /** A run that is killed cannot clean up: then this does, a second later. */
 function watch(folder) {
   const script = `
-    while kill -0 "$1" 2>/dev/null; do sleep 1; done
-    pid=$(head -n 1 "$2/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"
+    while kill -0 "$2" 2>/dev/null; do sleep 1; done
+    pid=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"
+    ${END_BROKERS}
     sleep 2
-    rm -rf "$2"`;
-  const args = ['-c', script, 'watch', String(process.pid), folder];
+    rm -rf "$1"`;
+  const args = ['-c', script, 'watch', folder, String(process.pid)];
   const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore' });
   child.unref();
   return child;
