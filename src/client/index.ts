@@ -5,7 +5,7 @@ export { Refused, TercetError, TercetUnreachable } from './errors.js';
 export type { OwnCode } from './errors.js';
 export type { Executor } from './fence/executor.js';
 export { fence, Pending } from './fence/fence.js';
-export type { FenceAnswer, FencedCall, PendingCall } from './fence/fence.js';
+export type { CheckAnswer, FenceAnswer, FencedCall, MessageBegan, PendingCall } from './fence/fence.js';
 export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
 export type {
   AbortOptions,

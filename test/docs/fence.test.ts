@@ -7,7 +7,7 @@ import * as statements from '../../src/client/fence/statements.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { answerTo, asInSaga, endPending, followed, RULES, SQL } from './plain-service.js';
-import type { Answer } from './plain-service.js';
+import type { Answer, GuardedCall } from './plain-service.js';
 
 const { BOUND, TRY, CONFIRM, CANCEL_FIRST, CANCEL, LOOK, RECORD, PURGE, PROBE, HOLD_HORIZON } = statements;
 const PRINTED = { BOUND, TRY, CONFIRM, CANCEL_FIRST, CANCEL, LOOK, RECORD, PURGE, PROBE, HOLD_HORIZON };
@@ -40,10 +40,10 @@ test('the tables and the statements are those of the SDK, each printed once, and
 type Ending = 'work' | 'pending' | 'no';
 
 /** A service's way to handle one call; commits or rolls back as its documentation says. */
-type Service = (call: FencedCall, ending?: Ending, between?: () => Promise<void>) => Promise<Omit<Answer, 'commit'>>;
+type Service = (call: GuardedCall, ending?: Ending, between?: () => Promise<void>) => Promise<Omit<Answer, 'commit'>>;
 type End = (call: FencedCall, state: 'done' | 'refused', reply: Json) => Promise<boolean>;
 
-async function effect(executor: Executor, { gid, op }: FencedCall): Promise<Json> {
+async function effect(executor: Executor, { gid, op }: GuardedCall): Promise<Json> {
   await executor.query('INSERT INTO effect (gid, what) VALUES ($1, $2)', [gid, op]);
   return { did: op };
 }
@@ -87,9 +87,26 @@ const plain: Service = (call, ending = 'work', between) =>
     return { commit, value: { status, body } };
   });
 
+/** The two sides of a message, as the SDK has them. */
+async function ofMessage(
+  client: pg.PoolClient,
+  executor: Executor,
+  call: GuardedCall,
+): Promise<Omit<Answer, 'commit'>> {
+  if (call.op === 'local') {
+    if (await fence.local(executor, call)) await effect(client, call);
+    return { status: 200, body: null };
+  }
+  const answer = await fence.check(executor, call);
+  return answer.kind === 'committed' ? { status: 200, body: null } : { status: 409, body: { reason: answer.reason } };
+}
+
 const sdk: Service = (call, ending = 'work', between) =>
   inTransaction(async (client) => {
-    const answer = await fence.run(interrupted(client, between), call, async () => {
+    const { op } = call;
+    const executor = interrupted(client, between);
+    if (op === 'local' || op === 'check') return { commit: true, value: await ofMessage(client, executor, call) };
+    const answer = await fence.run(executor, { ...call, op }, async () => {
       const reply = await effect(client, call);
       if (ending === 'no') throw new Refused(refusal);
       return ending === 'pending' ? new Pending() : reply;
@@ -99,6 +116,8 @@ const sdk: Service = (call, ending = 'work', between) =>
   }).catch((error: unknown) => {
     if (error instanceof Refused) return { status: 409, body: { reason: error.reason } };
     if (!(error instanceof TercetError)) throw error;
+    const reason = /^message '.*': (.*); nothing was done/.exec(error.detail)?.[1];
+    if (reason !== undefined) return { status: error.status, body: { reason } };
     return { status: error.status, body: error.status === 425 ? null : { code: error.code } };
   });
 
@@ -131,13 +150,13 @@ const PAIRS: [Kind, Kind][] = [
 interface Scene {
   /** The service that handled the earlier calls. */
   readonly first: (typeof SERVICES)[Kind];
-  readonly call: (op: Op) => FencedCall;
+  readonly call: <O extends Op | 'local'>(op: O) => GuardedCall & { op: O };
 }
 
 interface Case {
   /** What came before. */
   readonly before?: (scene: Scene) => Promise<unknown>;
-  readonly op: Op;
+  readonly op: GuardedCall['op'];
   readonly isOld?: true;
   /** What comes between the statements of the call. */
   readonly between?: (scene: Scene) => Promise<unknown>;
@@ -148,7 +167,7 @@ interface Case {
 }
 
 const handled =
-  (...calls: [Op, Ending?][]) =>
+  (...calls: [GuardedCall['op'], Ending?][]) =>
   async ({ first, call }: Scene): Promise<void> => {
     for (const [op, ending] of calls) await first.handle(call(op), ending);
   };
@@ -162,6 +181,9 @@ const tooOld = { status: 409, body: { reason: 'the transaction is too old to beg
 const again = { status: 425, body: null };
 const coded = (code: string): Case['answer'] => ({ status: 500, body: { code: `TERCET_FENCE_${code}` } });
 const did = (op: string): Case['answer'] => ({ status: 200, body: { did: op } });
+const tooOldMessage: Case['answer'] = { status: 409, body: { reason: 'the message is too old to begin work for' } };
+const committed: Case['answer'] = { status: 200, body: null };
+const notCommitted: Case['answer'] = { status: 409, body: { reason: 'the local transaction did not commit' } };
 const refused = async ({ first, call }: Scene): Promise<void> => {
   await first.handle(call('try'), 'pending');
   await first.end(call('try'), 'refused', 'sold out');
@@ -236,6 +258,31 @@ const CASES: Record<string, Case[]> = {
     { before: handled(['cancel']), op: 'cancel', answer: { status: 200, body: null }, effects: [] },
   ],
   C9: [{ before: handled(['try'], ['confirm']), op: 'cancel', answer: coded('ENDED'), effects: ['try', 'confirm'] }],
+  D1: [{ op: 'deliver', isOld: true, answer: coded('PURGED'), effects: [] }],
+  D2: [{ op: 'deliver', answer: did('deliver'), effects: ['deliver'] }],
+  D3: [{ before: handled(['deliver']), op: 'deliver', between: purge, answer: coded('PURGED'), effects: ['deliver'] }],
+  D4: [{ before: handled(['deliver']), op: 'deliver', between: remove, answer: again, effects: ['deliver'] }],
+  D5: [{ before: handled(['deliver', 'pending']), op: 'deliver', answer: again, effects: ['deliver'] }],
+  D6: [{ before: handled(['deliver']), op: 'deliver', answer: did('deliver'), effects: ['deliver'] }],
+  L1: [{ op: 'local', isOld: true, answer: tooOldMessage, effects: [] }],
+  L2: [{ op: 'local', answer: committed, effects: ['local'] }],
+  L3: [{ before: handled(['local']), op: 'local', between: purge, answer: tooOldMessage, effects: ['local'] }],
+  L4: [{ before: handled(['local']), op: 'local', between: remove, answer: again, effects: ['local'] }],
+  L5: [
+    {
+      before: handled(['check']),
+      op: 'local',
+      answer: { status: 409, body: { reason: 'the message was rolled back by a check before this came' } },
+      effects: [],
+    },
+  ],
+  L6: [{ before: handled(['local']), op: 'local', answer: committed, effects: ['local'] }],
+  K1: [{ op: 'check', isOld: true, answer: coded('PURGED'), effects: [] }],
+  K2: [{ op: 'check', answer: notCommitted, effects: [] }],
+  K3: [{ before: handled(['local']), op: 'check', between: purge, answer: coded('PURGED'), effects: ['local'] }],
+  K4: [{ before: handled(['local']), op: 'check', between: remove, answer: again, effects: ['local'] }],
+  K5: [{ before: handled(['check']), op: 'check', answer: notCommitted, effects: [] }],
+  K6: [{ before: handled(['local']), op: 'check', answer: committed, effects: ['local'] }],
 };
 
 async function effects(gid: string): Promise<string[]> {
@@ -252,7 +299,10 @@ describe.each(PAIRS)('a service with the fence of %s SQL, then %s', (first, seco
     for (const { before, op, isOld, between, answer, effects: expected } of CASES[name] ?? []) {
       const gid = randomUUID();
       const beganAt = new Date(Date.now() - (isOld ? 3 * HOUR_MS : 0)).toISOString();
-      const call = (each: Op): FencedCall => ({ gid, branchId: 'a', op: words(each) as Op, beganAt });
+      const call: Scene['call'] = (each) => {
+        const branchId = each === 'local' || each === 'check' ? 'check' : 'a';
+        return { gid, branchId, op: words(each) as typeof each, beganAt };
+      };
       const scene: Scene = { first: SERVICES[first], call };
       await before?.(scene);
       const meanwhile = between && (async (): Promise<void> => void (await between(scene)));
@@ -264,7 +314,7 @@ describe.each(PAIRS)('a service with the fence of %s SQL, then %s', (first, seco
   };
   test.each(Object.keys(CASES))('%s', (name) => follow(name));
   // Of a saga there is nothing to confirm.
-  test.each(Object.keys(CASES).filter((name) => !/^F|T6|C9/.test(name)))('%s in a saga', (name) =>
+  test.each(Object.keys(CASES).filter((name) => !/^[FDLK]|T6|C9/.test(name)))('%s in a saga', (name) =>
     follow(name, asInSaga),
   );
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Executor, FencedCall, Json } from '../../src/client/index.js';
+import type { Executor, FencedCall, Json, Op } from '../../src/client/index.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 export const text = readFileSync(join(root, 'docs/fence.md'), 'utf8');
@@ -23,7 +23,7 @@ export interface Rule {
 }
 
 /** The decision table. */
-export const RULES: Rule[] = [...text.matchAll(/^\| ([TFC]\d) \|(.*)\|$/gm)].map(([, name = '', cells = '']) => {
+export const RULES: Rule[] = [...text.matchAll(/^\| ([TFCDLK]\d) \|(.*)\|$/gm)].map(([, name = '', cells = '']) => {
   const [call = '', step = '', op = '', state = '', isOld = '', then = ''] = cells
     .split('|')
     .map((cell) => cell.trim());
@@ -42,6 +42,9 @@ export interface Work {
   run: () => Promise<Json>;
   readonly isPending: boolean;
 }
+
+/** A call, or the local transaction of a message. */
+export type GuardedCall = Omit<FencedCall, 'op'> & { readonly op: Op | 'local' };
 
 interface Facts {
   readonly call: string;
@@ -73,7 +76,7 @@ export function asInSaga(words: string): string {
 export const followed: string[] = [];
 
 /** Steps 1 to 5 of one call, in the open transaction of `executor`. */
-export async function answerTo(executor: Executor, call: FencedCall, work: Work): Promise<Answer> {
+export async function answerTo(executor: Executor, call: GuardedCall, work: Work): Promise<Answer> {
   const { gid, branchId, op, beganAt, timeoutMs = 3000 } = call;
   const rows = async <Row>(name: string, values: unknown[]): Promise<Row[]> =>
     ((await executor.query(SQL.get(name) ?? '', values)) as { rows: Row[] }).rows;
@@ -89,8 +92,16 @@ export async function answerTo(executor: Executor, call: FencedCall, work: Work)
     isOld: looked.is_old ? 'yes' : '',
   });
   followed.push(rule.name);
-  if (rule.then !== '**work**') return told(op in AS_TRY ? asInSaga(rule.then) : rule.then, looked);
+  if (rule.then !== '**work**') {
+    const answer = told(op in AS_TRY ? asInSaga(rule.then) : rule.then, looked);
+    // What it answers rests on the row that it inserted.
+    return op === 'check' && answer.status === 409 ? { ...answer, commit: true } : answer;
+  }
   const reply = await work.run();
+  if (op === 'local') {
+    await rows('S9', []);
+    return { status: 200, body: null, commit: true };
+  }
   const kept = reply === null ? null : JSON.stringify(reply);
   await rows('S7', [gid, branchId, op, 'done', work.isPending ? 'pending' : 'done', work.isPending ? null : kept]);
   return work.isPending ? { status: 425, body: null, commit: true } : { status: 200, body: reply, commit: true };
@@ -111,12 +122,16 @@ export async function endPending(
 
 type Rows = <Row>(name: string, values: unknown[]) => Promise<Row[]>;
 
-async function record(rows: Rows, { gid, branchId, op, beganAt }: FencedCall): Promise<string> {
+async function record(rows: Rows, { gid, branchId, op, beganAt }: GuardedCall): Promise<string> {
   const affected = async (name: string, value: string | undefined): Promise<boolean> =>
     (await rows(name, [gid, branchId, op, value])).length > 0;
   switch (plainly(op)) {
     case 'try':
+    case 'deliver':
+    case 'local':
       return (await affected('S2', beganAt)) ? 'inserted' : '';
+    case 'check':
+      return (await affected('S4', beganAt)) ? 'inserted' : '';
     case 'confirm':
       return (await affected('S3', FIRST[op])) ? 'changed' : '';
     default:

@@ -4,12 +4,13 @@
  */
 import type { Json, ParticipantCall } from '../../protocol/words.js';
 import { Refused, TercetError } from '../errors.js';
-import { rowsOf, sqlState } from './executor.js';
+import { bound, enter, look, nameOf, recordState } from './entry.js';
+import type { Row } from './entry.js';
+import { rowsOf } from './executor.js';
 import type { Executor } from './executor.js';
 import { replyOf, replyText } from './reply.js';
-import { BOUND, CANCEL, CANCEL_FIRST, CONFIRM, HOLD_HORIZON, LOOK, PROBE, PURGE, RECORD, TRY } from './statements.js';
-import { ORIGIN, verdictOn } from './verdict.js';
-import type { EndOp, Facts, FirstOp, Found, Verdict } from './verdict.js';
+import { PROBE, PURGE } from './statements.js';
+import type { Verdict } from './verdict.js';
 
 /** What the fence must know of a call; ParticipantCall has it all. */
 export interface FencedCall extends Pick<ParticipantCall, 'gid' | 'branchId' | 'op' | 'beganAt'> {
@@ -28,19 +29,17 @@ export class Pending {
   ) {}
 }
 
+/** A message transaction, as its begin was answered. */
+export type MessageBegan = Pick<FencedCall, 'gid' | 'beganAt' | 'timeoutMs'>;
+
+/** What the check of a message is answered: 2xx, or 409 with the reason. */
+export type CheckAnswer = { kind: 'committed' } | { kind: 'rolled back'; reason: string };
+
 /** What to answer: 2xx with the reply, or 425. */
 export type FenceAnswer = { kind: 'done'; reply: Json } | { kind: 'pending'; retryAfterMs: number | null };
 
-interface Looked extends Omit<Found, 'op'> {
-  op: Found['op'] | null;
-  is_old: boolean;
-  isolation: string;
-  fenced: boolean;
-}
-
-const DEFAULT_TIMEOUT_MS = 3000;
-const MAX_LOCK_WAIT_MS = 5000;
-const LOCK_NOT_AVAILABLE = '55P03';
+/** The branch of a message that its check is. */
+const CHECK = 'check';
 const PURGE_LIMIT = 10_000;
 
 export const fence = {
@@ -56,7 +55,10 @@ export const fence = {
    * `work` threw: answer 500
    */
   async run(executor: Executor, call: FencedCall, work: (kept: Json) => unknown): Promise<FenceAnswer> {
-    const verdict = await enter(executor, call, guarded(call));
+    if (call.op === 'check') {
+      throw TercetError.of('TERCET_FENCE_MISUSED', `${nameOf(call)}: fence.check answers it, without any work`);
+    }
+    const verdict = await enter(executor, call);
     switch (verdict.kind) {
       case 'run':
         return leave(executor, call, await work(replyOf(verdict.kept)));
@@ -66,14 +68,55 @@ export const fence = {
         return { kind: 'pending', retryAfterMs: null };
       case 'refused':
         throw new Refused(verdict.reason);
-      case 'moved':
-        throw TercetError.of('TERCET_FENCE_BUSY', `the row of ${nameOf(call)} changed meanwhile; call again`);
-      case 'purged':
-        throw TercetError.of('TERCET_FENCE_PURGED', `${nameOf(call)}: ${PURGED}`);
-      case 'try missing':
-        throw TercetError.of('TERCET_FENCE_TRY_MISSING', `${nameOf(call)}: ${TRY_MISSING}`);
-      case 'ended':
-        throw TercetError.of('TERCET_FENCE_ENDED', `${nameOf(call)}: ${ENDED}`);
+      default:
+        throw troubleOf(verdict, call);
+    }
+  },
+
+  /**
+   * The first statements of a message's local transaction: from here on the message is committed if this transaction
+   * is, and rolled back if it is not. `Messages` does it for you; use it where the transaction is not yours to open.
+   *
+   * @param executor the open transaction that the message tells of, as in `run`
+   * @returns false: the local transaction of this message has committed before, so that its work must not run again
+   * @throws TercetError TERCET_MESSAGE_ROLLED_BACK: a check came first, nothing may be done for the message any more;
+   * TERCET_FENCE_BUSY. Roll back
+   */
+  async local(executor: Executor, message: MessageBegan): Promise<boolean> {
+    const row = { ...message, branchId: CHECK, op: 'local' } as const;
+    const verdict = await enter(executor, row);
+    switch (verdict.kind) {
+      case 'run':
+        return true;
+      case 'answer':
+        return false;
+      case 'refused': {
+        const detail = `message '${message.gid}': ${verdict.reason}; nothing was done, send it again under another gid`;
+        throw TercetError.of('TERCET_MESSAGE_ROLLED_BACK', detail);
+      }
+      default:
+        throw troubleOf(verdict, row);
+    }
+  },
+
+  /**
+   * Answers the check of a message, by itself: waits for a local transaction that is open, and where none has committed,
+   * sees to it that none ever will. **Commit its transaction, whatever the answer**: the answer rests on what it inserted.
+   *
+   * @param executor a transaction of its own, READ COMMITTED
+   * @throws TercetError: answer its status (425 for TERCET_FENCE_BUSY, while the local transaction is open; 500 for
+   * TERCET_FENCE_PURGED), and roll back
+   */
+  async check(executor: Executor, message: MessageBegan): Promise<CheckAnswer> {
+    const row = { ...message, branchId: CHECK, op: 'check' } as const;
+    const verdict = await enter(executor, row);
+    switch (verdict.kind) {
+      case 'answer':
+        return { kind: 'committed' };
+      case 'refused':
+        return { kind: 'rolled back', reason: verdict.reason };
+      default:
+        throw troubleOf(verdict, row);
     }
   },
 
@@ -118,64 +161,6 @@ const PURGED =
 const TRY_MISSING = 'nothing was tried here that could be confirmed, so nothing is; a person must look';
 const ENDED = 'it was already ended by the opposite operation, and stays so; a person must look';
 
-/** Lets one call of the branch in, says what it means, and leaves lock_timeout as it was. */
-async function enter(executor: Executor, call: FencedCall, op: Facts['op']): Promise<Verdict> {
-  const { beganAt, timeoutMs = DEFAULT_TIMEOUT_MS } = call;
-  const lockMs = Math.round(Math.min(MAX_LOCK_WAIT_MS, Math.max(1, timeoutMs / 2)));
-  const before = await bound(executor, String(lockMs));
-  try {
-    const { inserted, changed } = await record(executor, call, op);
-    const looked = await look(executor, call, beganAt, before);
-    if (inserted && looked.isolation !== 'read committed') await executor.query(HOLD_HORIZON);
-    const found = looked.op === null ? null : { ...looked, op: looked.op };
-    return verdictOn({ op, inserted, changed, found, isOld: looked.is_old });
-  } catch (error) {
-    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-    const detail = `another call of ${nameOf(call)} did not end within ${lockMs} ms; call again`;
-    throw TercetError.of('TERCET_FENCE_BUSY', detail, { cause: error });
-  }
-}
-
-/** @returns the lock_timeout to go back to */
-async function bound(executor: Executor, lockMs: string | null): Promise<string> {
-  const [row] = await rowsOf<{ before: string }>(executor, BOUND, [lockMs]);
-  return row?.before ?? '0';
-}
-
-async function look(
-  executor: Executor,
-  { gid, branchId }: PendingCall,
-  beganAt: string,
-  lockTimeout: string,
-): Promise<Looked> {
-  const [looked] = await rowsOf<Looked>(executor, LOOK, [gid, branchId, beganAt, lockTimeout]);
-  if (looked?.fenced) return looked;
-  throw TercetError.of(
-    'TERCET_FENCE_MISUSED',
-    'the fence must run on one connection with an open transaction: with the manager of dataSource.transaction(), or after BEGIN',
-  );
-}
-
-async function record(
-  executor: Executor,
-  { gid, branchId, beganAt }: FencedCall,
-  op: Facts['op'],
-): Promise<{ inserted: boolean; changed: boolean }> {
-  const affected = async (text: string, value: string): Promise<boolean> =>
-    (await rowsOf(executor, text, [gid, branchId, op, value])).length > 0;
-  switch (op) {
-    case 'try':
-    case 'action':
-      return { inserted: await affected(TRY, beganAt), changed: false };
-    case 'confirm':
-      return { inserted: false, changed: await affected(CONFIRM, ORIGIN[op]) };
-    case 'cancel':
-    case 'compensate':
-      if (await affected(CANCEL_FIRST, beganAt)) return { inserted: true, changed: false };
-      return { inserted: false, changed: await affected(CANCEL, ORIGIN[op]) };
-  }
-}
-
 /** Keeps what the work returned. */
 async function leave(executor: Executor, call: FencedCall, result: unknown): Promise<FenceAnswer> {
   const isPending = result instanceof Pending;
@@ -206,21 +191,16 @@ async function endPending(
       );
 }
 
-async function recordState(
-  executor: Executor,
-  { gid, branchId, op }: PendingCall,
-  before: Found['state'],
-  after: Found['state'],
-  text: string | null,
-): Promise<boolean> {
-  return (await rowsOf(executor, RECORD, [gid, branchId, op, before, after, text])).length > 0;
-}
-
-function guarded({ gid, branchId, op }: PendingCall): FirstOp | EndOp {
-  if (op !== 'check' && op !== 'deliver') return op;
-  throw TercetError.of('TERCET_FENCE_MISUSED', `${nameOf({ gid, branchId, op })}: the fence does not guard '${op}'`);
-}
-
-function nameOf({ gid, branchId, op }: PendingCall): string {
-  return `${op} of branch '${branchId}' of transaction '${gid}'`;
+/** Of a call that is not to be answered from what was found. */
+function troubleOf({ kind }: Verdict, row: Row): TercetError {
+  switch (kind) {
+    case 'purged':
+      return TercetError.of('TERCET_FENCE_PURGED', `${nameOf(row)}: ${PURGED}`);
+    case 'try missing':
+      return TercetError.of('TERCET_FENCE_TRY_MISSING', `${nameOf(row)}: ${TRY_MISSING}`);
+    case 'ended':
+      return TercetError.of('TERCET_FENCE_ENDED', `${nameOf(row)}: ${ENDED}`);
+    default:
+      return TercetError.of('TERCET_FENCE_BUSY', `the row of ${nameOf(row)} changed meanwhile; call again`);
+  }
 }

@@ -5,11 +5,11 @@ export const FENCE_SCHEMA = `
 CREATE TABLE tercet_fence (
   gid        varchar(128) COLLATE "C" NOT NULL,
   branch_id  varchar(128) COLLATE "C" NOT NULL,
-  -- The last operation that took effect: try, confirm, cancel (action, compensate).
+  -- The last operation that took effect: try, confirm, cancel (action, compensate), deliver; of a message local, check.
   op         varchar(16)    NOT NULL,
   -- done, or pending or refused: what became of work that outlives its call.
   state      varchar(16)    NOT NULL DEFAULT 'done',
-  -- Null: a cancel came, and there had been no try.
+  -- Null: a cancel came, and there had been no try; or a check.
   tried_at   timestamptz(3),
   ended_at   timestamptz(3),
   -- What the try answered, and what the confirm or cancel answered.

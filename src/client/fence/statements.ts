@@ -12,7 +12,7 @@ SELECT current_setting('lock_timeout') AS before,
        set_config('lock_timeout', coalesce($1, current_setting('lock_timeout')), true) AS bound,
        set_config('tercet.fenced', 'yes', true) AS fenced`;
 
-/** $1 gid, $2 branch, $3 try or action, $4 began at. */
+/** $1 gid, $2 branch, $3 try, action, deliver or local, $4 began at. */
 export const TRY = `
 INSERT INTO tercet_fence (gid, branch_id, op, tried_at, began_at)
 SELECT $1, $2, $3, now(), $4::timestamptz
@@ -20,7 +20,7 @@ WHERE current_setting('tercet.fenced', true) = 'yes'
 ON CONFLICT DO NOTHING
 RETURNING op`;
 
-/** $1 gid, $2 branch, $3 cancel or compensate, $4 began at. */
+/** $1 gid, $2 branch, $3 cancel, compensate or check, $4 began at. */
 export const CANCEL_FIRST = `
 INSERT INTO tercet_fence (gid, branch_id, op, ended_at, began_at)
 SELECT $1, $2, $3, now(), $4::timestamptz

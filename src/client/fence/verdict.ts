@@ -1,14 +1,18 @@
 /** What a call means in the light of the fence's table: the decision table of docs/fence.md. */
-import type { Op } from '../../protocol/words.js';
-
 /** The operation that each of the others ends; the fence guards these. */
 export const ORIGIN = { confirm: 'try', cancel: 'try', compensate: 'action' } as const;
 export type EndOp = keyof typeof ORIGIN;
 export type FirstOp = (typeof ORIGIN)[EndOp];
+/**
+ * What the row of a message says, whose branch is `check`: `local`, its local transaction committed; `check`, the check
+ * came first.
+ */
+export type MessageOp = 'local' | 'check';
+export type FencedOp = FirstOp | EndOp | 'deliver' | MessageOp;
 
 /** The branch's row after the statement of the call. */
 export interface Found {
-  readonly op: Op;
+  readonly op: FencedOp;
   readonly state: 'done' | 'pending' | 'refused';
   /** JSON texts. */
   readonly reply: string | null;
@@ -16,7 +20,7 @@ export interface Found {
 }
 
 export interface Facts {
-  readonly op: FirstOp | EndOp;
+  readonly op: FencedOp;
   /** The call's statement inserted the row: nothing of the branch was here before. */
   readonly inserted: boolean;
   /** The call's statement changed the row from its origin to this operation. */
@@ -46,6 +50,12 @@ export function verdictOn(facts: Facts): Verdict {
     case 'cancel':
     case 'compensate':
       return onCancel(facts);
+    case 'deliver':
+      return onDeliver(facts);
+    case 'local':
+      return onLocal(facts);
+    case 'check':
+      return onCheck(facts);
   }
 }
 
@@ -84,6 +94,30 @@ function onCancel({ op, inserted, changed, found, isOld }: Facts): Verdict {
   if (!found) return { kind: 'moved' };
   if (changed) return found.state === 'refused' ? { kind: 'answer', reply: null } : { kind: 'run', kept: found.reply };
   return found.op === op ? repeated(found) : { kind: 'ended' };
+}
+
+/** A message that was delivered long ago: nobody can say no to it any more, so a person looks. */
+function onDeliver({ inserted, found, isOld }: Facts): Verdict {
+  if (isOld && (inserted || !found)) return { kind: 'purged' };
+  if (inserted) return { kind: 'run', kept: null };
+  if (!found) return { kind: 'moved' };
+  return found.state === 'pending' ? { kind: 'pending' } : { kind: 'answer', reply: found.reply };
+}
+
+function onLocal({ inserted, found, isOld }: Facts): Verdict {
+  if (isOld && (inserted || !found)) return { kind: 'refused', reason: 'the message is too old to begin work for' };
+  if (inserted) return { kind: 'run', kept: null };
+  if (!found) return { kind: 'moved' };
+  if (found.op === 'check')
+    return { kind: 'refused', reason: 'the message was rolled back by a check before this came' };
+  return { kind: 'answer', reply: null };
+}
+
+/** What it inserts stays: a local transaction that comes later fails on it. */
+function onCheck({ inserted, found, isOld }: Facts): Verdict {
+  if (isOld && (inserted || !found)) return { kind: 'purged' };
+  if (inserted || found?.op === 'check') return { kind: 'refused', reason: 'the local transaction did not commit' };
+  return found ? { kind: 'answer', reply: null } : { kind: 'moved' };
 }
 
 function repeated(found: Found): Verdict {

@@ -175,12 +175,6 @@ describe.each(KINDS)('with %s', (kind) => {
     expect(await effects(service, call)).toEqual(['try', 'try']);
   });
 
-  test.each(['check', 'deliver'] as const)('%s is not guarded, and says so', async (op) => {
-    const call = branch()(op);
-    await expect(receive(service, call)).rejects.toMatchObject({ code: 'TERCET_FENCE_MISUSED' });
-    expect(await effects(service, call)).toEqual([]);
-  });
-
   test('the fence serves several branches in one transaction, and all of them or none take effect', async () => {
     const [one, two] = [branch()('try'), branch()('try')];
     const both = service.transaction(async (executor) => {
