@@ -1,6 +1,7 @@
 /** Writes messages into a service's own outbox, in the transaction that they belong to. */
 import { randomUUID } from 'node:crypto';
-import { faultOf, isText, MAX_PAYLOAD_BYTES } from './bounds.js';
+import { LIMITS } from '../protocol/words.js';
+import { faultOf, isText } from './bounds.js';
 import type { Executor } from './executor.js';
 import { bucketOf, cloudEventHeaders } from './message.js';
 import type { OutboxMessage } from './message.js';
@@ -80,8 +81,8 @@ function checked(message: NewMessage, id: string, where: string): string {
   // Not text for what JSON has no word for: undefined, a function.
   const payload = JSON.stringify(message.payload) as string | undefined;
   if (payload === undefined) throw new RangeError(`${where}.payload: must be JSON; null stands for nothing`);
-  if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
-    throw new RangeError(`${where}.payload: must be at most ${MAX_PAYLOAD_BYTES} bytes of JSON`);
+  if (Buffer.byteLength(payload) > LIMITS.payloadBytes) {
+    throw new RangeError(`${where}.payload: must be at most ${LIMITS.payloadBytes} bytes of JSON`);
   }
   return payload;
 }

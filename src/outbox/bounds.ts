@@ -1,23 +1,6 @@
 /** What a message may be; the same for a service's own outbox and for what the coordinator is given. */
 
-const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
-const HEADER = /^[A-Za-z0-9_.-]{1,128}$/;
-export const MAX_KEY_CHARS = 1024;
-export const MAX_HEADERS = 64;
-export const MAX_HEADER_CHARS = 1024;
-export const MAX_PAYLOAD_BYTES = 256 * 1024;
-
-/** Set by Tercet on every message that has something to say there. */
-const RESERVED = [
-  'ce_specversion',
-  'ce_id',
-  'ce_time',
-  'ce_partitionkey',
-  'ce_gid',
-  'ce_branchid',
-  'traceparent',
-  'tracestate',
-];
+import { HEADER_NAME, LIMITS, OWN_HEADERS, TOPIC } from '../protocol/words.js';
 
 /** What is wrong with a message, and where. */
 export interface Fault {
@@ -34,31 +17,27 @@ export interface Label {
 
 /** The first thing that is wrong with topic, key and headers; null: nothing is. */
 export function faultOf({ topic, key, headers }: Label): Fault | null {
-  if (!isTopic(topic)) {
+  if (typeof topic !== 'string' || !TOPIC.test(topic)) {
     return { path: ['topic'], problem: "must be 1 to 249 characters of a-z A-Z 0-9 . _ -, and not '.' or '..'" };
   }
-  if (key !== undefined && key !== null && !isText(key, 1, MAX_KEY_CHARS)) {
-    return { path: ['key'], problem: `must be null or text of 1 to ${MAX_KEY_CHARS} characters without U+0000` };
+  if (key !== undefined && key !== null && !isText(key, 1, LIMITS.keyChars)) {
+    return { path: ['key'], problem: `must be null or text of 1 to ${LIMITS.keyChars} characters without U+0000` };
   }
   return headers === undefined ? null : faultOfHeaders(headers);
 }
 
 function faultOfHeaders(headers: Readonly<Record<string, string>>): Fault | null {
   const entries = Object.entries(headers);
-  if (entries.length > MAX_HEADERS) return { path: ['headers'], problem: `must be at most ${MAX_HEADERS}` };
+  if (entries.length > LIMITS.headers) return { path: ['headers'], problem: `must be at most ${LIMITS.headers}` };
   for (const [name, value] of entries) {
     const path = ['headers', name];
-    if (!HEADER.test(name)) return { path, problem: 'a name must be 1 to 128 characters of A-Z a-z 0-9 _ . -' };
-    if (RESERVED.includes(name.toLowerCase())) return { path, problem: 'is set by Tercet; leave it out' };
-    if (!isText(value, 0, MAX_HEADER_CHARS)) {
-      return { path, problem: `must be text of at most ${MAX_HEADER_CHARS} characters without U+0000` };
+    if (!HEADER_NAME.test(name)) return { path, problem: 'a name must be 1 to 128 characters of A-Z a-z 0-9 _ . -' };
+    if (OWN_HEADERS.includes(name.toLowerCase())) return { path, problem: 'is set by Tercet; leave it out' };
+    if (!isText(value, 0, LIMITS.headerChars)) {
+      return { path, problem: `must be text of at most ${LIMITS.headerChars} characters without U+0000` };
     }
   }
   return null;
-}
-
-function isTopic(topic: unknown): boolean {
-  return typeof topic === 'string' && TOPIC.test(topic) && topic !== '.' && topic !== '..';
 }
 
 /** PostgreSQL's text holds no U+0000. */
