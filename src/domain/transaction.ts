@@ -202,6 +202,11 @@ export function decide(tx: Transaction, decision: Decision, reason: Reason | nul
   };
 }
 
+/** Whether branches may join it after its begin: deliveries of a message are all there with the half message. */
+export function takesBranches({ drive, mode }: Pick<Transaction, 'drive' | 'mode'>): boolean {
+  return drive === 'initiator' && mode === 'tcc';
+}
+
 /** A person stopped it: nothing is called, whatever its status, until a person lets it go on. */
 export function isHeld({ parked }: Transaction): boolean {
   return parked !== null && parked.branchId === null;

@@ -262,6 +262,6 @@ function registerRefusal(tx: Transaction, branchId: string, result: 'conflict' |
   }
   return new TercetError(
     'TERCET_TRANSACTION_STATE',
-    `'${tx.gid}' is driven by the coordinator: its branches were given at begin`,
+    `'${tx.gid}' takes no more branches: all were given at begin`,
   );
 }

@@ -1,6 +1,6 @@
 /** The transaction log in memory: what PostgreSQL does, without PostgreSQL. Every call takes effect at once, whole. */
 import { decidedBy } from '../domain/machine.js';
-import { isEnded } from '../domain/transaction.js';
+import { isEnded, takesBranches } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { MemberDead } from './ports.js';
 import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from './ports.js';
@@ -67,11 +67,11 @@ export class MemoryLog implements TransactionLog {
     if (!row) return null;
     const { tx } = row.held;
     const there = tx.branches.find((candidate) => candidate.branchId === branch.branchId);
-    if (tx.drive === 'initiator' && there) {
+    if (takesBranches(tx) && there) {
       const isSame = there.component === branch.component && there.payload === branch.payload;
       return { result: isSame ? ('exists' as const) : ('conflict' as const), held: row.held };
     }
-    if (tx.status !== 'open' || tx.drive !== 'initiator') return { result: 'closed' as const, held: row.held };
+    if (tx.status !== 'open' || !takesBranches(tx)) return { result: 'closed' as const, held: row.held };
     if (tx.branches.length >= LIMITS.branches) return { result: 'full' as const, held: row.held };
     const grown = { ...tx, branches: [...tx.branches, branch] };
     const held = this.write(row, { ...row.held, tx: grown, version: row.held.version + 1 }, []);

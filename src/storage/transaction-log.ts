@@ -1,6 +1,6 @@
 /** The transaction log in PostgreSQL. */
 import { decidedBy } from '../domain/machine.js';
-import { isEnded } from '../domain/transaction.js';
+import { isEnded, takesBranches } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
 import type { Held, ListFilter, Logger, Member, TimelineEvent, TransactionLog } from '../engine/ports.js';
@@ -175,8 +175,8 @@ export class PostgresLog implements TransactionLog {
 
   async register(gid: string, branch: Branch): ReturnType<TransactionLog['register']> {
     const result = await this.database.inTransaction<Registered | null>(async (client) => {
-      const locked = await client.query<{ status: string; drive: string }>(
-        'SELECT status, drive FROM tercet.transaction WHERE gid = $1 FOR UPDATE',
+      const locked = await client.query<Pick<Transaction, 'status' | 'drive' | 'mode'>>(
+        'SELECT status, drive, mode FROM tercet.transaction WHERE gid = $1 FOR UPDATE',
         [gid],
       );
       const tx = locked.rows[0];
@@ -188,8 +188,8 @@ export class PostgresLog implements TransactionLog {
         [gid, branchId, component, payload],
       );
       const { count = 0, same = null } = found.rows[0] ?? {};
-      if (tx.drive === 'initiator' && same !== null) return same ? 'exists' : 'conflict';
-      if (tx.drive !== 'initiator' || tx.status !== 'open') return 'closed';
+      if (takesBranches(tx) && same !== null) return same ? 'exists' : 'conflict';
+      if (!takesBranches(tx) || tx.status !== 'open') return 'closed';
       if (count >= LIMITS.branches) return 'full';
       await client.query(REGISTER, [gid, branchId, component, payload]);
       return 'registered';
@@ -281,9 +281,9 @@ function dead(member: Member): MemberDead {
 }
 
 /** What a branch is to a transaction that has ended. */
-function registeredBefore({ drive, branches }: Transaction, branch: Branch): 'exists' | 'conflict' | 'closed' {
-  const there = branches.find(({ branchId }) => branchId === branch.branchId);
-  if (drive !== 'initiator' || !there) return 'closed';
+function registeredBefore(tx: Transaction, branch: Branch): 'exists' | 'conflict' | 'closed' {
+  const there = tx.branches.find(({ branchId }) => branchId === branch.branchId);
+  if (!takesBranches(tx) || !there) return 'closed';
   return there.component === branch.component && there.payload === branch.payload ? 'exists' : 'conflict';
 }
 
