@@ -21,6 +21,10 @@ const OPEN = new Set([
   'TERCET_LOG_LEVEL',
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
+  'KAFKA_BROKERS',
+  'KAFKA_SSL',
+  'KAFKA_SASL_MECHANISM',
+  'KAFKA_SASL_USERNAME',
 ]);
 /** Of the command line. */
 const NOT_OURS = new Set(['TERCET_URL', 'TERCET_KEY']);

@@ -5,6 +5,8 @@ import { hostname } from 'node:os';
 import type { SecureContext } from 'node:tls';
 import { parseKeys } from './http/keys.js';
 import type { KeyEntry } from './http/keys.js';
+import { kafkaSettings } from './messaging/kafka-settings.js';
+import type { KafkaSettings } from './messaging/kafka-settings.js';
 import { AllowList } from './participants/allow-list.js';
 import { SigningSecrets } from './protocol/signature.js';
 import { IDENTIFIER } from './protocol/words.js';
@@ -39,6 +41,8 @@ export interface Settings {
   readonly maxRequests: number;
   /** How long a transaction is kept after its end. */
   readonly retentionDays: number;
+  /** Null: no message goes to a topic. */
+  readonly kafka: KafkaSettings | null;
   /** Whether spans are exported; the standard OTEL_… variables say where. */
   readonly traces: boolean;
 }
@@ -71,6 +75,11 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LOG_LEVEL',
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
+  'KAFKA_BROKERS',
+  'KAFKA_SSL',
+  'KAFKA_SASL_MECHANISM',
+  'KAFKA_SASL_USERNAME',
+  'KAFKA_SASL_PASSWORD',
   // For the command line and the client; the service has no use for them.
   'TERCET_URL',
   'TERCET_KEY',
@@ -122,6 +131,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
+    kafka: orRefuse('', () => kafkaSettings(value)),
     traces: traces(value),
   });
 }

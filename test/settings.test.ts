@@ -3,6 +3,8 @@ import { newKey } from '../src/http/keys.js';
 import { SigningSecrets } from '../src/protocol/signature.js';
 import { KNOWN, readSettings, SettingError } from '../src/settings.js';
 
+const sasl = { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'secret' };
+
 function refusal(env: Record<string, string>): string {
   try {
     readSettings(env);
@@ -32,6 +34,7 @@ test('without any, every setting has its default', () => {
     maxUnfinished: 20_000,
     maxRequests: 10_000,
     retentionDays: 30,
+    kafka: null,
     traces: false,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
@@ -57,6 +60,11 @@ test('each is taken as it is given', () => {
     TERCET_MAX_UNFINISHED: '8',
     TERCET_MAX_REQUESTS: '9',
     TERCET_RETENTION_DAYS: '3650',
+    KAFKA_BROKERS: 'kafka-1:9092, 10.0.0.7:19092',
+    KAFKA_SSL: 'true',
+    KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
+    KAFKA_SASL_USERNAME: 'tercet',
+    KAFKA_SASL_PASSWORD: 'secret',
     TERCET_URL: 'http://elsewhere:8372',
     TERCET_KEY: 'of the client',
   });
@@ -78,6 +86,11 @@ test('each is taken as it is given', () => {
     maxUnfinished: 8,
     maxRequests: 9,
     retentionDays: 3650,
+    kafka: {
+      brokers: ['kafka-1:9092', '10.0.0.7:19092'],
+      ssl: true,
+      sasl: { mechanism: 'scram-sha-512', username: 'tercet', password: 'secret' },
+    },
     traces: false,
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
@@ -138,6 +151,12 @@ test.each([
   ['TERCET_LOG_LEVEL', 'debug'],
   ['TERCET_MAX_UNFINISHED', '0'],
   ['TERCET_MAX_REQUESTS', '1000001'],
+  ['KAFKA_BROKERS', 'kafka'],
+  ['KAFKA_BROKERS', 'kafka:0'],
+  ['KAFKA_BROKERS', 'kafka:65536'],
+  ['KAFKA_BROKERS', 'kafka:9092,'],
+  ['KAFKA_BROKERS', 'PLAINTEXT://kafka:9092'],
+  ['KAFKA_BROKERS', '[::1]:9092'],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
 });
@@ -145,6 +164,21 @@ test.each([
 test('what is wrong with a URL is said without what is secret in it', () => {
   expect(refusal({ TERCET_ALERT_URL: 'ftp://alerts.example.org/secret' })).not.toContain('secret');
   expect(refusal({ DATABASE_URL: 'mysql://tercet:secret@db/log' })).not.toContain('secret');
+});
+
+test.each<[string, Record<string, string>, RegExp]>([
+  ['a word', { KAFKA_SSL: 'yes' }, /^KAFKA_SSL is 'yes'/],
+  ['a mechanism', { ...sasl, KAFKA_SASL_MECHANISM: 'gssapi' }, /^KAFKA_SASL_MECHANISM is 'gssapi'.*plain/],
+  ['no user', { ...sasl, KAFKA_SASL_USERNAME: '' }, /^KAFKA_SASL_USERNAME must be set/],
+  ['a user alone', { KAFKA_SASL_USERNAME: 'u' }, /^KAFKA_SASL_MECHANISM and KAFKA_SASL_PASSWORD must be set/],
+])('how Kafka is reached: %s is named, and the password is not shown', (_what, env, told) => {
+  const refused = refusal({ KAFKA_BROKERS: 'kafka:9092', ...env });
+  expect(refused).toMatch(told);
+  expect(refused).not.toContain('secret');
+});
+
+test('without brokers nothing else of Kafka is looked at', () => {
+  expect(readSettings({ KAFKA_SSL: 'yes', KAFKA_PORT: 'tcp://10.0.0.7:9092' }).kafka).toBeNull();
 });
 
 test('what is wrong with a signing secret is said without it', () => {
@@ -207,7 +241,7 @@ test('what Kubernetes sets beside a service called tercet, and other names, are 
     TERCET_PORT: 'tcp://10.0.0.7:8372',
     TERCET_PORT_8372_TCP: 'tcp://10.0.0.7:8372',
     TERCET_PORT_8372_TCP_ADDR: '10.0.0.7',
-    KAFKA_BROKERS: 'x',
+    REDIS_URL: 'x',
     PATH: '/bin',
     tercet_listen: 'x',
   };

@@ -138,6 +138,11 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MAX_UNFINISHED', '20000 transactions on a node'],
   ['TERCET_MAX_REQUESTS', '10000 at a time'],
   ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
+  ['KAFKA_BROKERS', 'HOST:PORT, …; unset: no message goes to a topic'],
+  ['KAFKA_SSL', 'true or false'],
+  ['KAFKA_SASL_MECHANISM', 'plain, scram-sha-256 or scram-sha-512'],
+  ['KAFKA_SASL_USERNAME', 'with KAFKA_SASL_PASSWORD'],
+  ['KAFKA_SASL_PASSWORD', 'never shown'],
   ['OTEL_…', 'those of OpenTelemetry: traces'],
 ]);
 
