@@ -3,11 +3,11 @@ import { uuidv7 } from 'uuidv7';
 import { LIMITS } from '../protocol/words.js';
 import type { BranchView, ComponentView, InstanceView, TimelineView, TransactionView } from '../protocol/words.js';
 import type {
-  AbortOptions,
   AwaitOptions,
   BeginRequest,
   BranchRequest,
   ComponentRequest,
+  DecisionOptions,
   InstanceRequest,
   ListFilter,
   WaitOptions,
@@ -46,11 +46,11 @@ export class TercetClient {
   /**
    * Begins a transaction, a TCC unless `mode` says otherwise; beginning again with the same gid and content gives the
    * recorded one. Look at `decision` of the answer: a refusal is `abort`, with the reason; `null` means that it is not
-   * decided yet (`wait`).
+   * decided yet (`wait`). A message that is begun waits for `submit` or `abort`; `Messages` does all of it.
    */
   async begin(request: BeginRequest, { signal }: CallOptions = {}): Promise<TransactionView> {
     const { mode = 'tcc', gid = uuidv7(), ...rest } = request;
-    const isDrivenByCaller = request.mode !== 'saga' && request.drive === 'initiator';
+    const isDrivenByCaller = 'drive' in request ? request.drive === 'initiator' : mode === 'message';
     const wait = request.wait ?? (isDrivenByCaller ? 'accepted' : 'decided');
     return this.post(gid, '/v1/transactions', { mode, gid, ...rest }, waitMsOf({ ...request, wait }), signal);
   }
@@ -60,14 +60,17 @@ export class TercetClient {
     return this.post(gid, `${pathOf(gid)}/branches`, branch, 0, signal);
   }
 
-  /** Decides commit. Rejects with TERCET_TRANSACTION_DECIDED when it was aborted before, by its deadline for instance. */
-  async submit(gid: string, options: WaitOptions & CallOptions = {}): Promise<TransactionView> {
+  /**
+   * Decides commit. Rejects with TERCET_TRANSACTION_DECIDED when it was aborted before, by its deadline for instance. An
+   * operator (`by`, with a reason) may do it for a message of whose local transaction nobody says what became.
+   */
+  async submit(gid: string, options: DecisionOptions & WaitOptions & CallOptions = {}): Promise<TransactionView> {
     const { signal, ...rest } = options;
     return this.post(gid, `${pathOf(gid)}/submit`, rest, waitMsOf(rest), signal);
   }
 
   /** Decides abort while the transaction is open; `by: 'operator'` needs a reason. */
-  async abort(gid: string, options: AbortOptions & WaitOptions & CallOptions = {}): Promise<TransactionView> {
+  async abort(gid: string, options: DecisionOptions & WaitOptions & CallOptions = {}): Promise<TransactionView> {
     const { signal, ...rest } = options;
     return this.post(gid, `${pathOf(gid)}/abort`, rest, waitMsOf(rest), signal);
   }
@@ -92,7 +95,7 @@ export class TercetClient {
 
   /**
    * For operators, as the three that follow: lets a parked transaction go on, when what kept it is repaired. One that
-   * is not parked stays as it is; one that has ended is TERCET_TRANSACTION_STATE.
+   * is not parked stays as it is; one that has ended is TERCET_TRANSACTION_STATE. A message is checked again.
    *
    * @param reason stands in the timeline
    */

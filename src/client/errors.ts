@@ -91,3 +91,10 @@ export function described(error: unknown): string {
   if (typeof code !== 'string' || message.includes(code)) return message;
   return message === '' ? code : `${code}: ${message}`;
 }
+
+/** What the coordinator takes as the reason of an abort: text that PostgreSQL can keep. */
+export function reasonOf(error: unknown): string {
+  const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000).replaceAll('\0', ' ');
+  // Half a surrogate pair, as the cut may leave it, becomes U+FFFD.
+  return Buffer.from(text).toString() || 'the work failed';
+}

@@ -7,19 +7,27 @@ export type { Executor } from './fence/executor.js';
 export { fence, Pending } from './fence/fence.js';
 export type { CheckAnswer, FenceAnswer, FencedCall, MessageBegan, PendingCall } from './fence/fence.js';
 export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
+export { Messages } from './messages.js';
+export type { Message, MessageCallOptions, MessageDone, MessagesOptions } from './messages.js';
+export type { DatabaseOption, DataSourceLike, Isolation, PoolLike } from './database.js';
 export type {
-  AbortOptions,
   AwaitOptions,
   BeginRequest,
   BranchRequest,
+  CheckOptions,
   ComponentRequest,
+  DecisionOptions,
+  DeliveryRequest,
   InstanceRequest,
   ListFilter,
+  MessageBeginRequest,
+  MessageOptions,
   SagaBeginRequest,
   SagaBranchOptions,
   SagaBranchRequest,
   SagaOptions,
   TccBeginRequest,
+  TopicDelivery,
   WaitOptions,
 } from './requests.js';
 export type { OrReference, Reference } from './saga/reference.js';

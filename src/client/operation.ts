@@ -1,7 +1,7 @@
 /** Which operation a method is, as the decorators of @tercet/client/nest mark it; readable without NestJS. */
 import type { EndOp, FirstOp } from './fence/verdict.js';
 
-export type GuardedOp = FirstOp | EndOp;
+export type GuardedOp = FirstOp | EndOp | 'deliver';
 
 /** Key of the metadata. */
 export const OPERATION = 'tercet:operation';

@@ -70,8 +70,51 @@ export interface SagaBeginRequest extends Beginning, SagaOptions {
   branches: readonly SagaBranchRequest[];
 }
 
+/** When it is asked what became of a message, if nobody says. */
+export interface CheckOptions {
+  /** How old the message is at the first check, in ms; default 6000. */
+  afterMs?: number;
+  /** Pause before the second one, in ms; the others grow longer. Default 30000. */
+  intervalMs?: number;
+  /** Checks that may come to nothing, until the message is parked; default 15. */
+  maxAttempts?: number;
+}
+
+/** One that goes to Kafka. */
+export interface TopicDelivery {
+  /** Unique within the message, and not `check`. */
+  branchId: string;
+  topic: string;
+  /** Messages of one key arrive in the order in which they were committed; default: none. */
+  key?: string | null;
+  /** `ce_type`, `ce_source`, `ce_subject` and `content-type` replace what would be there; others are added. */
+  headers?: Readonly<Record<string, string>>;
+  /** Any JSON; default null. */
+  payload?: unknown;
+}
+
+/** What is delivered once the message is committed: to a topic, or to the operation `deliver` of a component. */
+export type DeliveryRequest = TopicDelivery | BranchRequest;
+
+/** What a message says of itself, whoever answers its check. */
+export interface MessageOptions {
+  deliveries: readonly DeliveryRequest[];
+  /** Deliver not before, ISO 8601; default: once it is committed. */
+  deliverAt?: string | Date;
+}
+
+export interface MessageBeginRequest extends Beginning, MessageOptions {
+  mode: 'message';
+  check: CheckOptions & {
+    /** Name of the component that knows what became of the local transaction. */
+    component: string;
+    /** Any JSON; default null. */
+    payload?: unknown;
+  };
+}
+
 /** A TCC unless `mode` says otherwise. */
-export type BeginRequest = TccBeginRequest | SagaBeginRequest;
+export type BeginRequest = TccBeginRequest | SagaBeginRequest | MessageBeginRequest;
 
 export interface ComponentRequest {
   /** The operations are at `url/{op}`. */
@@ -81,6 +124,8 @@ export interface ComponentRequest {
   timeoutMs?: number;
   concurrency?: number;
   retry?: Partial<RetryPolicy>;
+  /** Of messages that say nothing else. */
+  check?: CheckOptions;
   version?: string;
 }
 
@@ -92,9 +137,10 @@ export interface InstanceRequest {
   ttlMs?: number;
 }
 
-export interface AbortOptions {
+/** Of a submit or an abort. */
+export interface DecisionOptions {
   reason?: string;
-  /** Default `initiator`; an operator's abort is recorded with who it was. */
+  /** Default `initiator`; an operator's decision is recorded with who it was, and needs a reason. */
   by?: 'initiator' | 'operator';
 }
 

@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
 import type { RegisteredBranch, TercetClient } from './client.js';
-import { described, Refused, TercetError } from './errors.js';
+import { described, reasonOf, Refused, TercetError } from './errors.js';
 import type { WaitOptions } from './requests.js';
 import { pause } from './transport.js';
 
@@ -143,13 +143,6 @@ async function callTry(
   }
   const detail = `the try of branch '${branchId}' at ${call.url} was not done in time; the last time: ${last}`;
   throw TercetError.of('TERCET_OPERATION_FAILED', detail);
-}
-
-/** What the coordinator takes as a reason: text that PostgreSQL can keep. */
-function reasonOf(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000).replaceAll('\0', ' ');
-  // Half a surrogate pair, as the cut may leave it, becomes U+FFFD.
-  return Buffer.from(text).toString() || 'the work failed';
 }
 
 function reasonIn(text: string): string | null {

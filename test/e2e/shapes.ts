@@ -1,7 +1,7 @@
 /** The same purchase as transactions of different shapes: what each is begun with, and what it does on its way. */
 import { placeOrder } from '../../examples/order/place-order.js';
 import type { ServiceName } from '../../examples/scenarios/shop.js';
-import type { BeginRequest, BranchState, SagaBeginRequest } from '../../src/client/index.js';
+import type { BranchState, SagaBeginRequest, TccBeginRequest } from '../../src/client/index.js';
 import type { Op } from '../../src/protocol/words.js';
 import type { Write } from './road.js';
 
@@ -23,7 +23,7 @@ interface Called {
 export interface Shape {
   readonly name: string;
   /** What it is begun with, beside its gid. Account and item have the name of the purchase. */
-  begin(name: string, outcome: Outcome): BeginRequest;
+  begin(name: string, outcome: Outcome): TccBeginRequest | SagaBeginRequest;
   readonly calls: Readonly<Record<Outcome, readonly Called[]>>;
   /** In which branches may be at the end. */
   readonly states: Readonly<Record<Outcome, readonly BranchState[]>>;

@@ -1,17 +1,16 @@
 /** Where the coordinator calls: checks the call, opens the transaction, lets the fence decide, answers. */
 import { Controller, Get, Inject, Logger, Post, Req, Res, VERSION_NEUTRAL } from '@nestjs/common';
 import type { ExecutionContext, OnApplicationBootstrap } from '@nestjs/common';
-import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
-import { DataSource } from 'typeorm';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { Op, ParticipantCall } from '../../protocol/words.js';
 import { Refused, TercetError } from '../errors.js';
 import { fence } from '../fence/fence.js';
 import type { FenceAnswer } from '../fence/fence.js';
 import { parseCall, timeoutOf } from './call.js';
 import { Components } from './components.js';
 import type { FoundComponent, Operation } from './components.js';
+import { Databases } from './databases.js';
 import type { GuardedOp } from '../operation.js';
-import { OPTIONS } from './options.js';
-import type { TercetOptions } from './options.js';
 import { Registration } from './registration.js';
 import { Signatures } from './signatures.js';
 import type { CallRequest } from './signatures.js';
@@ -27,17 +26,16 @@ export class CallsController implements OnApplicationBootstrap {
   private readonly logger = new Logger('Tercet');
 
   constructor(
-    @Inject(OPTIONS) private readonly options: TercetOptions,
     @Inject(Components) private readonly components: Components,
     @Inject(Registration) private readonly registration: Registration,
     @Inject(Signatures) private readonly signatures: Signatures,
-    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+    @Inject(Databases) private readonly databases: Databases,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
   ) {}
 
   /** @throws Error when a component has no database: better at the start than at the first order */
   onApplicationBootstrap(): void {
-    for (const component of this.components.all) this.dataSourceOf(component);
+    for (const component of this.components.all) this.databases.of(component);
   }
 
   // The request as it came: the application's pipes must not change a payload.
@@ -67,12 +65,14 @@ export class CallsController implements OnApplicationBootstrap {
     const body = this.signatures.bodyOf(request);
     const { component: name, op } = request.params;
     const component = this.components.get(name);
-    const operation = component?.operations.get(op as GuardedOp);
-    if (!component || !operation) {
+    if (!component?.ops.includes(op as Op)) {
       throw TercetError.of('TERCET_OPERATION_UNKNOWN', `no provider here is the component '${name}' with '${op}'`);
     }
     const call = parseCall(body, request.headers, name, op);
-    const answer = await this.run(component, operation, call, timeoutOf(request.headers));
+    const timeoutMs = timeoutOf(request.headers);
+    const operation = component.operations.get(op as GuardedOp);
+    if (!operation) return this.check(component, call, timeoutMs);
+    const answer = await this.run(component, operation, call, timeoutMs);
     if (answer.kind === 'done') return { status: 200, body: answer.reply };
     const { retryAfterMs } = answer;
     return {
@@ -82,31 +82,33 @@ export class CallsController implements OnApplicationBootstrap {
     };
   }
 
+  /** The fence alone knows. The answer is a value: whatever it is, its transaction commits. */
+  private async check(
+    component: FoundComponent,
+    { gid, beganAt }: ParticipantCall,
+    timeoutMs: number | undefined,
+  ): Promise<Answer> {
+    const message = { gid, beganAt, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const answer = await this.databases
+      .of(component)
+      .transaction('READ COMMITTED', (manager) => fence.check(manager, message));
+    return answer.kind === 'committed' ? { status: 200, body: null } : { status: 409, body: { reason: answer.reason } };
+  }
+
   private run(
     component: FoundComponent,
     operation: Operation,
-    call: ReturnType<typeof parseCall>,
+    call: ParticipantCall,
     timeoutMs: number | undefined,
   ): Promise<FenceAnswer> {
     const { gid, branchId, beganAt, attempt, payload, reply } = call;
     const fenced = { gid, branchId, op: call.op, beganAt, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    return this.dataSourceOf(component).transaction('READ COMMITTED', (manager) =>
+    return this.databases.of(component).transaction('READ COMMITTED', (manager) =>
       // The coordinator may not have heard what the action answered; the fence has.
       fence.run(manager, fenced, (kept) =>
         operation({ gid, branchId, beganAt, attempt, payload, reply: kept ?? reply, manager }),
       ),
     );
-  }
-
-  private dataSourceOf({ name, options }: FoundComponent): DataSource {
-    const token = options.dataSource ?? this.options.dataSource ?? DataSource;
-    try {
-      return this.moduleRef.get<DataSource>(token, { strict: false });
-    } catch (cause) {
-      const called = typeof token === 'function' ? token.name : String(token);
-      const what = `component '${name}': no provider is the DataSource '${called}'`;
-      throw new Error(`${what}; import TypeOrmModule.forRoot, or name yours with the option dataSource`, { cause });
-    }
   }
 
   private failure(error: unknown, { params: { component: name, op } }: CallRequest): Answer {

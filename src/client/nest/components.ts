@@ -1,17 +1,22 @@
 /** The components that this application declares, found among its providers. */
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { IDENTIFIER } from '../../protocol/words.js';
+import type { Mode, Op } from '../../protocol/words.js';
 import { operationOf } from '../operation.js';
 import type { GuardedOp } from '../operation.js';
 import { ComponentKey } from './decorators.js';
-import type { ComponentMode, DeclaredComponent, SagaCall, TccCall } from './decorators.js';
+import type { DeclaredComponent, SagaCall, TccCall } from './decorators.js';
+import { OPTIONS } from './options.js';
+import type { TercetOptions } from './options.js';
 
 export type Operation = (call: TccCall | SagaCall) => unknown;
 
 export interface FoundComponent extends DeclaredComponent {
   readonly operations: ReadonlyMap<GuardedOp, Operation>;
+  /** What the coordinator may call: these and, of messages, `check`. */
+  readonly ops: readonly Op[];
   /** Whether it has those too that it may lack. */
   readonly isComplete: boolean;
 }
@@ -22,10 +27,8 @@ const MAX_NAME_CHARS = 100;
 const MODES = {
   tcc: { decorator: '@TccComponent', needed: ['try', 'confirm', 'cancel'], optional: [] },
   saga: { decorator: '@SagaComponent', needed: ['action'], optional: ['compensate'] },
-} as const satisfies Record<
-  ComponentMode,
-  { decorator: string; needed: readonly GuardedOp[]; optional: readonly GuardedOp[] }
->;
+  message: { decorator: '@MessageComponent', needed: [], optional: ['deliver'] },
+} as const satisfies Record<Mode, { decorator: string; needed: readonly GuardedOp[]; optional: readonly GuardedOp[] }>;
 
 @Injectable()
 export class Components implements OnModuleInit {
@@ -34,6 +37,7 @@ export class Components implements OnModuleInit {
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
+    @Inject(OPTIONS) private readonly options: TercetOptions,
   ) {}
 
   get all(): FoundComponent[] {
@@ -42,6 +46,19 @@ export class Components implements OnModuleInit {
 
   get(name: string): FoundComponent | undefined {
     return this.byName.get(name);
+  }
+
+  /** The one that messages come from. @throws Error when it is not clear which */
+  get sender(): FoundComponent {
+    const able = this.all.filter(({ mode }) => mode === 'message');
+    const named = this.options.messages;
+    const sender = named === undefined ? able[0] : this.get(named);
+    if (sender && (named !== undefined || able.length === 1)) return sender;
+    throw new Error(
+      able.length === 0
+        ? 'messages need a component that is asked what became of them: name it, TercetModule.forRoot({ messages: … })'
+        : `which of ${able.map(({ name }) => `'${name}'`).join(', ')} sends? TercetModule.forRoot({ messages: … }) says it`,
+    );
   }
 
   /** @throws Error when a declaration cannot work: better at the start than at the first order */
@@ -57,6 +74,17 @@ export class Components implements OnModuleInit {
       }
       this.add(declared, this.operationsOf(instance, where), where);
     }
+    this.addSender();
+  }
+
+  /** The component that the module was told of needs no provider. */
+  private addSender(): void {
+    const { messages: name } = this.options;
+    if (name === undefined) return;
+    const where = `TercetModule.forRoot({ messages: '${name}' })`;
+    const mode = this.get(name)?.mode;
+    if (mode === undefined) this.add({ mode: 'message', name, options: {} }, new Map(), where);
+    else if (mode !== 'message') throw new Error(`${where}: '${name}' is a ${MODES[mode].decorator}, which sends none`);
   }
 
   private add(declared: DeclaredComponent, operations: Map<GuardedOp, Operation>, where: string): void {
@@ -74,7 +102,8 @@ export class Components implements OnModuleInit {
     if (strange.length > 0) complain(`${marks(strange)} is of another kind of component; this one has ${marks(own)}`);
     const missing = needed.filter((op) => !operations.has(op));
     if (missing.length > 0) complain(`no method is marked ${marks(missing)}`);
-    this.byName.set(name, { ...declared, operations, isComplete: own.every((op) => operations.has(op)) });
+    const ops = [...(mode === 'message' ? (['check'] as const) : []), ...operations.keys()];
+    this.byName.set(name, { ...declared, operations, ops, isComplete: own.every((op) => operations.has(op)) });
   }
 
   private operationsOf(instance: Record<string, unknown>, where: string): Map<GuardedOp, Operation> {

@@ -6,9 +6,7 @@ import type { EntityManager } from 'typeorm';
 import type { Json, Mode, ParticipantCall } from '../../protocol/words.js';
 import { OPERATION } from '../operation.js';
 import type { GuardedOp } from '../operation.js';
-import type { ComponentRequest } from '../requests.js';
-
-export type ComponentMode = Extract<Mode, 'tcc' | 'saga'>;
+import type { CheckOptions, ComponentRequest } from '../requests.js';
 
 /** What a method that is an operation gets. */
 interface BranchCall<Payload, Reply> extends Pick<ParticipantCall, 'gid' | 'branchId' | 'beganAt'> {
@@ -30,16 +28,25 @@ export type TccCall<Payload = Json, Reply = Json> = BranchCall<Payload, Reply>;
 /** What an `@Action()` or `@Compensate()` method gets. References in the payload are filled in. */
 export type SagaCall<Payload = Json, Reply = Json> = BranchCall<Payload, Reply>;
 
+/** What a `@Deliver()` method gets: a message that was committed. */
+export type DeliverCall<Payload = Json> = Omit<BranchCall<Payload, never>, 'reply'>;
+
 /** How the coordinator calls a component. */
 export interface ComponentOptions extends Pick<ComponentRequest, 'timeoutMs' | 'concurrency' | 'retry' | 'version'> {
   /** Token of the TypeORM DataSource to open transactions on; default: that of TercetModule. */
   dataSource?: InjectionToken;
 }
 
+/** Of a component of messages. */
+export interface MessageComponentOptions extends ComponentOptions {
+  /** When it is asked what became of a message that says nothing else of it. */
+  check?: CheckOptions;
+}
+
 export interface DeclaredComponent {
-  readonly mode: ComponentMode;
+  readonly mode: Mode;
   readonly name: string;
-  readonly options: ComponentOptions;
+  readonly options: MessageComponentOptions;
 }
 
 /** Found again by the module's discovery. */
@@ -56,6 +63,14 @@ export function TccComponent(name: string, options: ComponentOptions = {}): Clas
 /** The same for a component of sagas, with an `@Action()` method and, where there is something to undo, `@Compensate()`. */
 export function SagaComponent(name: string, options: ComponentOptions = {}): ClassDecorator {
   return declared({ mode: 'saga', name, options });
+}
+
+/**
+ * The same for a component of messages: it sends them, with `Messages`, or gets them, with a `@Deliver()` method, or both.
+ * Checks are answered by the fence, there is nothing to write for them.
+ */
+export function MessageComponent(name: string, options: MessageComponentOptions = {}): ClassDecorator {
+  return declared({ mode: 'message', name, options });
 }
 
 function declared(component: DeclaredComponent): ClassDecorator {
@@ -76,3 +91,6 @@ export const Action = (): MethodDecorator => SetMetadata(OPERATION, 'action' sat
 
 /** Undoes what the action did. Runs only after the action took effect, and must not refuse. */
 export const Compensate = (): MethodDecorator => SetMetadata(OPERATION, 'compensate' satisfies GuardedOp);
+
+/** Takes a message that was committed. It must not refuse: what it throws is rolled back, and the message comes again. */
+export const Deliver = (): MethodDecorator => SetMetadata(OPERATION, 'deliver' satisfies GuardedOp);

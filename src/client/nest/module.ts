@@ -1,9 +1,11 @@
-/** `TercetModule.forRoot({ … })` in the application's root module; `TercetClient` can then be injected everywhere. */
+/** `TercetModule.forRoot({ … })` in the application's root module; `TercetClient` and `Messages` can then be injected everywhere. */
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { TercetClient } from '../client.js';
 import { CallsController } from './calls.controller.js';
 import { Components } from './components.js';
+import { Databases } from './databases.js';
+import { Messages } from './messages.js';
 import { OPTIONS } from './options.js';
 import type { TercetOptions } from './options.js';
 import { Registration } from './registration.js';
@@ -19,10 +21,12 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TercetOptions>
   controllers: [CallsController],
   providers: [
     Components,
+    Databases,
+    Messages,
     Registration,
     Signatures,
     { provide: TercetClient, useFactory: (options: TercetOptions) => new TercetClient(options), inject: [OPTIONS] },
   ],
-  exports: [TercetClient, Registration],
+  exports: [TercetClient, Messages, Registration],
 })
 export class TercetModule extends ConfigurableModuleClass {}

@@ -18,6 +18,12 @@ export interface TercetOptions extends ClientOptions {
    * to 3600000. A heartbeat goes out three times as often.
    */
   instanceTtlMs?: number;
+  /**
+   * Name of the component that messages of this application come from, which is asked what became of them: `Messages` can
+   * then be injected. Nothing else is needed; a provider with `@MessageComponent` of this name may say more. Default: the
+   * only `@MessageComponent` there is.
+   */
+  messages?: string;
   /** Token of the TypeORM DataSource that components open their transactions on; default: the DataSource class. */
   dataSource?: InjectionToken;
   /**

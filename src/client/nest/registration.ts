@@ -142,13 +142,8 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
 }
 
 /** Where its operations are. One that lacks some names the others, so that the coordinator calls nothing else. */
-function addressOf(
-  { operations, isComplete }: FoundComponent,
-  url: string,
-): Pick<ComponentRequest, 'url' | 'endpoints'> {
-  return isComplete
-    ? { url }
-    : { endpoints: Object.fromEntries([...operations.keys()].map((op) => [op, `${url}/${op}`])) };
+function addressOf({ ops, isComplete }: FoundComponent, url: string): Pick<ComponentRequest, 'url' | 'endpoints'> {
+  return isComplete ? { url } : { endpoints: Object.fromEntries(ops.map((op) => [op, `${url}/${op}`])) };
 }
 
 /** No two are the same: one that is started again at the same place must not be taken for the one before. */

@@ -4,7 +4,7 @@ import { eventView, transactionView } from '../../engine/view.js';
 import type { Waiting } from '../../engine/waiting.js';
 import type { TimelineView, TransactionView } from '../../protocol/words.js';
 import type { TercetClient } from '../client.js';
-import type { AbortOptions, BeginRequest, WaitOptions } from '../requests.js';
+import type { BeginRequest, DecisionOptions, WaitOptions } from '../requests.js';
 import { accountOf } from './account.js';
 import { CHUNK_MS, Cluster } from './cluster.js';
 import type { OpOf, TestComponents } from './components.js';
@@ -141,7 +141,7 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     return { gid, events: events.map((event) => eventView(event, SEER)) };
   }
 
-  async abort(gid: string, options: AbortOptions & WaitOptions = {}): Promise<TransactionView> {
+  async abort(gid: string, options: DecisionOptions & WaitOptions = {}): Promise<TransactionView> {
     const { reason = null, by = 'initiator', wait: until = 'decided', waitMs: ms = 30_000 } = options;
     const order = by === 'operator' ? { who: 'operator', reason: reason ?? '' } : null;
     const { tx } = await this.cluster.ask((coordinator) => coordinator.abort(gid, reason, { until, ms }, order));

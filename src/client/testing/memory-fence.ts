@@ -64,6 +64,7 @@ export class MemoryFence {
     switch (op) {
       case 'try':
       case 'action':
+      case 'deliver':
         return row ? { ...facts, found: row } : inserted();
       case 'confirm':
         if (row?.op !== ORIGIN.confirm || row.state !== 'done') return { ...facts, found: row ?? null };
@@ -89,7 +90,7 @@ export class MemoryFence {
       return { kind: 'pending', retryAfterMs: result.retryAfterMs };
     }
     const reply = replyText(result);
-    const isFirst = row.op === 'try' || row.op === 'action';
+    const isFirst = row.op === 'try' || row.op === 'action' || row.op === 'deliver';
     this.rows.set(key, { ...row, state: 'done', ...(isFirst ? { reply } : { end_reply: reply }) });
     return { kind: 'done', reply };
   }

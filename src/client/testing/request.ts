@@ -11,6 +11,7 @@ const PARALLEL = 100;
 
 /** @throws TercetError of the coordinator for what it would refuse; TypeError for what the kit cannot do */
 export function askedOf(request: BeginRequest, gid: string): Asked {
+  if (request.mode === 'message') throw new TypeError('the test kit runs no messages');
   const { wait: _wait, waitMs: _waitMs, gid: _gid, ...content } = request;
   const branches: readonly SagaBranchRequest[] = request.branches ?? [];
   if (branches.length === 0) throw invalid('branches', 'must have at least one branch');
