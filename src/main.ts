@@ -7,6 +7,7 @@ import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
+import type { OutboxRelay } from './messaging/outbox-relay.js';
 import { Metrics } from './metrics/metrics.js';
 import { HttpParticipants } from './participants/http.js';
 import { settingsShown } from './settings-shown.js';
@@ -55,13 +56,17 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stopping?.throwIfAborted();
     const metrics = new Metrics();
     stops.push(async () => metrics.stop());
-    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed);
+    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed, () =>
+      outbox?.relay.wake(),
+    );
     stops.push(() => log.close());
     const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
     stops.push(() => components.stop());
     await components.start();
     stopping?.throwIfAborted();
     const clock = new SystemClock(() => log.clockOffsetMs);
+    const outbox = await startOutbox(settings, url, logger);
+    if (outbox) stops.push(() => outbox.stop());
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
     const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
@@ -71,7 +76,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     if (tracing) stops.push(() => tracing.stop());
     const observers = [metrics.engine, ...(alerts ? [alerts] : []), ...(tracing ? [tracing.traces] : [])];
     const traced = tracing ? { traceOf: tracing.traces.traceOf } : {};
-    const engine = { log, components, participants, clock, logger, node, leaseMs, maxUnfinished, observers, ...traced };
+    const isKafkaOn = outbox !== null;
+    const from = { node, leaseMs, maxUnfinished, isKafkaOn };
+    const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
     const readiness = new Readiness([() => embedded?.problems() ?? [], () => coordinator.problems()]);
@@ -109,6 +116,12 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     await stopAll();
     throw error;
   }
+}
+
+/** Null: nothing goes to Kafka. Loaded late: many run without. */
+async function startOutbox(settings: Settings, url: string, logger: Logger): Promise<OutboxRelay | null> {
+  const { kafka, deadLetters: policy } = settings;
+  return kafka && (await import('./messaging/outbox-relay.js')).startOutboxRelay({ url, kafka, policy, logger });
 }
 
 /** Null: nobody wants to be told. */

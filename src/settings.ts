@@ -43,6 +43,8 @@ export interface Settings {
   readonly retentionDays: number;
   /** Null: no message goes to a topic. */
   readonly kafka: KafkaSettings | null;
+  /** What becomes of a message that the broker refuses for good: its key waits for a person, or it is put aside. */
+  readonly deadLetters: 'block' | 'skip';
   /** Whether spans are exported; the standard OTEL_… variables say where. */
   readonly traces: boolean;
 }
@@ -75,6 +77,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LOG_LEVEL',
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
+  'TERCET_DEAD_LETTERS',
   'KAFKA_BROKERS',
   'KAFKA_SSL',
   'KAFKA_SASL_MECHANISM',
@@ -132,6 +135,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
     kafka: orRefuse('', () => kafkaSettings(value)),
+    deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),
     traces: traces(value),
   });
 }

@@ -260,8 +260,5 @@ function registerRefusal(tx: Transaction, branchId: string, result: 'conflict' |
   if (tx.status !== 'open') {
     return new TercetError('TERCET_TRANSACTION_DECIDED', `'${tx.gid}' is ${tx.status}: no branch can join it any more`);
   }
-  return new TercetError(
-    'TERCET_TRANSACTION_STATE',
-    `'${tx.gid}' takes no more branches: all were given at begin`,
-  );
+  return new TercetError('TERCET_TRANSACTION_STATE', `'${tx.gid}' takes no more branches: all were given at begin`);
 }

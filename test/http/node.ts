@@ -48,6 +48,10 @@ export class TestNode {
     return this.node.url;
   }
 
+  get databaseUrl(): string {
+    return this.database.url;
+  }
+
   /** Drains it, as SIGTERM does. */
   drain(): Promise<void> {
     return this.node.stop();
