@@ -43,7 +43,7 @@ module.exports = {
       '^src/domain/',
       '^src/protocol/',
       '^src/outbox/',
-      ...packages('kafkajs'),
+      ...packages('kafkajs', 'pg', '@types/pg'),
       '^(node:)?[a-z/_]+$',
     ]),
     {
