@@ -13,6 +13,11 @@ const MARGIN_SHARE = 0.1;
 /** Those that stopped without a word are forgotten after so many leases. */
 const FORGOTTEN_AFTER = 10;
 
+/** The tables are not those of an outbox that this relay can read. */
+export class OutboxUnfit extends Error {
+  override readonly name = 'OutboxUnfit';
+}
+
 /** The buckets held, each with the epoch in which it was got. */
 export type Epochs = ReadonlyMap<number, number>;
 
@@ -75,7 +80,9 @@ export class Leases {
     const { session, id, leaseMs, clock } = this.parts;
     const sentAt = clock.monotonic();
     const [beat] = await session.query<Beat>(this.statements.beat, [id, leaseMs]);
-    if (beat?.buckets !== BUCKETS) throw new Error(`the outbox has ${beat?.buckets} buckets, and not ${BUCKETS}`);
+    if (beat?.buckets !== BUCKETS) {
+      throw new OutboxUnfit(`the outbox has ${beat?.buckets} buckets, and not ${BUCKETS}; install it anew`);
+    }
     this.hold(new Map(beat.held));
     this.validUntil = sentAt + leaseMs * (1 - MARGIN_SHARE);
     const share = shareOf(id, beat.others ?? []);

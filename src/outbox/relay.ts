@@ -7,7 +7,7 @@ import type { Pool } from 'pg';
 import { Bell } from './bell.js';
 import type { Blocked } from './blocks.js';
 import { Drain } from './drain.js';
-import { Leases } from './leases.js';
+import { Leases, OutboxUnfit } from './leases.js';
 import { SYSTEM_CLOCK } from './ports.js';
 import type { Clock, Logger } from './ports.js';
 import type { Producer } from './producer.js';
@@ -107,7 +107,7 @@ export class Relay {
     try {
       await this.round();
     } catch (error) {
-      if (MISPLACED.includes((error as { code?: string }).code ?? '')) {
+      if (error instanceof OutboxUnfit || MISPLACED.includes((error as { code?: string }).code ?? '')) {
         await this.control.close();
         throw error;
       }
