@@ -20,6 +20,8 @@ export default {
   },
   moduleNameMapper: {
     '^@tercet/client$': '<rootDir>/src/client/index.ts',
+    '^@tercet/client/kafka$': '<rootDir>/src/client/kafka/index.ts',
+    '^@tercet/client/nest/kafka$': '<rootDir>/src/client/nest/kafka/index.ts',
     '^@tercet/client/nest$': '<rootDir>/src/client/nest/index.ts',
     '^@tercet/client/testing$': '<rootDir>/src/client/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',

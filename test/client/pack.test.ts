@@ -106,6 +106,14 @@ test('everything that it exports can be imported, without pg and TypeORM', async
   expect([code, output]).toEqual([0, 'true function function true no 5 TercetError\n']);
 });
 
+test('the part for Kafka can be imported without kafkajs: the instance is yours', async () => {
+  const { code, output } = await module(`
+    import { consume, inbox, INBOX_SCHEMA, installInbox } from '@tercet/client/kafka';
+    console.log(typeof consume, typeof inbox.purge, typeof installInbox, INBOX_SCHEMA.length > 0);
+  `);
+  expect([code, output]).toEqual([0, 'function function function true\n']);
+});
+
 test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {
   const { code, output } = await module(`
     import assert from 'node:assert';
@@ -172,7 +180,8 @@ test('what is missing for Nest is declared as a peer', async () => {
     peerDependencies: Record<string, string>;
     peerDependenciesMeta: Record<string, { optional: boolean }>;
   };
-  expect(Object.keys(peerDependencies).sort()).toEqual(['@nestjs/common', '@nestjs/core', 'pg', 'typeorm']);
+  const nest = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices'];
+  expect(Object.keys(peerDependencies).sort()).toEqual([...nest, 'kafkajs', 'pg', 'rxjs', 'typeorm']);
   for (const name of Object.keys(peerDependencies)) expect(peerDependenciesMeta[name]).toEqual({ optional: true });
 });
 

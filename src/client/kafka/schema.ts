@@ -1,0 +1,67 @@
+/** The two tables of the inbox, for the consumer's own database. */
+import type { Executor } from '../fence/executor.js';
+
+export const INBOX_SCHEMA = `
+-- What took effect here. A row stands in the transaction of the effect itself.
+CREATE TABLE tercet_inbox (
+  consumer     text COLLATE "C" NOT NULL,
+  message_id   text COLLATE "C" NOT NULL,
+  processed_at timestamptz(3)   NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, message_id)
+);
+
+CREATE INDEX tercet_inbox_processed_at ON tercet_inbox (processed_at);
+
+-- What did not, yet: few rows. A row goes with the transaction in which its message takes effect after all.
+CREATE TABLE tercet_inbox_failed (
+  consumer        text COLLATE "C" NOT NULL,
+  message_id      text COLLATE "C" NOT NULL,
+  topic           text COLLATE "C" NOT NULL,
+  partition       integer          NOT NULL,
+  "offset"        bigint           NOT NULL,
+  key             bytea,
+  attempts        integer          NOT NULL,
+  error           text             NOT NULL,
+  first_failed_at timestamptz(3)   NOT NULL DEFAULT now(),
+  failed_at       timestamptz(3)   NOT NULL DEFAULT now(),
+  -- It is on its way to the dead-letter topic, or there.
+  is_dead         boolean          NOT NULL DEFAULT false,
+  -- It is, and later messages of its key follow it there.
+  is_parking      boolean          NOT NULL DEFAULT false,
+  PRIMARY KEY (consumer, message_id)
+);
+
+CREATE INDEX tercet_inbox_failed_parking ON tercet_inbox_failed (consumer, topic, key) WHERE is_parking;
+`;
+
+/** Instances that start at the same time create the tables one after another. */
+const INSTALL_LOCK = 8372_002;
+
+/**
+ * Creates the tables unless they are there, in the first schema of the search path; for services that do not
+ * use TypeORM's migrations. Call it with one connection (not a pool), outside a transaction.
+ */
+export async function installInbox(executor: Executor): Promise<void> {
+  // One query of several statements is one transaction.
+  await executor.query(`
+    SELECT pg_advisory_xact_lock(${INSTALL_LOCK});
+    DO $install$ BEGIN
+      IF to_regclass(current_schema() || '.tercet_inbox') IS NULL THEN
+        ${INBOX_SCHEMA}
+      END IF;
+    END $install$;
+  `);
+}
+
+/** For the `migrations` of a TypeORM DataSource. */
+export class TercetInbox1763769600000 {
+  readonly name = 'TercetInbox1763769600000';
+
+  async up(runner: Executor): Promise<void> {
+    await runner.query(INBOX_SCHEMA);
+  }
+
+  async down(runner: Executor): Promise<void> {
+    await runner.query('DROP TABLE tercet_inbox, tercet_inbox_failed');
+  }
+}
