@@ -1,6 +1,6 @@
 /** Messages of a service that has a database of its own: they go out if and only if its local transaction commits (G9). */
 import { uuidv7 } from 'uuidv7';
-import type { TransactionView } from '../protocol/words.js';
+import type { CheckPolicy, TransactionView } from '../protocol/words.js';
 import type { TercetClient } from './client.js';
 import { databaseOf } from './database.js';
 import type { Database, DatabaseOption, Isolation } from './database.js';
@@ -9,7 +9,7 @@ import type { Executor } from './fence/executor.js';
 import { fence } from './fence/fence.js';
 import type { CheckAnswer, MessageBegan } from './fence/fence.js';
 import { PROBE } from './fence/statements.js';
-import type { CheckOptions, MessageOptions, WaitOptions } from './requests.js';
+import type { MessageOptions, WaitOptions } from './requests.js';
 import { pause } from './transport.js';
 import type { CallOptions } from './transport.js';
 
@@ -24,7 +24,7 @@ export interface Message extends MessageOptions, WaitOptions {
   /** To find it by: a customer's number, for instance. */
   businessKey?: string;
   /** What differs from the check of the component. */
-  check?: CheckOptions;
+  check?: Partial<CheckPolicy>;
 }
 
 export interface MessageCallOptions extends CallOptions {

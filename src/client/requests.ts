@@ -1,5 +1,5 @@
 /** What the methods of TercetClient take; docs/wire.md has the contract. */
-import type { Drive, Mode, Op, Recovery, RetryPolicy, Status, Wait } from '../protocol/words.js';
+import type { CheckPolicy, Drive, Mode, Op, Recovery, RetryPolicy, Status, Wait } from '../protocol/words.js';
 import type { CallOptions } from './transport.js';
 
 export interface BranchRequest {
@@ -70,16 +70,6 @@ export interface SagaBeginRequest extends Beginning, SagaOptions {
   branches: readonly SagaBranchRequest[];
 }
 
-/** When it is asked what became of a message, if nobody says. */
-export interface CheckOptions {
-  /** How old the message is at the first check, in ms; default 6000. */
-  afterMs?: number;
-  /** Pause before the second one, in ms; the others grow longer. Default 30000. */
-  intervalMs?: number;
-  /** Checks that may come to nothing, until the message is parked; default 15. */
-  maxAttempts?: number;
-}
-
 /** One that goes to Kafka. */
 export interface TopicDelivery {
   /** Unique within the message, and not `check`. */
@@ -105,7 +95,7 @@ export interface MessageOptions {
 
 export interface MessageBeginRequest extends Beginning, MessageOptions {
   mode: 'message';
-  check: CheckOptions & {
+  check: Partial<CheckPolicy> & {
     /** Name of the component that knows what became of the local transaction. */
     component: string;
     /** Any JSON; default null. */
@@ -125,7 +115,7 @@ export interface ComponentRequest {
   concurrency?: number;
   retry?: Partial<RetryPolicy>;
   /** Of messages that say nothing else. */
-  check?: CheckOptions;
+  check?: Partial<CheckPolicy>;
   version?: string;
 }
 

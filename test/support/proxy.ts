@@ -7,6 +7,7 @@ export class Proxy {
   private readonly pairs = new Set<{ client: Socket; server: Socket }>();
   private isSilent = false;
   private isLosingAnswers = false;
+  private doomed: string | null = null;
   private held: (() => void)[] = [];
   private unheard: string | null = null;
 
@@ -29,6 +30,16 @@ export class Proxy {
   /** What clients send from now on gets through; the answer to it does not, and the connection is cut instead. */
   loseAnswers(): void {
     this.isLosingAnswers = true;
+  }
+
+  /** The answer to the first statement that contains this text does not get through: every connection is cut instead. */
+  loseAnswerTo(text: string): void {
+    this.doomed = text;
+  }
+
+  /** Who connects from now on is refused; the connections that are there stay. */
+  refuse(): void {
+    this.server.close();
   }
 
   /** Nothing gets through in either direction, and nobody is told, until `heal`. */
@@ -71,11 +82,17 @@ export class Proxy {
       this.whenHealed(() => server.end());
     };
     for (const socket of [client, server]) socket.on('error', over).on('close', over).setNoDelay();
+    let isLost = false;
     client.on('data', (chunk) => {
+      if (this.doomed !== null && chunk.includes(this.doomed)) {
+        this.doomed = null;
+        isLost = true;
+      }
       if (this.unheard === null || !chunk.includes(this.unheard)) this.whenHealed(() => server.write(chunk));
     });
     server.on('data', (chunk) => {
-      if (this.isLosingAnswers) over();
+      if (isLost) this.cut();
+      else if (this.isLosingAnswers) over();
       else this.whenHealed(() => client.write(chunk));
     });
   }

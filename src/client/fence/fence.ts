@@ -2,6 +2,7 @@
  * The guard in the service's own database that makes each operation take effect once (G8). It runs inside the
  * transaction of the work it guards, so that both commit or neither does; docs/fence.md has the same in plain SQL.
  */
+import { CHECK_BRANCH } from '../../protocol/words.js';
 import type { Json, ParticipantCall } from '../../protocol/words.js';
 import { Refused, TercetError } from '../errors.js';
 import { bound, enter, look, nameOf, recordState } from './entry.js';
@@ -38,8 +39,6 @@ export type CheckAnswer = { kind: 'committed' } | { kind: 'rolled back'; reason:
 /** What to answer: 2xx with the reply, or 425. */
 export type FenceAnswer = { kind: 'done'; reply: Json } | { kind: 'pending'; retryAfterMs: number | null };
 
-/** The branch of a message that its check is. */
-const CHECK = 'check';
 const PURGE_LIMIT = 10_000;
 
 export const fence = {
@@ -83,7 +82,7 @@ export const fence = {
    * TERCET_FENCE_BUSY. Roll back
    */
   async local(executor: Executor, message: MessageBegan): Promise<boolean> {
-    const row = { ...message, branchId: CHECK, op: 'local' } as const;
+    const row = { ...message, branchId: CHECK_BRANCH, op: 'local' } as const;
     const verdict = await enter(executor, row);
     switch (verdict.kind) {
       case 'run':
@@ -108,7 +107,7 @@ export const fence = {
    * TERCET_FENCE_PURGED), and roll back
    */
   async check(executor: Executor, message: MessageBegan): Promise<CheckAnswer> {
-    const row = { ...message, branchId: CHECK, op: 'check' } as const;
+    const row = { ...message, branchId: CHECK_BRANCH, op: 'check' } as const;
     const verdict = await enter(executor, row);
     switch (verdict.kind) {
       case 'answer':

@@ -3,10 +3,10 @@ import { Injectable, SetMetadata, applyDecorators } from '@nestjs/common';
 import type { InjectionToken } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
-import type { Json, Mode, ParticipantCall } from '../../protocol/words.js';
+import type { CheckPolicy, Json, Mode, ParticipantCall } from '../../protocol/words.js';
 import { OPERATION } from '../operation.js';
 import type { GuardedOp } from '../operation.js';
-import type { CheckOptions, ComponentRequest } from '../requests.js';
+import type { ComponentRequest } from '../requests.js';
 
 /** What a method that is an operation gets. */
 interface BranchCall<Payload, Reply> extends Pick<ParticipantCall, 'gid' | 'branchId' | 'beganAt'> {
@@ -40,7 +40,7 @@ export interface ComponentOptions extends Pick<ComponentRequest, 'timeoutMs' | '
 /** Of a component of messages. */
 export interface MessageComponentOptions extends ComponentOptions {
   /** When it is asked what became of a message that says nothing else of it. */
-  check?: CheckOptions;
+  check?: Partial<CheckPolicy>;
 }
 
 export interface DeclaredComponent {
