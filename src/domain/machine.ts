@@ -247,8 +247,10 @@ function parkedBy(tx: Transaction, rules: ModeRules, now: number): Parked | null
 /** Collects the calls that are due and the next time that anything is. */
 function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Circumstances): Step {
   const calls: Call[] = [];
-  let wakeAt = tx.status === 'open' ? tx.deadlineAt : rules.startsAt(tx);
+  let wakeAt = tx.status === 'open' ? tx.deadlineAt : null;
+  // What waits for a time would be due at once, again and again, while a person holds it up.
   if (isHeld(tx)) return { tx, save, calls, wakeAt };
+  wakeAt = earlier(wakeAt, rules.startsAt(tx));
   const isItsTurn = rules.turns(tx);
   let room = rules.parallel(tx) - at.inFlight.size;
   const branches = tx.branches.map((branch) => {

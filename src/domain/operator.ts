@@ -50,7 +50,9 @@ export function force(tx: Transaction, branchId: string): Transaction | string {
 
 function unforceable(tx: Transaction, branch: Branch | undefined): string | null {
   if (!branch) return 'there is no such branch';
-  if (tx.decision === null) return 'the transaction is not decided; abort it';
+  if (tx.decision === null) {
+    return `the transaction is not decided; ${tx.mode === 'message' ? 'commit or abort it' : 'abort it'}`;
+  }
   if (opOf(tx, branch.branchId) === null) return `the branch is ${branch.state}: there is nothing left to do`;
   // Else what comes after it would be called too early.
   if (branch.state === 'waiting' && !isReady(tx, branch)) return 'what it comes after is not done';
