@@ -1,3 +1,4 @@
+import { MESSAGE_MUTANTS } from './message-mutants.js';
 import { SAGA_MUTANTS } from './saga-mutants.js';
 
 /** Planted defects. The simulation must catch each; if it does not, it proves less than it seems to. */
@@ -141,4 +142,5 @@ export const MUTANTS = [
     replace: "if (row.held.tx.status !== 'open') row.held = { ...row.held, tx: { ...row.held.tx, status: 'open' } };",
   },
   ...SAGA_MUTANTS,
+  ...MESSAGE_MUTANTS,
 ];

@@ -1,8 +1,12 @@
 /** A coordinator in a schedule: the production engine, with a log and a network that lose, delay and repeat. */
+import { isEnded } from '../../src/domain/transaction.js';
 import type { Outcome } from '../../src/domain/transaction.js';
 import { Coordinator } from '../../src/engine/coordinator.js';
 import { LogOutcomeUnknown, LogUnavailable } from '../../src/engine/ports.js';
 import type { CallRequest, Component, Member, Participants, TransactionLog } from '../../src/engine/ports.js';
+import { CHECK } from './message.js';
+import type { MessageWatch } from './message-watch.js';
+import type { Producers } from './producers.js';
 import type { SagaWatch } from './saga-watch.js';
 import type { Services } from './services.js';
 import type { Watch, WatchedLog } from './watch.js';
@@ -14,14 +18,15 @@ export const LEASE_MS = 2000;
 const TIMEOUT_MS = 200;
 
 const SAGA = { action: 'sim://action', compensate: 'sim://compensate' };
+const MESSAGE = { check: 'sim://check', deliver: 'sim://deliver' };
 
 const component = (name: string): Component => ({
   name,
   timeoutMs: TIMEOUT_MS,
   concurrency: 100,
   retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
-  check: { afterMs: 300, intervalMs: 200, maxAttempts: 6 },
-  targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel', ...SAGA },
+  check: CHECK,
+  targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel', ...SAGA, ...MESSAGE },
   instances: () => [],
 });
 
@@ -42,6 +47,8 @@ export interface Surroundings {
   readonly services: Services;
   readonly watch: Watch;
   readonly sagas: SagaWatch;
+  readonly producers: Producers;
+  readonly messages: MessageWatch;
   readonly faults: Faults;
 }
 
@@ -65,6 +72,7 @@ export class Node {
       logger: { info: () => undefined, warn: () => undefined, error: (fields) => this.defect(fields) },
       node: name,
       leaseMs: LEASE_MS,
+      isKafkaOn: true,
     });
     this.start();
   }
@@ -107,7 +115,9 @@ export class Node {
     return {
       insert: (...args) => this.statement(true, () => log.insert(...args)),
       save: (held, tx, events) => {
-        if (!held.owner.startsWith(`${this.process.name}-`)) {
+        // What a decision from outside ends, nobody has to own.
+        const isDecision = held.tx.decision === null && isEnded(tx);
+        if (!isDecision && !held.owner.startsWith(`${this.process.name}-`)) {
           this.around.watch.violations.push(`G6: ${this.process.name} writes ${tx.gid} in the name of ${held.owner}`);
         }
         return this.statement(true, () => log.save(held, tx, events));
@@ -172,7 +182,7 @@ export class Node {
   }
 
   private send(request: CallRequest, resolve: (outcome: Outcome) => void): void {
-    const { world, services, watch, faults } = this.around;
+    const { world, services, producers, watch, faults } = this.around;
     const { chance } = world;
     const { tx, branch, op, attempt } = request;
     const key = `${tx.gid}/${branch.branchId}`;
@@ -182,7 +192,7 @@ export class Node {
     const answer = (outcome: Outcome): typeof NOTHING | void => {
       if (isAnswered) return NOTHING;
       isAnswered = true;
-      isBack(outcome.kind === 'done');
+      isBack(outcome);
       resolve(outcome);
     };
     void request.stopped.then(() => answer({ kind: 'unknown', detail: 'cut' }));
@@ -193,7 +203,7 @@ export class Node {
       if (chance.happens(faults.network)) continue;
       const travelMs = chance.happens(faults.network) ? chance.between(100, 3000) : chance.between(1, 20);
       world.after(travelMs, () => {
-        const outcome = services.handle(key, op);
+        const outcome = op === 'check' ? producers.check(tx.gid) : services.handle(key, op);
         world.note(`service: ${op} ${key} is ${outcome.kind}`);
         if (!chance.happens(faults.network)) this.process.deliver(chance.between(1, 20), () => answer(outcome));
       });

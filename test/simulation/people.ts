@@ -1,4 +1,4 @@
-/** Who asks the coordinators of a schedule: initiators of transactions, and persons on call. */
+/** Who asks the coordinators of a schedule: initiators of transactions, producers of messages, and persons on call. */
 import { isEnded } from '../../src/domain/transaction.js';
 import type { Transaction } from '../../src/domain/transaction.js';
 import type { BeginRequest, NewBranch } from '../../src/engine/begin.js';
@@ -6,8 +6,11 @@ import type { Coordinator } from '../../src/engine/coordinator.js';
 import { TercetError } from '../../src/protocol/errors.js';
 import type { Drive, Wait } from '../../src/protocol/words.js';
 import type { Node, Surroundings } from './node.js';
+import { randomMessage } from './message.js';
 import { randomSaga } from './saga.js';
 import type { Chance, World } from './world.js';
+
+const ACCEPTED = { until: 'accepted', ms: 0 } as const;
 
 export class People {
   /** Those who have not finished. */
@@ -41,7 +44,8 @@ export class People {
 
   client(gid: string): void {
     const { chance } = this.world;
-    const isSaga = chance.happens(0.5);
+    if (chance.happens(0.3)) return this.sender(gid);
+    const isSaga = chance.happens(0.6);
     if (!isSaga && chance.happens(0.35)) this.start(() => this.initiator(gid, tccBranches(chance)));
     else {
       const request = isSaga ? this.saga(gid) : this.tcc(gid, tccBranches(chance), 'coordinator');
@@ -53,6 +57,22 @@ export class People {
         await this.sleep(chance.between(1, isSaga ? 1000 : 400));
         await this.patiently(1, (node) =>
           node.ask((coordinator) => coordinator.abort(gid, 'changed my mind', this.waiting())),
+        );
+      });
+    }
+  }
+
+  private sender(gid: string): void {
+    const { chance } = this.world;
+    const request = this.message(gid);
+    this.start(() => this.producer(request));
+    if (chance.happens(0.1)) this.start(() => this.begin(request));
+    if (chance.happens(0.1)) {
+      this.start(async () => {
+        await this.sleep(chance.between(1, 2000));
+        this.around.producers.misled.add(gid);
+        await this.patiently(1, (node) =>
+          node.ask((coordinator) => coordinator.abort(gid, 'not wanted any more', this.waiting())),
         );
       });
     }
@@ -87,6 +107,25 @@ export class People {
     };
   }
 
+  private message(gid: string): BeginRequest {
+    const asked = randomMessage(this.world.chance, this.world.now);
+    this.around.producers.begins(gid);
+    this.around.messages.begins(gid, asked);
+    const { check, deliverAt, asked: branches } = asked;
+    const message = { check, deliverAt };
+    if (this.world.isTraced) this.world.note(`client: ${gid} ${JSON.stringify({ ...message, branches })}`);
+    return {
+      gid,
+      contentHash: 'h',
+      mode: 'message',
+      drive: 'initiator',
+      businessKey: null,
+      deadlineMs: null,
+      message,
+      branches,
+    };
+  }
+
   private async begin(request: BeginRequest): Promise<void> {
     await this.patiently(6, (node) => node.ask((coordinator) => coordinator.begin(request, this.waiting())));
   }
@@ -112,6 +151,31 @@ export class People {
         isComplete ? coordinator.submit(gid, this.waiting()) : coordinator.abort(gid, null, this.waiting()),
       ),
     );
+  }
+
+  /** Sends the half message, runs its local transaction, and says what became of it; or dies anywhere between. */
+  private async producer(request: BeginRequest): Promise<void> {
+    const { chance } = this.world;
+    const { producers } = this.around;
+    const { gid = '' } = request;
+    const half = await this.patiently(6, (node) => node.ask((coordinator) => coordinator.begin(request, ACCEPTED)));
+    if (!half || !gid || chance.happens(0.05)) return;
+    await this.sleep(chance.between(0, chance.happens(0.3) ? 1500 : 50));
+    // A check may have come first: then it ends as one that rolls back.
+    const isOpen = producers.open(gid);
+    await this.sleep(chance.between(1, chance.happens(0.3) ? 3000 : 300));
+    const dies = chance.next();
+    const isCommitted = isOpen && dies > 0.1 && chance.happens(0.75);
+    producers.close(gid, isCommitted ? 'committed' : 'gone');
+    if (dies < 0.3) return;
+    await this.sleep(chance.happens(0.3) ? chance.between(1, 3000) : 1);
+    const tx = await this.patiently(4, (node) =>
+      node.ask((coordinator) =>
+        isCommitted ? coordinator.submit(gid, this.waiting()) : coordinator.abort(gid, null, this.waiting()),
+      ),
+    );
+    const said = isCommitted ? 'commit' : 'abort';
+    if (tx && tx.decision !== said) this.around.watch.violations.push(`G12: ${gid}: ${said} met ${tx.decision}`);
   }
 
   /** Asks one node after another until one answers; a refusal is an answer. Null: none, or a refusal. */
@@ -144,15 +208,35 @@ export class People {
         if (held.tx.parked) this.start(() => this.relieve(held.tx));
         else if (!isEnded(held.tx) && this.whims > 0 && chance.happens(0.3)) {
           this.whims -= 1;
-          this.start(() => (chance.happens(0.5) ? this.park(held.tx.gid) : this.retry(held.tx.gid)));
+          this.start(() => this.whim(held.tx));
         }
       }
       this.operator();
     });
   }
 
-  private async relieve({ gid, branches, parked }: Transaction): Promise<void> {
+  private whim(tx: Transaction): Promise<void> {
     const { chance } = this.world;
+    if (tx.mode === 'message' && tx.status === 'open' && chance.happens(0.3)) return this.settle(tx.gid);
+    return chance.happens(0.5) ? this.park(tx.gid) : this.retry(tx.gid);
+  }
+
+  /** Decides for a producer that says nothing, by what its database shows. */
+  private async settle(gid: string): Promise<void> {
+    const { producers } = this.around;
+    producers.forestall(gid);
+    const local = producers.localOf(gid);
+    const order = { reason: 'looked', who: 'somebody' };
+    await this.ask(gid, async (coordinator) => {
+      if (local === 'open') return coordinator.operator.act(gid, 'resume', order);
+      const answer = local === 'committed' ? coordinator.submit(gid, ACCEPTED, order) : null;
+      return (await (answer ?? coordinator.abort(gid, order.reason, ACCEPTED, order))).tx;
+    });
+  }
+
+  private async relieve({ gid, mode, status, branches, parked }: Transaction): Promise<void> {
+    const { chance } = this.world;
+    if (mode === 'message' && status === 'open' && chance.happens(0.5)) return this.settle(gid);
     const order = { reason: 'fixed', who: 'somebody' };
     const any = branches[chance.between(0, branches.length - 1)]?.branchId ?? 'a';
     const branchId = chance.happens(0.5) ? (parked?.branchId ?? any) : any;
@@ -162,11 +246,14 @@ export class People {
       await this.ask(gid, (coordinator) => coordinator.operator.force(gid, branchId, order));
       return;
     }
-    await this.ask(gid, (coordinator) => coordinator.operator.act(gid, kind < 0.5 ? 'retry' : 'resume', order));
+    const action = kind < 0.5 ? 'retry' : 'resume';
+    if (action === 'retry') this.around.messages.hurried(gid);
+    await this.ask(gid, (coordinator) => coordinator.operator.act(gid, action, order));
   }
 
   /** What is under way changes hands by it. */
   private async retry(gid: string): Promise<void> {
+    this.around.messages.hurried(gid);
     await this.ask(gid, (coordinator) => coordinator.operator.act(gid, 'retry', { reason: 'slow', who: 'somebody' }));
   }
 

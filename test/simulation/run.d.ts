@@ -13,5 +13,7 @@ export function simulate(options: {
   aborted: number;
   sagasCommitted: number;
   sagasAborted: number;
+  messagesCommitted: number;
+  messagesAborted: number;
   violation: { seed: number; violations: string[] } | null;
 }>;

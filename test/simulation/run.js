@@ -10,7 +10,9 @@ import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { compileSimulation } from './compile.js';
 
-const NONE = { schedules: 0, events: 0, committed: 0, aborted: 0, sagasCommitted: 0, sagasAborted: 0 };
+const ENDS = ['committed', 'aborted', 'sagasCommitted', 'sagasAborted', 'messagesCommitted', 'messagesAborted'];
+const COUNTS = ['schedules', 'events', ...ENDS];
+const NONE = Object.fromEntries(COUNTS.map((key) => [key, 0]));
 
 /** Runs schedules `seed` to `seed + schedules - 1`; gives the sum of what ran and the first violation, if any. */
 export async function simulate({ seed, schedules, workers = availableParallelism(), isTraced = false, edits = [] }) {
@@ -25,12 +27,7 @@ export async function simulate({ seed, schedules, workers = availableParallelism
     const results = await Promise.all(parts.map(({ first, count }) => run(entry, first, count, isTraced, children)));
     const sum = (key) => results.reduce((total, { counts }) => total + counts[key], 0);
     return {
-      schedules: sum('schedules'),
-      events: sum('events'),
-      committed: sum('committed'),
-      aborted: sum('aborted'),
-      sagasCommitted: sum('sagasCommitted'),
-      sagasAborted: sum('sagasAborted'),
+      ...Object.fromEntries(COUNTS.map((key) => [key, sum(key)])),
       violation: results.find((result) => result.violation)?.violation ?? null,
     };
   } finally {
@@ -81,7 +78,8 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const seconds = ((Date.now() - from) / 1000).toFixed(1);
   process.stdout.write(
     `${result.schedules} schedules, ${result.committed} transactions committed, ${result.aborted} aborted, ` +
-      `${result.sagasCommitted + result.sagasAborted} of them sagas (${result.sagasAborted} aborted), ` +
+      `${result.sagasCommitted + result.sagasAborted} of them sagas (${result.sagasAborted} aborted) ` +
+      `and ${result.messagesCommitted + result.messagesAborted} messages (${result.messagesAborted} aborted), ` +
       `${result.events} events, ${seconds} s\n`,
   );
   if (result.violation) {

@@ -21,14 +21,14 @@ export const SAGA_MUTANTS = [
   {
     name: 'a branch is started and called without a write',
     file: 'src/domain/machine.ts',
-    find: "[tx, save] = [decided(started, rules, at.now), 'started'];",
-    replace: 'tx = decided(started, rules, at.now);',
+    find: "[tx, save] = [decided(begins, rules, at.now), 'started'];",
+    replace: 'tx = decided(begins, rules, at.now);',
   },
   {
     name: 'a saga that a person parked starts branches',
     file: 'src/domain/machine.ts',
-    find: 'if (!isHeld(tx)) {',
-    replace: 'if (save !== null || !isHeld(tx)) {',
+    find: 'return isHeld(tx) ? tx : rules.start(tx, now);',
+    replace: 'return rules.start(tx, now);',
   },
   {
     name: 'a saga that is being undone starts branches',
@@ -118,7 +118,7 @@ export const SAGA_MUTANTS = [
   {
     name: 'an action may refuse for good after the pivot',
     file: 'src/domain/machine.ts',
-    find: "if (MAY_REFUSE.has(op) && status === 'open') {",
+    find: "if (MAY_REFUSE.has(op) && tx.status === 'open') {",
     replace: 'if (MAY_REFUSE.has(op)) {',
   },
   {

@@ -1,9 +1,11 @@
 /** One schedule: some transactions, some coordinators, some trouble; then everything must have come to its end. */
 import { isEnded } from '../../src/domain/transaction.js';
 import type { Mode, Status } from '../../src/protocol/words.js';
+import { MessageWatch } from './message-watch.js';
 import { Node } from './node.js';
 import type { Surroundings } from './node.js';
 import { People } from './people.js';
+import { Producers } from './producers.js';
 import { SagaWatch } from './saga-watch.js';
 import { Services } from './services.js';
 import { Watch, WatchedLog } from './watch.js';
@@ -13,8 +15,11 @@ import { Chance, World } from './world.js';
 const HORIZON_MS = 600_000;
 const LATE_CALLS_MS = 4000;
 
-/** How many transactions came to which end, and of these, how many sagas. */
-export type Ends = Record<'committed' | 'aborted' | 'sagasCommitted' | 'sagasAborted', number>;
+/** How many transactions came to which end, and of these, how many sagas and messages. */
+export type Ends = Record<
+  'committed' | 'aborted' | 'sagasCommitted' | 'sagasAborted' | 'messagesCommitted' | 'messagesAborted',
+  number
+>;
 
 export interface Result {
   readonly violations: readonly string[];
@@ -36,7 +41,9 @@ class Schedule {
   constructor(private readonly world: World) {
     const { chance } = world;
     const sagas = new SagaWatch();
-    const log = new WatchedLog(world, sagas);
+    const producers = new Producers(world);
+    const messages = new MessageWatch(world, producers);
+    const log = new WatchedLog(world, sagas, messages);
     const services = new Services(world);
     const faults = {
       log: chance.happens(0.5) ? 0 : 0.05,
@@ -45,7 +52,8 @@ class Schedule {
       statementMs: chance.happens(0.2) ? chance.between(4, 100) : 3,
       statements: 0,
     };
-    this.around = { world, log, services, sagas, watch: new Watch(log, services, sagas), faults };
+    const watch = new Watch(log, services, sagas, messages);
+    this.around = { world, log, services, sagas, producers, messages, watch, faults };
     this.people = new People(this.around, this.nodes);
   }
 
@@ -69,6 +77,8 @@ class Schedule {
       aborted: count('aborted'),
       sagasCommitted: count('committed', 'saga'),
       sagasAborted: count('aborted', 'saga'),
+      messagesCommitted: count('committed', 'message'),
+      messagesAborted: count('aborted', 'message'),
     };
     return { violations, trail: world.trail, events: world.events, ends };
   }

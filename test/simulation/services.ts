@@ -3,7 +3,7 @@ import type { Outcome } from '../../src/domain/transaction.js';
 import type { Op } from '../../src/protocol/words.js';
 import type { World } from './world.js';
 
-type FenceState = 'none' | 'tried' | 'confirmed' | 'cancelled' | 'acted' | 'undone';
+type FenceState = 'none' | 'tried' | 'confirmed' | 'cancelled' | 'acted' | 'undone' | 'delivered';
 
 export interface Part {
   fence: FenceState;
@@ -59,7 +59,7 @@ export class Services {
       part.pendings -= 1;
       return { kind: 'pending', retryAfterMs: chance.between(10, 400) };
     }
-    if (op === 'confirm' && part.refusesConfirms > 0) {
+    if ((op === 'confirm' || op === 'deliver') && part.refusesConfirms > 0) {
       part.refusesConfirms -= 1;
       return { kind: 'refused', reason: 'not now' };
     }
@@ -90,6 +90,8 @@ export class Services {
         }
         if (part.fence === 'tried') return this.take(part, 'cancelled', op, done);
         return this.violated(`cancel of ${key}, which is ${part.fence}`);
+      case 'deliver':
+        return part.fence === 'delivered' ? done : this.take(part, 'delivered', op, done);
       default:
         return this.violated(`${op} of ${key}`);
     }

@@ -12,7 +12,14 @@ const schedules = option('schedules', 1);
 const isTraced = process.argv.includes('--trace');
 // Most of what is thrown is a fault that was asked for, and a stack costs more than the rest of it.
 if (!isTraced) Error.stackTraceLimit = 0;
-const ends: Ends = { committed: 0, aborted: 0, sagasCommitted: 0, sagasAborted: 0 };
+const ends: Ends = {
+  committed: 0,
+  aborted: 0,
+  sagasCommitted: 0,
+  sagasAborted: 0,
+  messagesCommitted: 0,
+  messagesAborted: 0,
+};
 let events = 0;
 let seed = first;
 for (; seed < first + schedules; seed += 1) {

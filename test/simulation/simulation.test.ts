@@ -5,7 +5,7 @@ import { simulate } from './run.js';
 const SEED = 20_261_121;
 const SCHEDULES = 100_000;
 
-test(`G1 to G4, G6, G7 and the rules of sagas hold in ${SCHEDULES} random schedules from seed ${SEED} on`, async () => {
+test(`G1 to G4, G6, G7, G9 and the rules of sagas hold in ${SCHEDULES} random schedules from seed ${SEED} on`, async () => {
   const result = await simulate({ seed: SEED, schedules: SCHEDULES });
   expect(result.violation).toBeNull();
   expect(result.schedules).toBe(SCHEDULES);
@@ -14,6 +14,8 @@ test(`G1 to G4, G6, G7 and the rules of sagas hold in ${SCHEDULES} random schedu
   expect(result.aborted).toBeGreaterThan(SCHEDULES / 2);
   expect(result.sagasCommitted).toBeGreaterThan(SCHEDULES / 4);
   expect(result.sagasAborted).toBeGreaterThan(SCHEDULES / 4);
+  expect(result.messagesCommitted).toBeGreaterThan(SCHEDULES / 5);
+  expect(result.messagesAborted).toBeGreaterThan(SCHEDULES / 5);
 }, 900_000);
 
 describe('the simulation catches a planted defect:', () => {

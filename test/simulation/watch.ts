@@ -1,11 +1,12 @@
 /** Looks at every write and every call of a schedule, and says which guarantee was broken. */
 import { isEnded, isHeld, LEGAL_MOVES } from '../../src/domain/transaction.js';
-import type { Parked, Transaction } from '../../src/domain/transaction.js';
+import type { Outcome, Parked, Transaction } from '../../src/domain/transaction.js';
 import type { CallRequest, Held, Member, TimelineEvent } from '../../src/engine/ports.js';
 import type { Decision } from '../../src/protocol/words.js';
 import { MemoryLog } from '../../src/engine/memory-log.js';
 import type { Row } from '../../src/engine/memory-log.js';
 import type { Services } from './services.js';
+import type { MessageWatch } from './message-watch.js';
 import type { SagaWatch } from './saga-watch.js';
 import type { World } from './world.js';
 
@@ -18,6 +19,7 @@ export class WatchedLog extends MemoryLog {
   constructor(
     private readonly world: World,
     private readonly sagas: SagaWatch,
+    private readonly messages: MessageWatch,
   ) {
     super({ now: () => world.now });
   }
@@ -60,6 +62,7 @@ export class WatchedLog extends MemoryLog {
     }
     if (after.parked && after.parked !== before.parked) this.parkedIn.set(after.parked, held.epoch);
     this.sagas.written(before, after);
+    this.messages.written(before, after);
     return super.write(row, held, events);
   }
 
@@ -79,10 +82,11 @@ export class Watch {
     private readonly log: WatchedLog,
     private readonly services: Services,
     private readonly sagas: SagaWatch,
+    private readonly messages: MessageWatch,
   ) {}
 
   /** A call leaves a process, which writes as `member`. Gives a function to say that it is back. */
-  callLeaves(request: CallRequest, process: string, member: Member | null): (isDone: boolean) => void {
+  callLeaves(request: CallRequest, process: string, member: Member | null): (outcome: Outcome) => void {
     const { tx, branch, op } = request;
     const key = `${tx.gid}/${branch.branchId}`;
     const held = this.log.rows.get(tx.gid)?.held;
@@ -96,8 +100,8 @@ export class Watch {
     if (!recorded?.branches.some((candidate) => candidate.branchId === branch.branchId)) {
       this.violations.push(`G3: ${op} of ${key} left before the branch was recorded`);
     }
-    if (op === 'confirm' && recorded?.decision !== 'commit') {
-      this.violations.push(`G2: confirm of ${key} left while the log says ${recorded?.decision}`);
+    if ((op === 'confirm' || op === 'deliver') && recorded?.decision !== 'commit') {
+      this.violations.push(`G2: ${op} of ${key} left while the log says ${recorded?.decision}`);
     }
     if ((op === 'cancel' || op === 'compensate') && recorded?.decision !== 'abort') {
       this.violations.push(`G2: ${op} of ${key} left while the log says ${recorded?.decision}`);
@@ -109,9 +113,11 @@ export class Watch {
     if (this.underWay.has(call)) this.violations.push(`G6: ${key} was called while a call to it was under way`);
     this.underWay.add(call);
     const isBack = recorded && this.sagas.callLeaves(request, process, recorded);
-    return (isDone) => {
+    const isAnswered = recorded && this.messages.callLeaves(request, process, recorded);
+    return (outcome) => {
       this.underWay.delete(call);
-      isBack?.(isDone);
+      isBack?.(outcome.kind === 'done');
+      isAnswered?.(outcome);
     };
   }
 
@@ -140,7 +146,8 @@ export class Watch {
   /** After everything has come to rest. */
   conclude(): string[] {
     for (const { held } of this.log.rows.values()) this.concludeOne(held.tx);
-    return [...this.violations, ...this.log.violations, ...this.sagas.violations, ...this.services.violations];
+    const { violations, log, sagas, messages, services } = this;
+    return [log, sagas, messages, services].reduce((all, watched) => [...all, ...watched.violations], violations);
   }
 
   private concludeOne(tx: Transaction): void {
@@ -148,13 +155,16 @@ export class Watch {
       this.violations.push(`G7: ${tx.gid} is still ${tx.status}, ${tx.parked ? 'parked' : 'and not parked'}`);
       return;
     }
+    if (tx.mode === 'message') {
+      this.messages.conclude(tx, (branchId) => this.services.parts.get(`${tx.gid}/${branchId}`));
+    }
     const expected = tx.status === 'committed' ? 'confirmed' : 'cancelled';
     for (const branch of tx.branches) {
       const { branchId, state } = branch;
       if (state === 'forced') continue;
       const part = this.services.parts.get(`${tx.gid}/${branchId}`);
       if (tx.mode === 'saga') this.sagas.conclude(tx, branch, part);
-      else if (part?.fence !== expected || state !== expected) {
+      else if (tx.mode === 'tcc' && (part?.fence !== expected || state !== expected)) {
         this.violations.push(`G1: ${tx.gid} is ${tx.status}, but ${branchId} is ${part?.fence} (recorded: ${state})`);
       }
       for (const [op, count] of Object.entries(part?.effects ?? {})) {
