@@ -98,7 +98,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'post /v1/transactions/{gid}/submit': {
     id: 'submitTransaction',
     summary: 'Decide commit of a transaction that its initiator drives',
-    roles: ['initiator'],
+    roles: ['initiator', 'operator'],
     body: submit,
     answers: { 200: WAITED, 202: NOT_YET },
     problems: [UNKNOWN, 'TERCET_TRANSACTION_DECIDED', 'TERCET_TRANSACTION_STATE', ...WRITES],

@@ -13,8 +13,8 @@ const [head = [], , ...rows] = (/^\| role \|.*\n(?:\|.*\n)+/m.exec(document)?.[0
 /** Which calls a column is about. */
 function columnOf(call: string): string {
   if (call.startsWith('get ')) return 'reads';
-  if (call.endsWith('/abort')) return 'aborts';
-  if (/\/(branches|submit|transactions)$/.test(call)) return 'begins, registers branches, submits';
+  if (/\/(abort|submit)$/.test(call)) return 'submits, aborts';
+  if (/\/(branches|transactions)$/.test(call)) return 'begins, registers branches';
   if (call === 'delete /v1/components/{name}') return 'takes a component out';
   return call.includes('/components/') ? 'puts a component and its instances' : 'retries, parks, resumes, forces, bulk';
 }

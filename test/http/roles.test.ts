@@ -32,7 +32,7 @@ const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, '
   'get /v1/transactions/{gid}/timeline': [ALL],
   'post /v1/transactions': [BEGINS, begin({ wait: 'settled' })],
   'post /v1/transactions/{gid}/branches': [BEGINS, { branchId: 'new', component: 'account' }],
-  'post /v1/transactions/{gid}/submit': [BEGINS],
+  'post /v1/transactions/{gid}/submit': [[...BEGINS, 'operator']],
   'post /v1/transactions/{gid}/abort': [[...BEGINS, 'operator'], { reason: 'because' }],
   'post /v1/transactions/{gid}/retry': [OPERATES, REASON, 'parked'],
   'post /v1/transactions/{gid}/park': [OPERATES, REASON],
@@ -89,7 +89,8 @@ afterAll(() => node.stop());
 function ask(route: string, headers: Record<string, string>, role?: Role): Promise<Reply<Problem>> {
   const [method = '', template = ''] = route.split(' ');
   const [, given, gid = 'open'] = ROWS[route] ?? [];
-  const body = route.endsWith('/abort') && role === 'operator' ? { ...given, by: 'operator' } : given;
+  const isDecision = role === 'operator' && /\/(abort|submit)$/.test(route);
+  const body = isDecision ? { ...REASON, by: 'operator' } : given;
   const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none' };
   const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => values[name as keyof typeof values]);
   return node.send(method.toUpperCase(), path, body, headers);
@@ -172,15 +173,17 @@ test('a stranger is answered before the body of the request is there, whatever e
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /);
 });
 
-test('nobody aborts as what he is not', async () => {
-  const abort = (role: Role, body: object): Promise<Reply<Problem>> =>
-    node.send('POST', '/v1/transactions/open/abort', { ...REASON, ...body }, bearer(keys[role].key));
+test('nobody decides as what he is not', async () => {
+  const decide = (what: string, role: Role, body?: object): Promise<Reply<Problem>> =>
+    node.send('POST', `/v1/transactions/open/${what}`, body, bearer(keys[role].key));
   const asked = (): Promise<Reply<Problem>[]> =>
     Promise.all([
-      abort('initiator', { by: 'operator' }),
-      abort('operator', { by: 'initiator' }),
-      abort('operator', {}),
-      abort('viewer', { by: 'operator' }),
+      ...['abort', 'submit'].flatMap((what) => [
+        decide(what, 'initiator', { ...REASON, by: 'operator' }),
+        decide(what, 'operator', {}),
+        decide(what, 'viewer', { ...REASON, by: 'operator' }),
+      ]),
+      decide('abort', 'operator', { ...REASON, by: 'initiator' }),
     ]);
   expect(await refusals(asked)).toEqual(['403 TERCET_ROLE_FORBIDDEN']);
 });
