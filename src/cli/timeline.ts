@@ -1,4 +1,5 @@
 /** A timeline as lines: when, what, which branch, how it went. */
+import { CHECK_BRANCH } from '../protocol/words.js';
 import type { EventView, TransactionView } from '../protocol/words.js';
 import { offset } from './moments.js';
 import { table } from './table.js';
@@ -34,7 +35,8 @@ export class Timeline {
   }
 
   private lines(rows: Cell[][]): string[] {
-    const longest = this.tx.branches.reduce((length, { branchId }) => Math.max(length, branchId.length), 0);
+    const names = [...this.tx.branches.map(({ branchId }) => branchId), ...(this.tx.check ? [CHECK_BRANCH] : [])];
+    const longest = Math.max(0, ...names.map((name) => name.length));
     const columns = [
       { title: 'AT'.padStart(WIDEST_OFFSET.length), isNumber: true },
       { title: 'WHAT'.padEnd(WIDEST_WHAT.length) },

@@ -1,4 +1,4 @@
-/** `tercet tx retry|park|resume|abort|force`: what a person decides, for some transactions by name or for many by filter. */
+/** `tercet tx retry|park|resume|abort|submit|force`: what a person decides, for some transactions by name or for many by filter. */
 import type { TransactionView } from '../protocol/words.js';
 import { Api, REMOTE } from './api.js';
 import { orderInBulk } from './bulk.js';
@@ -91,6 +91,22 @@ The branch is \`forced\` for ever, and the timeline says who said so and why.`,
   },
 };
 
+const submit: Command = {
+  name: 'tx submit',
+  summary: 'decides commit of messages whose producer does not answer',
+  operands: 'GID [GID…]',
+  operandCount: { from: 1, to: MANY },
+  options: { ...REASON, ...REMOTE },
+  about: `For a message that is parked at its check, when its producer's own database says
+that the local transaction committed; if it says the reverse, \`tx abort\`. What is
+decided stays decided: then it ends with 4.`,
+  examples: [['tercet tx submit order-17 --reason "paid, says its database"', 'it is delivered']],
+  run: async (given) =>
+    each(given, given.operands, (api, gid, body) =>
+      api.post(`${pathOf(gid)}/submit`, 'gid', { ...body, by: 'operator' }),
+    ),
+};
+
 export const ORDER_COMMANDS: readonly Command[] = [
   ...ORDERS.map(({ action, summary, about, examples }): Command => {
     return {
@@ -104,6 +120,7 @@ export const ORDER_COMMANDS: readonly Command[] = [
       run: (given) => order(action, given),
     };
   }),
+  submit,
   force,
 ];
 

@@ -1,5 +1,5 @@
 /** `tercet tx show`: everything about one transaction. */
-import type { EventView, TimelineView, TransactionView } from '../protocol/words.js';
+import type { BranchView, EventView, TimelineView, TransactionView } from '../protocol/words.js';
 import { Api, REMOTE } from './api.js';
 import type { Command } from './command.js';
 import { EXIT } from './exit.js';
@@ -8,7 +8,7 @@ import { facts, painted, table } from './table.js';
 import type { Fact } from './table.js';
 import { plain, print, printJson, style } from './terminal.js';
 import { Timeline } from './timeline.js';
-import { isEnded, parkedText, reasonText, statusCell, waitsFor } from './transaction-words.js';
+import { isEnded, parkedText, reasonText, statusCell, times, waitsFor } from './transaction-words.js';
 
 export const showTransaction: Command = {
   name: 'tx show',
@@ -58,6 +58,8 @@ function about(tx: TransactionView, events: readonly EventView[], now: number): 
   if (businessKey !== null) lines.push(['business key', plain(businessKey)]);
   lines.push(['began', `${clock(beganAt)}, ${span(now - Date.parse(beganAt))} ago`]);
   if (deadlineAt !== null && decision === null) lines.push(['deadline', `${clock(deadlineAt)}, ${since(deadlineAt)}`]);
+  if (tx.check && decision === null) lines.push(['check', checkText(tx.check)]);
+  if (tx.deliverAt) lines.push(['deliver at', `${clock(tx.deliverAt)}, ${since(tx.deliverAt)}`]);
   const pivot = branches.find((branch) => branch.pivot);
   if (recovery === 'forward') lines.push(['recovery', 'forward: never undone']);
   if (pivot) lines.push(['pivot', `${pivot.branchId}: once it is done, nothing is undone`]);
@@ -68,25 +70,51 @@ function about(tx: TransactionView, events: readonly EventView[], now: number): 
   if (endedAt !== null) lines.push(['ended', `${since(endedAt)}: ${tx.status}`]);
   if (parked) {
     lines.push(['parked', `${since(parked.at)}: ${parkedText(parked)}`, 'red']);
-    lines.push(['next', `repair what it says, then: tercet tx resume ${tx.gid} --reason "…"`]);
+    lines.push(...nextSteps(tx.gid, parked));
   } else if (!isEnded(tx)) lines.push(['waits for', waitsFor(tx, events, now)]);
   return lines;
 }
 
-function branchTable({ branches }: TransactionView): string[] {
+function checkText({ component, afterMs, intervalMs, maxAttempts }: NonNullable<TransactionView['check']>): string {
+  const every = maxAttempts > 1 ? `, then every ${short(intervalMs)} and slower` : '';
+  return `${component} is asked after ${short(afterMs)}${every}, ${times(maxAttempts)} at most`;
+}
+
+function short(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : span(ms);
+}
+
+/** What a person can do about one that is parked. */
+function nextSteps(gid: string, { op }: NonNullable<TransactionView['parked']>): Fact[] {
+  const order = (action: string): string => `tercet tx ${action} ${gid} --reason "…"`;
+  if (op !== 'check') return [['next', `repair what it says, then: ${order('resume')}`]];
+  return [
+    ['ask again', order('resume')],
+    ['it committed', order('submit')],
+    ['it did not', order('abort')],
+  ];
+}
+
+function branchTable({ mode, branches }: TransactionView): string[] {
   // In order goes without saying.
   const isGraph = branches.some(({ after }, index) => after && after.join() !== (branches[index - 1]?.branchId ?? ''));
   const columns = [
     { title: 'BRANCH' },
-    { title: 'COMPONENT' },
+    { title: mode === 'message' ? 'TO' : 'COMPONENT' },
     ...(isGraph ? [{ title: 'AFTER' }] : []),
     { title: 'STATE' },
     { title: 'ATTEMPTS', isNumber: true },
     { title: 'REPLY' },
   ] as const;
-  const rows = branches.map(({ branchId, component, topic = '', after = [], state, attempts, reply }) => {
+  const rows = branches.map((branch) => {
+    const { branchId, after = [], state, attempts, reply } = branch;
     const said = reply === null ? '' : plain(JSON.stringify(reply));
-    return [branchId, component ?? topic, ...(isGraph ? [after.join(', ')] : []), state, String(attempts), said];
+    return [branchId, goalOf(branch), ...(isGraph ? [after.join(', ')] : []), state, String(attempts), said];
   });
   return table(columns, rows);
+}
+
+/** Where a branch goes: to a component, or to a topic under a key. */
+function goalOf({ component, topic = '', key = null }: BranchView): string {
+  return component ?? `topic ${topic}${key === null ? '' : `, key ${plain(key)}`}`;
 }

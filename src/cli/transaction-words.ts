@@ -1,6 +1,6 @@
 /** One transaction in words: how far it is, why it ended as it did, what it waits for. */
 import type { BranchView, EventView, Op, TransactionView } from '../protocol/words.js';
-import { span } from './moments.js';
+import { clock, span } from './moments.js';
 import { plain } from './terminal.js';
 import type { Style } from './terminal.js';
 import type { Cell } from './table.js';
@@ -27,7 +27,10 @@ export function whyCell(tx: TransactionView): Cell {
   if (parked) return [`${parked.branchId === null ? '' : 'parked: '}${parkedText(parked)}`, 'red'];
   if (reason) return reasonText(reason);
   const [first] = waiting(tx);
-  if (isEnded(tx) || !first) return '';
+  if (isEnded(tx)) return '';
+  if (tx.check && tx.status === 'open') return producerCell(tx.check);
+  if (!first) return '';
+  if (first.state === 'waiting' && tx.deliverAt) return `waits for its time, ${clock(tx.deliverAt)}`;
   return `waits for ${first.branchId}${first.attempts > 0 ? `, ${count(first.attempts, 'attempt')}` : ''}`;
 }
 
@@ -40,9 +43,17 @@ export function parkedText({ branchId, why }: NonNullable<TransactionView['parke
   return `${branchId === null ? '' : `${branchId}: `}${plain(why)}`;
 }
 
+function producerCell({ component, attempts }: NonNullable<TransactionView['check']>): string {
+  return `waits for ${component}${attempts > 0 ? `, asked ${times(attempts)}` : ''}`;
+}
+
 /** What an unfinished transaction waits for: branch, operation, attempts, since when, and the last answer. */
 export function waitsFor(tx: TransactionView, events: readonly EventView[], now: number): string {
+  if (tx.check && tx.status === 'open') return waitsForProducer(tx.check, events, now);
   const branches = waiting(tx);
+  if (tx.deliverAt && branches.some(({ state }) => state === 'waiting')) {
+    return `its time, ${clock(tx.deliverAt)}, in ${span(Date.parse(tx.deliverAt) - now)}`;
+  }
   const op = opOf(tx);
   const isCall = ({ kind, branchId, op: called }: EventView): boolean =>
     kind === 'call' && called === op && branches.some((branch) => branch.branchId === branchId);
@@ -60,8 +71,26 @@ export function waitsFor(tx: TransactionView, events: readonly EventView[], now:
   return `${first.branchId}: ${op}, attempt ${last.attempt ?? 1}, since ${since}, last answer: ${said}${more}`;
 }
 
-export function outcomeOf({ outcome = 'unknown', count: times = 1 }: EventView): string {
-  return times > 1 ? `${outcome} ×${times}` : outcome;
+/** A half message: what its producer said when it was asked, and when it will be asked again. */
+function waitsForProducer(
+  { component, attempts, nextAt }: NonNullable<TransactionView['check']>,
+  events: readonly EventView[],
+  now: number,
+): string {
+  const last = events.findLast(({ kind, op }) => kind === 'call' && op === 'check');
+  const left = nextAt === null ? 0 : Date.parse(nextAt) - now;
+  const next = left <= 0 ? 'is being asked' : `will be asked in ${span(left)}`;
+  const said = last ? `, last answer: ${outcomeOf(last)}${last.detail ? `, ${plain(last.detail)}` : ''}` : '';
+  const asked = attempts > 0 ? ` (asked ${times(attempts)}${said})` : '';
+  return `submit or abort; else ${component} ${next}${asked}`;
+}
+
+export function times(number: number): string {
+  return number === 1 ? 'once' : `${number} times`;
+}
+
+export function outcomeOf({ outcome = 'unknown', count: repeats = 1 }: EventView): string {
+  return repeats > 1 ? `${outcome} ×${repeats}` : outcome;
 }
 
 export const OUTCOME_STYLES = { done: 'green', refused: 'yellow', pending: 'cyan', unknown: 'red' } as const satisfies {
@@ -81,6 +110,8 @@ function waiting(tx: TransactionView): BranchView[] {
 function isDone({ mode, decision }: TransactionView, { state, compensate }: BranchView): boolean {
   if (state === 'forced') return true;
   if (decision === null) return state === 'done';
+  // Nothing was delivered before the decision: there is nothing to undo.
+  if (mode === 'message' && decision === 'abort') return true;
   if (mode === 'saga') {
     if (decision === 'commit') return state === 'done';
     // What was not started, or has nothing to undo, is done with.
