@@ -39,7 +39,7 @@ module.exports = {
       '^(node:)?[a-z/_]+$',
     ]),
     only('messaging-never-calls-upward', '^src/messaging/', [
-      '^src/engine/(ports|coordinator|begin)',
+      '^src/engine/(ports|coordinator|view)',
       '^src/domain/',
       '^src/protocol/',
       '^src/outbox/',

@@ -7,7 +7,7 @@ import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
-import type { OutboxRelay } from './messaging/outbox-relay.js';
+import type { Messaging } from './messaging/messaging.js';
 import { Metrics } from './metrics/metrics.js';
 import { HttpParticipants } from './participants/http.js';
 import { settingsShown } from './settings-shown.js';
@@ -57,7 +57,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const metrics = new Metrics();
     stops.push(async () => metrics.stop());
     const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed, () =>
-      outbox?.relay.wake(),
+      messaging?.relay.wake(),
     );
     stops.push(() => log.close());
     const components = new PostgresComponents({ url, leaseMs: settings.leaseMs }, logger);
@@ -65,8 +65,8 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     await components.start();
     stopping?.throwIfAborted();
     const clock = new SystemClock(() => log.clockOffsetMs);
-    const outbox = await startOutbox(settings, url, logger);
-    if (outbox) stops.push(() => outbox.stop());
+    const messaging = await messagingOf(settings, url, logger);
+    if (messaging) stops.push(() => messaging.stop());
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
     const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
@@ -76,7 +76,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     if (tracing) stops.push(() => tracing.stop());
     const observers = [metrics.engine, ...(alerts ? [alerts] : []), ...(tracing ? [tracing.traces] : [])];
     const traced = tracing ? { traceOf: tracing.traces.traceOf } : {};
-    const isKafkaOn = outbox !== null;
+    const isKafkaOn = messaging !== null;
     const from = { node, leaseMs, maxUnfinished, isKafkaOn };
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
@@ -102,11 +102,14 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     // Answers go out as long as drives run: those who wait for an end are told it.
     const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);
     stops.push(() => Promise.all([coordinator.drain(DRAIN_MS), retention.stop()]));
+    const half = settings.halfTopic && messaging?.halfMessages(settings.halfTopic, coordinator, clock);
+    if (half) stops.push(() => half.stop());
     stopping?.throwIfAborted();
     await coordinator.start();
     stopping?.throwIfAborted();
     alerts?.start();
     retention.start();
+    if (half) half.start();
     await app.listen(settings.port, settings.host);
     return {
       url: (await app.getUrl()).replace('[::1]', settings.host.includes(':') ? '[::1]' : settings.host),
@@ -119,9 +122,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
 }
 
 /** Null: nothing goes to Kafka. Loaded late: many run without. */
-async function startOutbox(settings: Settings, url: string, logger: Logger): Promise<OutboxRelay | null> {
+async function messagingOf(settings: Settings, url: string, logger: Logger): Promise<Messaging | null> {
   const { kafka, deadLetters: policy } = settings;
-  return kafka && (await import('./messaging/outbox-relay.js')).startOutboxRelay({ url, kafka, policy, logger });
+  return kafka && (await import('./messaging/messaging.js')).startMessaging({ url, kafka, policy, logger });
 }
 
 /** Null: nobody wants to be told. */

@@ -9,7 +9,7 @@ import { kafkaSettings } from './messaging/kafka-settings.js';
 import type { KafkaSettings } from './messaging/kafka-settings.js';
 import { AllowList } from './participants/allow-list.js';
 import { SigningSecrets } from './protocol/signature.js';
-import { IDENTIFIER } from './protocol/words.js';
+import { IDENTIFIER, TOPIC } from './protocol/words.js';
 import { callContext, serverCertificate } from './tls.js';
 import type { Certificate } from './tls.js';
 
@@ -45,6 +45,8 @@ export interface Settings {
   readonly kafka: KafkaSettings | null;
   /** What becomes of a message that the broker refuses for good: its key waits for a person, or it is put aside. */
   readonly deadLetters: 'block' | 'skip';
+  /** Where producers send half messages through Kafka; null: over HTTP alone. */
+  readonly halfTopic: string | null;
   /** Whether spans are exported; the standard OTEL_… variables say where. */
   readonly traces: boolean;
 }
@@ -78,6 +80,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_MAX_UNFINISHED',
   'TERCET_MAX_REQUESTS',
   'TERCET_DEAD_LETTERS',
+  'TERCET_HALF_TOPIC',
   'KAFKA_BROKERS',
   'KAFKA_SSL',
   'KAFKA_SASL_MECHANISM',
@@ -135,6 +138,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
     kafka: orRefuse('', () => kafkaSettings(value)),
+    halfTopic: parsed('TERCET_HALF_TOPIC', halfTopic),
     deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),
     traces: traces(value),
   });
@@ -199,6 +203,11 @@ function oneOf<T extends string>(name: string, text: string, words: readonly T[]
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
   throw new SettingError(`${name} is '${text}'; it must be ${words.map((word) => `'${word}'`).join(' or ')}`);
+}
+
+function halfTopic(text: string): string {
+  if (TOPIC.test(text)) return text;
+  throw new Error(`'${text}' is no topic; it must be 1 to 249 of A-Z a-z 0-9 . _ -`);
 }
 
 /** Not repeated when it is wrong: such URLs often hold a secret. */

@@ -138,6 +138,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MAX_UNFINISHED', '20000 transactions on a node'],
   ['TERCET_MAX_REQUESTS', '10000 at a time'],
   ['TERCET_DEAD_LETTERS', 'block or skip: what Kafka refuses for good'],
+  ['TERCET_HALF_TOPIC', 'a topic to take half messages from'],
   ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
   ['KAFKA_BROKERS', 'HOST:PORT, …; unset: no message goes to a topic'],
   ['KAFKA_SSL', 'true or false'],

@@ -9,7 +9,7 @@ import type { ComponentRequest } from '../protocol/schema.js';
 import type { ComponentView } from '../protocol/words.js';
 import { PostgresComponents } from '../storage/components.js';
 import type { StoredComponent } from '../storage/components.js';
-import { validated } from './body.js';
+import { validated } from '../protocol/body.js';
 import { componentView } from './component-view.js';
 
 @Controller('v1/components')

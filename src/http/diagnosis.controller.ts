@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import { nothing } from '../protocol/schema.js';
 import type { DiagnosisView } from '../protocol/words.js';
-import { validated } from './body.js';
+import { validated } from '../protocol/body.js';
 import { Diagnosis } from './diagnosis.js';
 
 @Controller('v1/diagnosis')

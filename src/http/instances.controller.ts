@@ -7,7 +7,7 @@ import { identifier } from '../protocol/fields.js';
 import { instance, instanceName, nothing } from '../protocol/schema.js';
 import type { InstanceView } from '../protocol/words.js';
 import { PostgresComponents } from '../storage/components.js';
-import { validated } from './body.js';
+import { validated } from '../protocol/body.js';
 import { instanceView } from './component-view.js';
 import { unknownComponent } from './components.controller.js';
 

@@ -6,7 +6,7 @@ import type { Order } from '../engine/timeline.js';
 import { transactionView } from '../engine/view.js';
 import { bulk, nothing, order } from '../protocol/schema.js';
 import type { BulkView, TransactionView } from '../protocol/words.js';
-import { validated } from './body.js';
+import { validated } from '../protocol/body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 import { defined, known } from './transactions.controller.js';

@@ -11,7 +11,7 @@ import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
 import type { Certificate } from '../tls.js';
-import { parseBody } from './body.js';
+import { parseBody } from '../protocol/body.js';
 import { httpsOptions, renewCertificate } from './certificate.js';
 import { Guard } from './guard.js';
 import type { KeyEntry } from './keys.js';

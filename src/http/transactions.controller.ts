@@ -1,7 +1,5 @@
 import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import type { z } from 'zod';
-import type { BeginRequest } from '../engine/begin.js';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Answered, Waiting } from '../engine/waiting.js';
 import { branchView, eventView, transactionView } from '../engine/view.js';
@@ -9,9 +7,9 @@ import { TercetError } from '../protocol/errors.js';
 import { begin } from '../protocol/begin.js';
 import { identifier } from '../protocol/fields.js';
 import { abort, list, look, nothing, registerBranch, submit } from '../protocol/schema.js';
-import { CHECK_BRANCH } from '../protocol/words.js';
 import type { TimelineView, TransactionView, Wait } from '../protocol/words.js';
-import { contentHash, payloadText, validated } from './body.js';
+import { requestOf } from '../protocol/begin-request.js';
+import { payloadText, validated } from '../protocol/body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 
@@ -30,10 +28,9 @@ export class TransactionsController {
   ): Promise<TransactionView> {
     validated(nothing, query);
     const asked = validated(begin, body);
-    const { mode, drive, businessKey = null } = asked;
     const gid = gidOf(asked, key);
-    const request = { gid, contentHash: contentHash(body), mode, drive, businessKey, traceparent, ...planOf(asked) };
-    const wait = asked.wait ?? (drive === 'initiator' ? 'accepted' : 'decided');
+    const request = { ...requestOf(asked, body), gid, traceparent };
+    const wait = asked.wait ?? (asked.drive === 'initiator' ? 'accepted' : 'decided');
     const answer = await this.coordinator.begin(request, waiting(wait, asked.waitMs, reply));
     void reply.header('location', `/v1/transactions/${encodeURIComponent(answer.tx.gid)}`);
     return answered(answer, answer.begun ? 201 : 200, reply, caller);
@@ -134,30 +131,6 @@ function mayNotDecide(what: 'submit' | 'abort', by: 'initiator' | 'operator', { 
   const has = [...roles].join(', ');
   const as = by === 'operator' ? 'an operator' : 'an initiator (the default of `by`)';
   return new TercetError('TERCET_ROLE_FORBIDDEN', `to ${what} as ${as} needs that role; the key '${name}' has ${has}`);
-}
-
-/** What the modes have each of their own. */
-function planOf(asked: z.output<typeof begin>): Pick<BeginRequest, 'deadlineMs' | 'saga' | 'message' | 'branches'> {
-  const withText = <B extends { payload?: unknown }>(branch: B, path: string) => ({
-    ...branch,
-    payload: payloadText(branch.payload, `${path}.payload`),
-  });
-  if (asked.mode !== 'message') {
-    const { deadlineMs = null, branches: given = [] } = asked;
-    const branches = given.map((branch, index) => withText(branch, `branches[${index}]`));
-    if (asked.mode === 'tcc') return { deadlineMs, branches };
-    return { deadlineMs, branches, saga: { recovery: asked.recovery, parallel: asked.parallel } };
-  }
-  const { component, payload, ...check } = asked.check;
-  const deliveries = asked.deliveries.map((delivery, index) => {
-    const { topic, key = null, headers = {}, component: to = '', ...rest } = withText(delivery, `deliveries[${index}]`);
-    return { ...rest, component: to, topic: topic === undefined ? null : { topic, key, headers } };
-  });
-  return {
-    deadlineMs: null,
-    branches: [withText({ branchId: CHECK_BRANCH, component, payload }, 'check'), ...deliveries],
-    message: { check, deliverAt: asked.deliverAt ?? null },
-  };
 }
 
 function gidOf({ gid }: { gid?: string | undefined }, key: string | undefined): string | null {

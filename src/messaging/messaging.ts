@@ -1,9 +1,11 @@
-/** The coordinator's own relay: what stands in its outbox goes to Kafka. */
+/** The coordinator's Kafka: its relay, and half messages that come through a topic. */
 import pg from 'pg';
-import type { Logger } from '../engine/ports.js';
+import type { Coordinator } from '../engine/coordinator.js';
+import type { Clock, Logger } from '../engine/ports.js';
 import { Lane } from '../outbox/lane.js';
 import { Relay } from '../outbox/relay.js';
 import type { Policy } from '../outbox/shipping.js';
+import { HalfMessages } from './half-messages.js';
 import { kafkaClient } from './kafka.js';
 import type { KafkaSettings } from './kafka-settings.js';
 
@@ -14,7 +16,7 @@ const KEEP_ALIVE_MS = 10_000;
 /** One for the lease, one for the lane. */
 const CONNECTIONS = 2;
 
-export interface OutboxRelayParts {
+export interface MessagingParts {
   /** Of the database of the log. */
   readonly url: string;
   readonly kafka: KafkaSettings;
@@ -22,14 +24,16 @@ export interface OutboxRelayParts {
   readonly logger: Logger;
 }
 
-export interface OutboxRelay {
+export interface Messaging {
   readonly relay: Relay;
+  /** Takes half messages from the topic, once it is started. */
+  halfMessages(topic: string, coordinator: Coordinator, clock: Clock): HalfMessages;
   /** Ends the batch that is under way, and lets other nodes go on. */
   stop(): Promise<void>;
 }
 
 /** @throws Error when the tables are not there, or may not be used; a broker or a database that is away is no reason */
-export async function startOutboxRelay({ url, kafka, policy, logger }: OutboxRelayParts): Promise<OutboxRelay> {
+export async function startMessaging({ url, kafka, policy, logger }: MessagingParts): Promise<Messaging> {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'tercet relay',
@@ -49,5 +53,7 @@ export async function startOutboxRelay({ url, kafka, policy, logger }: OutboxRel
     await stop();
     throw error;
   });
-  return { relay, stop };
+  const halfMessages: Messaging['halfMessages'] = (topic, coordinator, clock) =>
+    new HalfMessages({ kafka: client, topic, coordinator, producer: new Lane(client), clock, logger });
+  return { relay, halfMessages, stop };
 }

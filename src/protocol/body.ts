@@ -1,10 +1,10 @@
 /** Request bodies: from bytes to a value of which nothing was lost, or an error that says what is wrong. */
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
-import { TercetError } from '../protocol/errors.js';
-import type { FieldError } from '../protocol/errors.js';
-import { jsonProblem } from '../protocol/json.js';
-import { LIMITS } from '../protocol/words.js';
+import { TercetError } from './errors.js';
+import type { FieldError } from './errors.js';
+import { jsonProblem } from './json.js';
+import { LIMITS } from './words.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** More problems than this are not listed. */
