@@ -8,11 +8,12 @@ export interface Statement {
 }
 
 /**
- * Rows are found by their keys, always: the planner, which prepares a statement once over a table that is empty now,
- * would read the whole of it later.
+ * Rows are found by their keys and read in their order, always: the planner, which prepares a statement once over a
+ * table that is empty now, would later read all of it, or sort the whole queue of a bucket for its first rows.
  */
 const SETTINGS = `
-  SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+  SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+  SET enable_hashjoin = off; SET enable_mergejoin = off;
   SET plan_cache_mode = force_generic_plan; SET jit = off; SET synchronous_commit = on;`;
 
 export class Session {

@@ -54,7 +54,7 @@ export function laneStatements({ messages, lease, dead }: OutboxTables): LaneSta
       text: `
         WITH mine AS (${mine(lease)}), gone AS (
           DELETE FROM ${messages} m USING unnest($4::smallint[], $5::bigint[]) AS s (bucket, id)
-           WHERE m.bucket = s.bucket AND m.id = s.id AND s.bucket IN (SELECT bucket FROM mine)
+           WHERE m.bucket = s.bucket AND m.id = s.id AND s.bucket = ANY (ARRAY(SELECT bucket FROM mine))
         )
         SELECT bucket FROM mine`,
     },
