@@ -1,9 +1,10 @@
 /**
- * npm run bench [-- --quick]
+ * npm run bench [-- --quick] [--messages]
  *
  * TCC and sagas per second and latency against participants that do nothing, and in the same run what bounds them: the
  * same calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces,
- * signatures and a scraped /metrics cost. Only the ratios carry over to another machine.
+ * signatures and a scraped /metrics cost. Then messages (messages.js); `--messages`: these alone. Only the ratios carry over
+ * to another machine.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -326,7 +327,8 @@ async function main() {
 }
 
 try {
-  await main();
+  if (!process.argv.includes('--messages')) await main();
 } finally {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();
 }
+await import('./messages.js');

@@ -1,1 +1,2 @@
 export function compileEmbedded(): { folder: string; entry: string };
+export function compileKafka(): { folder: string; support: string };

@@ -14,19 +14,32 @@ const EMBEDDED = [
   'src/storage/embedded-binaries.ts',
   'src/storage/embedded-cluster.ts',
 ];
+/** A broker for the benchmark. */
+const KAFKA = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts'].map((name) => `test/support/${name}`);
 
 /** @returns the folder, to be removed after use, and the path of embedded.js in it */
 export function compileEmbedded() {
+  const folder = compile(EMBEDDED);
+  return { folder, entry: join(folder, 'src/storage/embedded.js') };
+}
+
+/** @returns the folder, to be removed after use, with kafka-jars.js, kafka-broker.js and kafka-topic.js in `support` */
+export function compileKafka() {
+  const folder = compile(KAFKA);
+  return { folder, support: join(folder, 'test/support') };
+}
+
+function compile(sources) {
   // Inside node_modules, so that packages are found from there.
   const cache = join(root, 'node_modules/.cache/tercet');
   mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'embedded-'));
+  const folder = mkdtempSync(join(cache, 'compiled-'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  for (const source of EMBEDDED) {
+  for (const source of sources) {
     const target = join(folder, source).replace(/\.ts$/, '.js');
     mkdirSync(dirname(target), { recursive: true });
     const text = readFileSync(join(root, source), 'utf8');
     writeFileSync(target, transformSync(text, { filename: join(root, source), ...SWC }).code);
   }
-  return { folder, entry: join(folder, 'src/storage/embedded.js') };
+  return folder;
 }

@@ -13,6 +13,8 @@ import { startJavaBroker } from './kafka-broker.js';
 import type { Broker } from './kafka-broker.js';
 import { dockerHasKafka, startDockerBroker } from './kafka-docker.js';
 import { kafkaProgram } from './kafka-jars.js';
+import { makeTopic } from './kafka-topic.js';
+import type { TopicParts } from './kafka-topic.js';
 
 export type { Broker } from './kafka-broker.js';
 
@@ -96,20 +98,14 @@ export function clientOf(brokers: string): Kafka {
 }
 
 /** A topic with a name of its own; it is there when this comes back. */
-export async function createTopic(
-  brokers: string,
-  { partitions = 1, config = {} }: { partitions?: number; config?: Readonly<Record<string, string>> } = {},
-): Promise<string> {
-  const topic = `test-${randomBytes(6).toString('hex')}`;
-  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+export async function createTopic(brokers: string, what: Partial<TopicParts> = {}): Promise<string> {
   const admin = clientOf(brokers).admin();
   await admin.connect();
   try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, configEntries }] });
+    return await makeTopic(admin, what);
   } finally {
     await admin.disconnect();
   }
-  return topic;
 }
 
 export interface ReadMessage {
