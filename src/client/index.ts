@@ -8,8 +8,12 @@ export { fence, Pending } from './fence/fence.js';
 export type { CheckAnswer, FenceAnswer, FencedCall, MessageBegan, PendingCall } from './fence/fence.js';
 export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';
 export { Messages } from './messages.js';
-export type { Message, MessageCallOptions, MessageDone, MessagesOptions } from './messages.js';
+export type { MessageCallOptions, MessageDone, MessageRequest, MessagesOptions } from './messages.js';
 export type { DatabaseOption, DataSourceLike, Isolation, PoolLike } from './database.js';
+export { outbox } from './outbox.js';
+export type { Outbox, OutboxOptions } from './outbox.js';
+export { installOutbox, OUTBOX_SCHEMA, TercetOutbox1763683200001 } from '../outbox/schema.js';
+export type { NewMessage } from '../outbox/append.js';
 export type {
   AwaitOptions,
   BeginRequest,

@@ -18,7 +18,7 @@ export type MessagesOptions<Manager extends Executor> = DatabaseOption<Manager> 
   component: string;
 };
 
-export interface Message extends MessageOptions, WaitOptions {
+export interface MessageRequest extends MessageOptions, WaitOptions {
   /** Default: a new UUIDv7. With one of your own, the work is done once, however often it is sent again. */
   gid?: string;
   /** To find it by: a customer's number, for instance. */
@@ -75,7 +75,7 @@ export class Messages<Manager extends Executor = Executor> {
    * went away during the COMMIT. TERCET_MESSAGE_ABORTED: the work is done, and somebody else aborted the message
    */
   async inTransaction<T>(
-    message: Message,
+    message: MessageRequest,
     work: (manager: Manager) => Promise<T>,
     { isolation, submitMs = SUBMIT_MS, signal }: MessageCallOptions = {},
   ): Promise<MessageDone<T>> {

@@ -1,13 +1,13 @@
 /** G9 with the SDK: a message goes out if and only if the local transaction committed, whatever gets lost on the way. */
 import { randomUUID } from 'node:crypto';
 import { Messages, Refused, TercetUnreachable } from '../../src/client/index.js';
-import type { Executor, Message, TransactionView } from '../../src/client/index.js';
+import type { Executor, MessageRequest, TransactionView } from '../../src/client/index.js';
 import { KINDS, Producer } from './producer.js';
 import { until } from './until.js';
 
 const failure = new Error('sold out');
 
-const message = (gid: string, over: Partial<Message> = {}): Message => ({
+const message = (gid: string, over: Partial<MessageRequest> = {}): MessageRequest => ({
   gid,
   deliveries: [{ branchId: 'mail', component: 'mail', payload: { gid } }],
   ...over,
@@ -30,7 +30,7 @@ describe.each(KINDS)('with %s', (kind) => {
   beforeEach(() => (gid = randomUUID()));
 
   const ended = (): Promise<TransactionView> => producer.client.wait(gid, { waitMs: 20_000 });
-  const send = (over: Partial<Message> = {}, work: (manager: Executor) => Promise<unknown> = buying(gid)) =>
+  const send = (over: Partial<MessageRequest> = {}, work: (manager: Executor) => Promise<unknown> = buying(gid)) =>
     producer.messages.inTransaction(message(gid, over), work);
   /** A process whose submits and aborts reach nobody. */
   const cutOff = (): Messages => {

@@ -11,3 +11,8 @@ export type { PartitionLag } from './lag.js';
 export type { ConsumerState, KafkaConsumerOptions } from './membership.js';
 export type { Message } from './message.js';
 export { INBOX_SCHEMA, installInbox, TercetInbox1763769600000 } from './schema.js';
+export { startRelay } from './relay.js';
+export type { OutboxRelayOptions } from './relay.js';
+export { DeadLetters as OutboxDeadLetters } from '../../outbox/dead-letters.js';
+export type { DeadLetter as OutboxDeadLetter } from '../../outbox/dead-letters.js';
+export type { OutboxDepth, Relay, RelayStatus } from '../../outbox/relay.js';
