@@ -14,7 +14,7 @@ import type { Executor } from '../../src/client/index.js';
 import { TestNode } from '../http/node.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { ready } from './until.js';
+import { ready, until } from './until.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const { DATABASE_URL, TERCET_URL } = process.env;
@@ -55,6 +55,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const paths = {
     '@tercet/client': [join(root, 'src/client/index.ts')],
+    '@tercet/client/kafka': [join(root, 'src/client/kafka/index.ts')],
     '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],
     '@tercet/client/testing': [join(root, 'src/client/testing/index.ts')],
   };
@@ -97,6 +98,9 @@ interface Begin {
 }
 interface Purchase {
   buy: (gid: string, input: { customer: string; sku: string; amount: number }) => Promise<string>;
+}
+interface Depositing {
+  payIn: (customer: string, amount: number) => Promise<void>;
 }
 interface Checkout {
   checkout: (orderId: string, customer: string) => Promise<string>;
@@ -164,6 +168,37 @@ test('the saga is bought, or refused and undone', async () => {
     expect((await pool.query('SELECT id FROM purchase')).rows).toEqual([{ id: 'saga-1' }]);
   } finally {
     await app.close();
+  }
+});
+
+test('money is paid in, and its mail arrives', async () => {
+  const { AppModule } = await imported<{ AppModule: Type }>('app.module.js');
+  const { Deposits } = await imported<{ Deposits: Type<Depositing> }>('deposits.js');
+  const { MailComponent } = await imported<{ MailComponent: Type }>('mail.component.js');
+  await pool.query(`UPDATE wallet SET balance = 1000, held = 0;
+                    CREATE TABLE mail (id text PRIMARY KEY, customer text, text text)`);
+  class Bank {}
+  Module({ imports: [AppModule], providers: [Deposits] })(Bank);
+  class Post {}
+  Module({ imports: [AppModule], providers: [MailComponent] })(Post);
+  const [bank, post] = await Promise.all(
+    [Bank, Post].map((app) => NestFactory.create(app, new FastifyAdapter(), { logger: false, abortOnError: false })),
+  );
+  try {
+    for (const app of [bank, post]) {
+      await app?.listen(0, '127.0.0.1');
+      await ready(`${await app?.getUrl()}/tercet/ready`);
+    }
+    await bank?.get(Deposits).payIn('alice', 5);
+    const mails = async () => (await pool.query<object>('SELECT customer, text FROM mail')).rows;
+    await until('the mail is there', async () => (await mails()).length > 0);
+    expect([await mails(), await balance()]).toEqual([
+      [{ customer: 'alice', text: '5 came in' }],
+      { balance: 1005, held: 0 },
+    ]);
+  } finally {
+    await bank?.close();
+    await post?.close();
   }
 });
 
