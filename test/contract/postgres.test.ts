@@ -1,8 +1,11 @@
 import pg from 'pg';
+import type { Member } from '../../src/engine/ports.js';
 import { prepareDatabase } from '../../src/storage/data-source.js';
 import { PostgresLog } from '../../src/storage/transaction-log.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { describeMessages } from './messages.suite.js';
+import type { OutboxRow } from './messages.suite.js';
 import { describeTransactionLog } from './transaction-log.suite.js';
 
 const logger = { info() {}, warn() {}, error() {} };
@@ -21,24 +24,32 @@ afterAll(async () => {
   await database.drop();
 });
 
-describeTransactionLog(
-  'PostgreSQL',
-  async () => {
-    await admin.query(
-      'TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member, tercet.gid, tercet.history',
-    );
-    return {
-      node: () => {
-        const log = new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);
-        logs.push(log);
-        return log;
-      },
-      expire: async ({ id }) => {
-        await admin.query(`UPDATE tercet.member SET until = now() - interval '1 second' WHERE id = $1`, [id]);
-      },
-    };
-  },
-  async () => {
-    await Promise.all(logs.splice(0).map((log) => log.close()));
-  },
-);
+async function open() {
+  await admin.query(
+    `TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member, tercet.gid, tercet.history,
+              tercet.outbox`,
+  );
+  return {
+    node: (): PostgresLog => {
+      const log = new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);
+      logs.push(log);
+      return log;
+    },
+    expire: async ({ id }: Member): Promise<void> => {
+      await admin.query(`UPDATE tercet.member SET until = now() - interval '1 second' WHERE id = $1`, [id]);
+    },
+    outbox: async (): Promise<OutboxRow[]> => {
+      const { rows } = await admin.query<OutboxRow>(
+        'SELECT message_id AS id, topic, key, payload FROM tercet.outbox o ORDER BY o.id',
+      );
+      return rows;
+    },
+  };
+}
+
+async function close(): Promise<void> {
+  await Promise.all(logs.splice(0).map((log) => log.close()));
+}
+
+describeTransactionLog('PostgreSQL', open, close);
+describeMessages('PostgreSQL', open, close);

@@ -50,6 +50,23 @@ export function transaction(over: Partial<Transaction> = {}): Transaction {
   };
 }
 
+/** The check of a message that is asked after a minute. */
+export function checkBranch(over: Partial<Branch> = {}): Branch {
+  return branch('check', { component: 'order', since: BEGAN_AT + 60_000, retryAt: BEGAN_AT + 60_000, ...over });
+}
+
+/** One that waits; to the topic `paid` under the key `k` unless told otherwise. */
+export function delivery(branchId: string, over: Partial<Branch> = {}): Branch {
+  const topic = over.component === undefined ? { topic: 'paid', key: 'k', headers: {} } : null;
+  return branch(branchId, { component: '', payload: 'null', state: 'waiting', since: null, topic, ...over });
+}
+
+/** A half message with its check and one delivery to a topic, unless told otherwise. */
+export function halfMessage(branches = [checkBranch(), delivery('a')], gid = newGid()): Transaction {
+  const check = { afterMs: 60_000, intervalMs: 30_000, maxAttempts: 4 };
+  return transaction({ gid, mode: 'message', drive: 'initiator', message: { check, deliverAt: null }, branches });
+}
+
 /** The same, committed. */
 export function ended(tx: Transaction): Transaction {
   const at = tx.beganAt + 50;
