@@ -96,22 +96,23 @@ test('installed, it has less than 3 MB', async () => {
 
 test('everything that it exports can be imported, without pg and TypeORM', async () => {
   const { code, output } = await module(`
-    import { FENCE_SCHEMA, fence, installFence, Pending, Refused, TercetClient, TercetError, TercetUnreachable }
+    import { FENCE_SCHEMA, fence, installFence, Messages, outbox, Pending, Refused, TercetClient, TercetError, TercetUnreachable }
       from '@tercet/client';
     const client = new TercetClient({ url: 'http://127.0.0.1:1', retry: { attempts: 1 } });
     const error = await client.begin({ gid: 'order-17' }).catch((failure) => failure);
     console.log(error instanceof TercetUnreachable, typeof fence.run, typeof installFence, FENCE_SCHEMA.length > 0,
-      new Refused('no').reason, new Pending(5).retryAfterMs, TercetError.name);
+      new Refused('no').reason, new Pending(5).retryAfterMs, TercetError.name,
+      Messages.name, typeof outbox({ source: 'urn:shop' }).append);
   `);
-  expect([code, output]).toEqual([0, 'true function function true no 5 TercetError\n']);
+  expect([code, output]).toEqual([0, 'true function function true no 5 TercetError Messages function\n']);
 });
 
 test('the part for Kafka can be imported without kafkajs: the instance is yours', async () => {
   const { code, output } = await module(`
-    import { consume, inbox, INBOX_SCHEMA, installInbox } from '@tercet/client/kafka';
-    console.log(typeof consume, typeof inbox.purge, typeof installInbox, INBOX_SCHEMA.length > 0);
+    import { consume, inbox, INBOX_SCHEMA, installInbox, startRelay } from '@tercet/client/kafka';
+    console.log(typeof startRelay, typeof consume, typeof inbox.purge, typeof installInbox, INBOX_SCHEMA.length > 0);
   `);
-  expect([code, output]).toEqual([0, 'function function function true\n']);
+  expect([code, output]).toEqual([0, 'function function function function true\n']);
 });
 
 test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {
@@ -191,10 +192,12 @@ test.each([
 ])('its declarations are complete and sound %s', async (_name, over) => {
   await writeFile(
     join(project, 'use.ts'),
-    `import { fence, Pending, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
+    `import { fence, Messages, outbox, Pending, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
      import { everyCrash, testCoordinator } from '@tercet/client/testing';
      import type { TestCall } from '@tercet/client/testing';
-     import type { BeginRequest, Executor, FencedCall, FenceAnswer, TccDone, TransactionView } from '@tercet/client';
+     import type {
+       BeginRequest, Executor, FencedCall, FenceAnswer, PoolLike, TccDone, TransactionView,
+     } from '@tercet/client';
 
      export async function pay(client: TercetClient): Promise<TransactionView> {
        return client.begin({ gid: 'order-17', branches: [{ branchId: 'a', component: 'account' }] });
@@ -217,6 +220,16 @@ test.each([
        .step('mail', sagaComponent('mail'), ({ reply }) => ({ about: reply.order.orderId }), { after: ['order'] });
      export const repliesOf = async (client: TercetClient) =>
        (await placeOrder.run(client, { customer: 'c' })).replies.order?.orderId;
+     export async function send(client: TercetClient, pool: PoolLike<Executor>): Promise<number> {
+       const messages = new Messages(client, { component: 'order', pool });
+       const deliveries = [{ branchId: 'paid', topic: 'order-paid', key: 'k', payload: { n: 1 } }];
+       const done = await messages.inTransaction({ deliveries }, async (executor) => {
+         await outbox({ source: 'urn:shop' }).append(executor, { topic: 'order-paid', payload: 1 });
+         return 1;
+       });
+       // What did not run now has no result.
+       return done.repeated ? 0 : done.result;
+     }
      const counts = { order: 0 };
      const order = { action: ({ payload }: TestCall<{ n: number }>) => void (counts.order += payload.n) };
      export const tercet = testCoordinator({ components: { order }, state: () => counts }).failAt('order', 'action');
