@@ -1,6 +1,6 @@
 /** The snippets of src/client/README.md and docs/fence.md: they compile as printed, and those of a service run. */
 import { Module } from '@nestjs/common';
-import type { CanActivate, Type } from '@nestjs/common';
+import type { CanActivate, INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { execFile } from 'node:child_process';
@@ -9,15 +9,18 @@ import type { Server } from 'node:http';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import pg from 'pg';
+import { register } from 'prom-client';
 import { installFence, TercetClient } from '../../src/client/index.js';
 import type { Executor } from '../../src/client/index.js';
+import type { Consumption } from '../../src/client/kafka/index.js';
 import { TestNode } from '../http/node.js';
+import { clientOf, kafkaBrokers, withKafka } from '../support/kafka.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { ready, until } from './until.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const { DATABASE_URL, TERCET_URL } = process.env;
+const { DATABASE_URL, KAFKA_BROKERS, TERCET_URL } = process.env;
 
 let folder: string;
 let compiled: { code: number; output: string };
@@ -56,6 +59,7 @@ beforeAll(async () => {
   const paths = {
     '@tercet/client': [join(root, 'src/client/index.ts')],
     '@tercet/client/kafka': [join(root, 'src/client/kafka/index.ts')],
+    '@tercet/client/nest/kafka': [join(root, 'src/client/nest/kafka/index.ts')],
     '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],
     '@tercet/client/testing': [join(root, 'src/client/testing/index.ts')],
   };
@@ -79,7 +83,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  for (const [name, value] of Object.entries({ DATABASE_URL, TERCET_URL })) {
+  for (const [name, value] of Object.entries({ DATABASE_URL, KAFKA_BROKERS, TERCET_URL })) {
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
   }
@@ -247,4 +251,73 @@ test('the purge forgets all that is old, however much it is, and nothing else', 
                     UNION ALL SELECT 'young', 'a', 'try', now() - interval '59 days'`);
   expect(await purgeFence(pool)).toBe(10_001);
   expect((await pool.query('SELECT gid FROM tercet_fence')).rows).toEqual([{ gid: 'young' }]);
+});
+
+withKafka()('the consumer of messages', () => {
+  let brokers: string;
+  let sent = 0;
+
+  /** Paul earns points, and nobody earns some that go to the dead letters. */
+  async function earn(points: number): Promise<void> {
+    const producer = clientOf(brokers).producer();
+    await producer.connect();
+    const headers = { ce_id: `readme-${process.pid}-${(sent += 1)}` };
+    const messages = ['nobody', 'paul'].map((customer) => {
+      const value = JSON.stringify({ customer, points });
+      return { key: customer, value, headers: { ...headers, ce_source: `urn:${customer}` } };
+    });
+    await producer.send({ topic: 'order-shipped', messages: [...messages, ...messages] });
+    await producer.disconnect();
+  }
+
+  async function has(points: number): Promise<void> {
+    const read = async (): Promise<unknown> =>
+      (await pool.query<{ points: number }>('SELECT points FROM account')).rows;
+    await until(`paul has ${points} points`, async () => JSON.stringify(await read()) === `[{"points":${points}}]`);
+  }
+
+  beforeAll(async () => {
+    brokers = await kafkaBrokers();
+    process.env['KAFKA_BROKERS'] = brokers;
+    const admin = clientOf(brokers).admin();
+    await admin.connect();
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'order-shipped', numPartitions: 1 }] });
+    await admin.disconnect();
+    await pool.query(`CREATE TABLE account (id text PRIMARY KEY, points integer NOT NULL);
+                      INSERT INTO account VALUES ('paul', 0)`);
+  });
+
+  test('as a function takes each message once', async () => {
+    const { pool: own, start } = await imported<{ pool: pg.Pool; start: () => Promise<Consumption> }>(
+      'points.consumer.js',
+    );
+    const points = await start();
+    try {
+      await earn(3);
+      await has(3);
+      await until('it has caught up', async () => (await points.lag())[0]?.messages === 0);
+    } finally {
+      await points.stop();
+      await own.end();
+    }
+    await has(3);
+    const { purgeInbox } = await imported<{ purgeInbox: (executor: Executor) => Promise<number> }>('purge.inbox.js');
+    await pool.query(`UPDATE tercet_inbox SET processed_at = now() - interval '15 days'`);
+    expect(await purgeInbox(pool)).toBe(1);
+    await pool.query('DROP TABLE tercet_inbox, tercet_inbox_failed');
+  });
+
+  test('with Nest takes each message once, and its lag is a metric', async () => {
+    const { main } = await imported<{ main: () => Promise<INestApplication> }>('points.main.js');
+    const app = await main();
+    try {
+      await earn(4);
+      await has(7);
+      const caughtUp = 'consumer_lag_messages{group="points",topic="order-shipped",partition="0"} 0';
+      await until('the metric says so', async () => (await register.metrics()).includes(caughtUp));
+    } finally {
+      await app.close();
+    }
+    await has(7);
+  });
 });

@@ -145,7 +145,9 @@ async function createMissing(kafka: Kafka, topics: string[], logger: ConsumerLog
   const admin = kafka.admin();
   try {
     await admin.connect();
-    await admin.createTopics({ topics: topics.map((topic) => ({ topic })) });
+    const there = new Set(await admin.listTopics());
+    const missing = topics.filter((topic) => !there.has(topic));
+    if (missing.length > 0) await admin.createTopics({ topics: missing.map((topic) => ({ topic })) });
   } catch (error) {
     logger.warn(`the dead-letter topics ${topics.join(', ')} could not be created: ${described(error)}`);
   } finally {

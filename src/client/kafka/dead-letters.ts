@@ -95,6 +95,7 @@ export class DeadLetters {
   }
 
   private async confirmed(topic: string, letter: ReturnType<typeof deadLetterOf>): Promise<void> {
+    // By itself it would go on for ever, after its deadline too, and so beside its successor.
     const retry = { retries: 3 };
     this.producer ??= this.kafka.producer({
       idempotent: true,
