@@ -47,14 +47,19 @@ export function laneStatements({ messages, lease, dead }: OutboxTables): LaneSta
     },
     /**
      * $4 and $5: bucket and id of each row. Of buckets that are somebody else's nothing is removed. They are not
-     * locked meanwhile: what the broker has may go even if it changes hands at this moment.
+     * locked meanwhile: what the broker has may go even if it changes hands at this moment. Each row is looked up by
+     * itself: as a join it would, after a vacuum of the empty table, go through the whole queue for each row.
      */
     remove: {
       name: 'tercet-outbox-remove',
       text: `
         WITH mine AS (${mine(lease)}), gone AS (
-          DELETE FROM ${messages} m USING unnest($4::smallint[], $5::bigint[]) AS s (bucket, id)
-           WHERE m.bucket = s.bucket AND m.id = s.id AND s.bucket = ANY (ARRAY(SELECT bucket FROM mine))
+          DELETE FROM ${messages} WHERE ctid = ANY (ARRAY(
+            SELECT found.ctid FROM unnest($4::smallint[], $5::bigint[]) AS s (bucket, id) CROSS JOIN LATERAL (
+              SELECT m.ctid FROM ${messages} m WHERE m.bucket = s.bucket AND m.id = s.id OFFSET 0
+            ) found
+             WHERE s.bucket = ANY (ARRAY(SELECT bucket FROM mine))
+          ))
         )
         SELECT bucket FROM mine`,
     },
