@@ -16,6 +16,7 @@ export class MemoryBroker {
   closed = 0;
   private isHolding = false;
   private readonly held: Held[] = [];
+  private readonly pending = new Set<() => void>();
   private readonly waiting: ((held: Held) => void)[] = [];
 
   /** Payloads in the order in which they arrived, of one topic or key if given. */
@@ -34,6 +35,12 @@ export class MemoryBroker {
   /** What comes after this is stored at once; what is held stays so. */
   letPass(): void {
     this.isHolding = false;
+  }
+
+  /** The test is over, and may have failed: nobody waits any more. */
+  end(): void {
+    this.isHolding = false;
+    for (const give of this.pending) give();
   }
 
   /** The first batch that is held. */
@@ -73,6 +80,7 @@ export class MemoryBroker {
 
   private released(records: readonly OutboxRecord[]): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.pending.add(resolve);
       const held: Held = { records, release: (error) => (error ? reject(error) : resolve()) };
       const waiting = this.waiting.shift();
       if (waiting) waiting(held);

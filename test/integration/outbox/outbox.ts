@@ -37,6 +37,8 @@ export class Outbox {
 
   newPool(url = this.url): pg.Pool {
     const pool = new pg.Pool({ connectionString: url }).on('error', () => undefined);
+    // Of a test that failed some are still in use when the database is dropped.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     this.pools.push(pool);
     return pool;
   }
@@ -98,10 +100,11 @@ export class Outbox {
   }
 
   async close(): Promise<void> {
-    this.broker.letPass();
+    this.broker.end();
     await Promise.all(this.relays.map((relay) => relay.stop()));
-    await Promise.all(this.pools.map((pool) => pool.end()));
+    const ended = this.pools.map((pool) => pool.end());
     await this.drop();
+    await Promise.all(ended);
   }
 }
 
