@@ -1,8 +1,10 @@
 /**
  * The way of messages to Kafka: one producer with one batch outstanding. kafkajs loses messages, without an error, as
  * soon as a number that it gave to one batch comes to stand on another: with two sends at a time, after a failed one,
- * and where a repeated one is partitioned anew. Hence the three rules here: a second send throws, any failure ends the
- * producer, and a record stays in the partition that was chosen first.
+ * and where a repeated one is partitioned anew. Hence three rules here: a second send throws, any failure ends the
+ * producer, and a record stays in the partition that was chosen first. A fourth: what no broker has acknowledged was
+ * not sent, whatever kafkajs says. It repeats nothing to a broker that has answered, not even what that broker came to
+ * lead since, and calls that a success.
  */
 import type { Kafka, Message, Producer as KafkaProducer } from 'kafkajs';
 import { partitionOf } from './partition.js';
@@ -39,9 +41,10 @@ export class Lane implements Producer {
     if (this.isClosed) throw new Error('this lane is closed');
     if (this.isBusy) throw new Error('this lane has a batch under way: await it before the next');
     if (records.length === 0) return;
+    const batch = batchOf(records);
     this.isBusy = true;
     const session = (this.session ??= open(this.kafka));
-    const work = deliver(session, batchOf(records), this.deadlineMs);
+    const work = deliver(session, batch, this.deadlineMs);
     try {
       await within(this.deadlineMs, work);
     } catch (error) {
@@ -102,7 +105,12 @@ function open(kafka: Kafka): Session {
 
 async function deliver({ producer, connected }: Session, topicMessages: Batch, timeout: number): Promise<void> {
   await connected;
-  await producer.sendBatch({ acks: -1, timeout, topicMessages });
+  const acknowledged = await producer.sendBatch({ acks: -1, timeout, topicMessages });
+  const places = new Set(acknowledged.map(({ topicName, partition }) => `${topicName} ${partition}`));
+  for (const { topic, messages } of topicMessages) {
+    const lost = messages.find(({ partition }) => !places.has(`${topic} ${partition}`));
+    if (lost) throw new Error(`no broker acknowledged what went to partition ${lost.partition} of ${topic}`);
+  }
 }
 
 type Batch = { topic: string; messages: Message[] }[];
@@ -113,13 +121,28 @@ function batchOf(records: readonly OutboxRecord[]): Batch {
     const message: Message = {
       key: key === null ? null : Buffer.from(key),
       value: payload,
-      headers: JSON.parse(headers) as Record<string, string>,
+      headers: headersOf(headers),
     };
     const messages = topics.get(topic);
     if (messages) messages.push(message);
     else topics.set(topic, [message]);
   }
   return [...topics].map(([topic, messages]) => ({ topic, messages }));
+}
+
+/** Whoever writes rows himself may write anything: such a row is refused alone. */
+function headersOf(text: string): Record<string, string> {
+  let headers: unknown;
+  try {
+    headers = JSON.parse(text);
+  } catch (error) {
+    throw new RecordsRefused(`its headers are not JSON: ${messageOf(error)}`, { cause: error });
+  }
+  const isObject = typeof headers === 'object' && headers !== null && !Array.isArray(headers);
+  if (isObject && Object.values(headers as object).every((value) => typeof value === 'string')) {
+    return headers as Record<string, string>;
+  }
+  throw new RecordsRefused('its headers are not a JSON object of strings');
 }
 
 /** The first of them that the broker does not have or does not show us. */

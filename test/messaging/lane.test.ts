@@ -127,6 +127,37 @@ withKafka()('a lane', () => {
     expect(values.slice(-2)).toEqual(['3', '4']);
   });
 
+  // kafkajs says so where a partition moves, between two attempts, to a broker that has answered the first.
+  test('a batch has failed of which a partition was not acknowledged, although the client says that it was sent', async () => {
+    const topic = await createTopic(brokers, { partitions: 2 });
+    const kafka = clientOf(brokers);
+    let isForgetful = true;
+    const producer: typeof kafka.producer = (options) => {
+      const real = kafka.producer(options);
+      const sendBatch: typeof real.sendBatch = async (batch) =>
+        (await real.sendBatch(batch)).filter(({ partition }) => !isForgetful || partition === 0);
+      return { ...real, sendBatch };
+    };
+    const to = new Lane({ ...kafka, producer } as typeof kafka);
+    lanes.push(to);
+    const batch = ['a', 'b', 'c', 'd', 'e'].map((key) => record(topic, key, key));
+    await expect(to.send(batch)).rejects.toThrow(`no broker acknowledged what went to partition 1 of ${topic}`);
+    isForgetful = false;
+    await to.send(batch);
+  });
+
+  test.each(['{', '[]', 'null', '{"n":1}'])(
+    'headers that are %j are refused, and hold up nothing else',
+    async (headers) => {
+      const topic = await createTopic(brokers);
+      const to = lane();
+      const wrong = { ...record(topic, 'k', 'wrong'), headers };
+      await expect(to.send([record(topic, 'k', 'with it'), wrong])).rejects.toBeInstanceOf(RecordsRefused);
+      await to.send([record(topic, 'k', 'good')]);
+      expect(await valuesIn(topic, 1)).toEqual(['good']);
+    },
+  );
+
   test('sends nothing once it is closed', async () => {
     const topic = await createTopic(brokers);
     const to = lane();
