@@ -76,7 +76,7 @@ export interface TopicDelivery {
   branchId: string;
   topic: string;
   /** Messages of one key arrive in the order in which they were committed; default: none. */
-  key?: string | null;
+  key?: string;
   /** `ce_type`, `ce_source`, `ce_subject` and `content-type` replace what would be there; others are added. */
   headers?: Readonly<Record<string, string>>;
   /** Any JSON; default null. */

@@ -5,7 +5,7 @@ import type { Json, ParticipantCall, RetryPolicy } from '../../protocol/words.js
 import { operationOf } from '../operation.js';
 import type { GuardedOp } from '../operation.js';
 
-const GUARDED: readonly GuardedOp[] = ['try', 'confirm', 'cancel', 'action', 'compensate'];
+const OPS: readonly TestOp[] = ['try', 'confirm', 'cancel', 'action', 'compensate', 'deliver', 'check'];
 const SETTINGS = ['timeoutMs', 'retry'];
 const DEFAULT_TIMEOUT_MS = 3000;
 const CONCURRENCY = 1000;
@@ -17,11 +17,18 @@ export interface TestCall<Payload = Json, Reply = Json> extends Omit<Participant
   reply: Reply | null;
 }
 
+/** What a component may have: what the fence guards, and the check of messages, which it does not need to. */
+export type TestOp = GuardedOp | 'check';
+
 /** Returns the reply, or `new Pending()`, or throws `Refused` to say no. Any other error is an answer 500. */
 type Work = { work(call: TestCall<unknown, unknown>): unknown }['work'];
 
-/** The operations of a component, `action` and perhaps `compensate`, or `try`, `confirm` and `cancel`. */
-export interface TestComponent extends Partial<Record<GuardedOp, Work>> {
+/**
+ * The operations of a component, `action` and perhaps `compensate`, or `try`, `confirm` and `cancel`; of messages `deliver`,
+ * and `check`: it returns where the local transaction has committed, throws `Refused` where it never will, and returns
+ * `new Pending()` while it is open.
+ */
+export interface TestComponent extends Partial<Record<TestOp, Work>> {
   /** How long one call may take; default 3000. Only planned timeouts use it up: the functions take no virtual time. */
   timeoutMs?: number;
   /** What differs from the coordinator's defaults. */
@@ -32,7 +39,7 @@ export interface TestComponent extends Partial<Record<GuardedOp, Work>> {
 export type TestComponents = Record<string, TestComponent>;
 
 /** The operations that a component has. */
-export type OpOf<C> = C extends unknown ? Extract<keyof C, GuardedOp> : never;
+export type OpOf<C> = C extends unknown ? Extract<keyof C, TestOp> : never;
 
 /**
  * A provider with the SDK's decorators, as a component of a test.
@@ -63,12 +70,14 @@ export function directoryOf(components: TestComponents): ComponentDirectory {
 function described(name: string, component: TestComponent): Component {
   if (!IDENTIFIER.test(name))
     throw new TypeError(`components: '${name}' must be 1 to 128 characters of A-Z a-z 0-9 . _ : -`);
-  const odd = Object.keys(component).find((key) => !SETTINGS.includes(key) && !GUARDED.includes(key as GuardedOp));
+  const odd = Object.keys(component).find((key) => !SETTINGS.includes(key) && !OPS.includes(key as TestOp));
   if (odd !== undefined)
-    throw new TypeError(`component '${name}': '${odd}' is none of ${[...GUARDED, ...SETTINGS].join(', ')}`);
-  const ops = GUARDED.filter((op) => component[op] !== undefined);
+    throw new TypeError(`component '${name}': '${odd}' is none of ${[...OPS, ...SETTINGS].join(', ')}`);
+  const ops = OPS.filter((op) => component[op] !== undefined);
   if (ops.length === 0)
-    throw new TypeError(`component '${name}' has no operation: give it an action, or try, confirm, cancel`);
+    throw new TypeError(
+      `component '${name}' has no operation: give it an action, or try, confirm, cancel, or deliver or check`,
+    );
   return {
     name,
     timeoutMs: component.timeoutMs ?? DEFAULT_TIMEOUT_MS,

@@ -2,7 +2,7 @@
 import type { Transaction } from '../../domain/transaction.js';
 import { eventView, transactionView } from '../../engine/view.js';
 import type { Waiting } from '../../engine/waiting.js';
-import type { TimelineView, TransactionView } from '../../protocol/words.js';
+import type { Json, TimelineView, TransactionView } from '../../protocol/words.js';
 import type { TercetClient } from '../client.js';
 import type { BeginRequest, DecisionOptions, WaitOptions } from '../requests.js';
 import { accountOf } from './account.js';
@@ -35,16 +35,27 @@ interface Planning {
   branchId?: string;
 }
 
+/** A delivery on its way to Kafka. */
+export interface QueuedMessage {
+  readonly gid: string;
+  readonly branchId: string;
+  readonly topic: string;
+  readonly key: string | null;
+  /** Those that the message gave; the ones of CloudEvents stand beside them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Json;
+}
+
 const SEER = { seesPayloads: true };
 
 /**
  * Takes the place of TercetClient, too, where a program under test only begins, looks and orders: `begin`, `get`,
- * `timeline`, `abort`, `resume` and `force` are the client's. A begin whose coordinator dies is repeated, as the
+ * `timeline`, `submit`, `abort`, `resume` and `force` are the client's. A begin whose coordinator dies is repeated, as the
  * client does. All of them move the clock as far as what they wait for needs.
  */
 export class TestCoordinator<C extends TestComponents = TestComponents> implements Pick<
   TercetClient,
-  'begin' | 'get' | 'timeline' | 'abort' | 'resume' | 'force'
+  'begin' | 'get' | 'timeline' | 'submit' | 'abort' | 'resume' | 'force'
 > {
   private readonly world = new World();
   private readonly faults = new Faults();
@@ -108,13 +119,13 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     return this;
   }
 
-  /** As `TercetClient.begin`: by default it waits for the decision. */
+  /** As `TercetClient.begin`: by default it waits for the decision, and for nothing where a message is begun. */
   async begin(request: BeginRequest): Promise<TransactionView> {
-    const { wait: until = 'decided', waitMs: ms = 30_000 } = request;
+    const { wait: until = request.mode === 'message' ? 'accepted' : 'decided', waitMs: ms = 30_000 } = request;
     return this.beginUntil(request, { until, ms });
   }
 
-  /** Begins, and moves the clock until the transaction has ended or is parked. */
+  /** Begins, and moves the clock until the transaction has ended or is parked. A message is decided by its check. */
   async run(request: BeginRequest): Promise<TransactionView> {
     const { gid } = await this.beginUntil(request, { until: 'settled', ms: CHUNK_MS });
     return this.end(gid);
@@ -141,6 +152,15 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     return { gid, events: events.map((event) => eventView(event, SEER)) };
   }
 
+  /** Of a message: its local transaction has committed. */
+  async submit(gid: string, options: DecisionOptions & WaitOptions = {}): Promise<TransactionView> {
+    const { reason = '', by = 'initiator', wait: until = 'decided', waitMs: ms = 30_000 } = options;
+    const order = by === 'operator' ? { who: 'operator', reason } : null;
+    const { tx } = await this.cluster.ask((coordinator) => coordinator.submit(gid, { until, ms }, order));
+    this.episodes.close();
+    return viewOf(tx);
+  }
+
   async abort(gid: string, options: DecisionOptions & WaitOptions = {}): Promise<TransactionView> {
     const { reason = null, by = 'initiator', wait: until = 'decided', waitMs: ms = 30_000 } = options;
     const order = by === 'operator' ? { who: 'operator', reason: reason ?? '' } : null;
@@ -160,7 +180,7 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
   }
 
   /** Ends work for which a function returned `new Pending()`, as `fence.complete` does; it is heard of when it is next asked. */
-  complete(branch: { gid: string; branchId: string; op: OpOf<C[keyof C]> }, reply?: unknown): void {
+  complete(branch: { gid: string; branchId: string; op: Exclude<OpOf<C[keyof C]>, 'check'> }, reply?: unknown): void {
     if (!this.participants.fence.complete(branch, reply)) {
       throw new Error(`no ${branch.op} of branch '${branch.branchId}' of '${branch.gid}' is pending`);
     }
@@ -169,6 +189,11 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
   /** Every call that left or was to leave, oldest first. */
   calls(): CallRecord[] {
     return this.participants.records.map((record) => ({ ...record }));
+  }
+
+  /** What stands in the outbox for Kafka, those of each message in their order. */
+  queued(): QueuedMessage[] {
+    return this.cluster.rows().flatMap(({ held }) => queuedOf(held.tx));
   }
 
   /** What took effect, and whether it still stands. */
@@ -222,6 +247,12 @@ export class TestCoordinator<C extends TestComponents = TestComponents> implemen
     this.episodes.close();
     return viewOf(tx);
   }
+}
+
+function queuedOf({ gid, branches }: Transaction): QueuedMessage[] {
+  return branches.flatMap(({ branchId, state, topic, payload }) =>
+    topic && state === 'queued' ? [{ gid, branchId, ...topic, payload: JSON.parse(payload) as Json }] : [],
+  );
 }
 
 function viewOf(tx: Transaction): TransactionView {

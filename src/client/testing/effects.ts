@@ -33,7 +33,7 @@ export function effectsIn(records: readonly CallRecord[]): Effect[] {
 
 function stateOf(ops: readonly Op[]): Effect['state'] {
   if (ops.includes('cancel') || ops.includes('compensate')) return 'undone';
-  return ops.includes('confirm') || ops.includes('action') ? 'stands' : 'held';
+  return ops.some((op) => op === 'confirm' || op === 'action' || op === 'deliver') ? 'stands' : 'held';
 }
 
 /** What of one transaction is neither all nor nothing, in words. */
@@ -46,6 +46,8 @@ export function incompleteIn(tx: TransactionView, effects: readonly Effect[]): s
     const effect = effects.find((found) => found.gid === tx.gid && found.branchId === branchId);
     const of = `branch '${branchId}' (${component}) of '${tx.gid}', which is ${tx.status}`;
     if (state === 'forced') return [`${of}, was forced: whether it took effect is not known here`];
+    // It is on its way to Kafka.
+    if (state === 'queued') return [];
     if (tx.status === 'committed') {
       if (effect?.state === 'stands') return [];
       return [effect ? `${of}, ${said(effect)}` : `${of}, has no effect`];

@@ -125,19 +125,19 @@ function pointsIn(calls: readonly CallRecord[]): Point[] {
 
 function casesAt(point: Point, tries: number, causes: readonly Case[]): Case[] {
   const { component, branchId, op } = point;
-  const mayRefuse = op === 'try' || op === 'action';
+  const isFirst = op === 'try' || op === 'action';
   const timeout = (takesEffect: boolean): Fault => ({ kind: 'timeout', takesEffect });
   const of = (what: string, fault: Fault, times = 1): Case => ({
     title: [...causes.map(({ title }) => title), `${op} of '${branchId}' ${what}`].join(', then '),
     faults: [...causes.flatMap(({ faults }) => faults), { component, branchId, op, fault, times }],
   });
   return [
-    mayRefuse
+    isFirst || op === 'check'
       ? of('is refused', { kind: 'refused', reason: 'refused by everyCrash' })
       : of(`fails ${FAILURES} times`, { kind: 'failed', detail: '500' }, FAILURES),
     of('has its effect, and its answer gets lost', timeout(true)),
     of('gets lost', timeout(false)),
-    ...(mayRefuse
+    ...(isFirst
       ? [
           of('has its effect, and all its answers get lost', timeout(true), tries),
           of('gets lost each time', timeout(false), tries),

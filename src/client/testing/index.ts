@@ -6,7 +6,7 @@ import type { TestOptions } from './coordinator.js';
 export { decorated } from './components.js';
 export type { OpOf, TestCall, TestComponent, TestComponents } from './components.js';
 export { TestCoordinator } from './coordinator.js';
-export type { TestOptions } from './coordinator.js';
+export type { QueuedMessage, TestOptions } from './coordinator.js';
 export type { Effect } from './effects.js';
 export type { Fault, PlannedFault } from './faults.js';
 export { everyCrash } from './every-crash.js';

@@ -116,6 +116,7 @@ function keyOf({ gid, branchId }: GuardedCall): string {
   return `${gid}/${branchId}`;
 }
 
-function messageOf(error: unknown): string {
+/** An error in words, with its name. */
+export function messageOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

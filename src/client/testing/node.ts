@@ -42,6 +42,7 @@ export class TestNode extends VirtualProcess {
       },
       node: name,
       leaseMs: LEASE_MS,
+      isKafkaOn: true,
     });
     this.started = this.coordinator.start();
   }
