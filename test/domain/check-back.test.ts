@@ -67,6 +67,7 @@ describe('the pace of checks', () => {
   test('a Retry-After buys no more checks than there are', () => {
     const { tx, madeAt } = checks(half(['mail']), pending(500));
     expect(madeAt).toEqual([6000, 6500, 7000, 7500]);
+    expect(tx.branches[0]?.retryAt).toBeNull();
     expect(tx.parked).toMatchObject({ branchId: 'check' });
   });
 });

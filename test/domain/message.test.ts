@@ -75,6 +75,7 @@ describe('a half message', () => {
       tx: { status: 'committing', decision: 'commit', reason: null },
     });
     expect(callsOf(committed)).toEqual(['deliver d1 #1']);
+    expect(committed.tx.branches[0]?.state).toBe('done');
     expect(queuedBy(tx, committed.tx)).toEqual(['d0']);
     const aborted = step(step(tx, [], 6000).tx, checked(REFUSED), 6010);
     const reason = { kind: 'refused', branchId: 'check', detail: 'rolled back' };
@@ -114,6 +115,7 @@ describe('a half message', () => {
     const after = step(decided, checked(late), 6010);
     expect(after.tx.decision).toBe(decision);
     expect(after.tx.reason).toBeNull();
+    expect(after.tx.branches[0]).toEqual(decided.branches[0]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** A coordinator in this process over a real log; the services are functions of the test. */
 import type { Outcome } from '../../../src/domain/transaction.js';
-import { DEFAULT_CHECK, DEFAULT_RETRY, OPS } from '../../../src/protocol/words.js';
+import { CHECK_BRANCH, DEFAULT_CHECK, DEFAULT_RETRY, OPS } from '../../../src/protocol/words.js';
 import type { BeginRequest } from '../../../src/engine/begin.js';
 import { Coordinator } from '../../../src/engine/coordinator.js';
 import type {
@@ -12,7 +12,7 @@ import type {
   Participants,
 } from '../../../src/engine/ports.js';
 import type { Waiting } from '../../../src/engine/waiting.js';
-import type { Op, RetryPolicy } from '../../../src/protocol/words.js';
+import type { CheckPolicy, Op, RetryPolicy } from '../../../src/protocol/words.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
 import { SystemClock } from '../../../src/system-clock.js';
 
@@ -82,7 +82,7 @@ export class EngineNode {
     const clock = over.clock ?? new SystemClock(() => log.clockOffsetMs);
     const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...over.retry });
     const participants = over.participants ?? services.asSeenBy(node);
-    const parts = { log, components, participants, clock, logger, node, leaseMs };
+    const parts = { log, components, participants, clock, logger, node, leaseMs, isKafkaOn: true };
     const coordinator = new Coordinator({ ...parts, observers: over.observers ?? [] });
     await coordinator.start();
     return new EngineNode(coordinator, log);
@@ -115,6 +115,18 @@ export function sagaRequest(gid: string, branches: number, after?: readonly (rea
     ...(after ? { after: (after[index] ?? []).map((position) => `b${position}`) } : {}),
   }));
   return { ...asked, saga: { recovery: 'backward', parallel: 100 }, branches: graph };
+}
+
+/** A half message for so many topics, each under the key `k`; its producer is asked after an hour unless told otherwise. */
+export function messageRequest(gid: string, topics: number, check: Partial<CheckPolicy> = {}): BeginRequest {
+  const deliveries = Array.from({ length: topics }, (_, index) => ({
+    ...newBranch(`b${index}`),
+    component: '',
+    topic: { topic: 'paid', key: 'k', headers: {} },
+  }));
+  const asked = request(gid, 0, { mode: 'message', drive: 'initiator', deadlineMs: null });
+  const message = { check: { afterMs: 3_600_000, ...check }, deliverAt: null };
+  return { ...asked, message, branches: [newBranch(CHECK_BRANCH), ...deliveries] };
 }
 
 export function newBranch(branchId: string) {

@@ -3,7 +3,7 @@ import type { BeginRequest } from '../../../src/engine/begin.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
-import { EngineNode, request, sagaRequest, Services, SETTLED, until } from './node.js';
+import { ACCEPTED, EngineNode, messageRequest, request, sagaRequest, Services, SETTLED, until } from './node.js';
 
 const logger = { info() {}, warn() {}, error() {} };
 const REFUSED = { kind: 'refused', reason: 'no' } as const;
@@ -30,17 +30,32 @@ async function ask(statement: string): Promise<number> {
   return Number(rows[0]?.value);
 }
 
+async function begun({ coordinator }: EngineNode, asked: BeginRequest): Promise<void> {
+  await coordinator.begin(asked, SETTLED);
+}
+
+/** A half message, and what its producer says of it. */
+const said =
+  (what: 'submit' | 'abort') =>
+  async ({ coordinator }: EngineNode, asked: BeginRequest): Promise<void> => {
+    const { tx: half } = await coordinator.begin(asked, ACCEPTED);
+    const { gid } = half;
+    const { tx } = await (what === 'submit' ? coordinator.submit(gid, SETTLED) : coordinator.abort(gid, null, SETTLED));
+    expect(tx.status).toBe(what === 'submit' ? 'committed' : 'aborted');
+  };
+
 /** Commits in the database while a new coordinator runs so many transactions, one after another, and stops. */
 async function commitsOf(
   transactions: number,
   branches: number,
   asked: (gid: string, branches: number) => BeginRequest = request,
+  run = begun,
 ): Promise<number> {
   const committed = (): Promise<number> => ask('SELECT xact_commit AS value FROM pg_stat_database WHERE datname = $1');
   const before = await committed();
   const node = await EngineNode.start({ url: database.url, services: new Services() });
   for (let index = 0; index < transactions; index += 1) {
-    await node.coordinator.begin(asked(`c${(count += 1)}`, branches), SETTLED);
+    await run(node, asked(`c${(count += 1)}`, branches));
   }
   await node.stop();
   // A session says what it did when it ends.
@@ -64,6 +79,33 @@ test.each([1, 2, 5, 20])(
     expect(each).toBeCloseTo(branches + 1, 0);
   },
 );
+
+test.each([
+  ['submit', 1],
+  ['submit', 20],
+  ['abort', 3],
+] as const)(
+  'a message with %s, for %i topics, is two durable writes and one look, by the count of PostgreSQL',
+  async (what, topics) => {
+    const commits = (messages: number): Promise<number> => commitsOf(messages, topics, messageRequest, said(what));
+    expect(((await commits(122)) - (await commits(2))) / 120).toBeCloseTo(3, 0);
+  },
+);
+
+test.each(['submit', 'abort'] as const)('of a message with %s, both writes are in flushes', async (what) => {
+  const node = await EngineNode.start({ url: database.url, services: new Services() });
+  await said(what)(node, messageRequest(`c${(count += 1)}`, 3));
+  expect(node.log.counts).toEqual({ flushes: 2, writes: 2 });
+  await node.stop();
+});
+
+test('a message that its producer says nothing of is two writes too: the answer of a check decides and ends it', async () => {
+  const node = await EngineNode.start({ url: database.url, services: new Services() });
+  const { tx } = await node.coordinator.begin(messageRequest(`c${(count += 1)}`, 5, { afterMs: 0 }), SETTLED);
+  expect(tx.status).toBe('committed');
+  expect(node.log.counts).toEqual({ flushes: 2, writes: 2 });
+  await node.stop();
+});
 
 test('branches of a saga that stand side by side share their writes', async () => {
   const node = await EngineNode.start({ url: database.url, services: new Services() });
