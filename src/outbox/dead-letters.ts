@@ -36,9 +36,9 @@ export class DeadLetters {
   list({ limit = 50, after = '0' } = {}): Promise<DeadLetter[]> {
     return rowsOf<DeadLetter>(
       this.executor,
-      `SELECT id::text, message_id AS "messageId", topic, key, payload, headers, error,
+      `SELECT d.id::text, message_id AS "messageId", topic, key, payload, headers, error,
               created_at AS "createdAt", failed_at AS "failedAt"
-         FROM ${this.tables.dead} WHERE id > $1 ORDER BY id LIMIT $2`,
+         FROM ${this.tables.dead} d WHERE d.id > $1 ORDER BY d.id LIMIT $2`,
       [after, limit],
     );
   }
