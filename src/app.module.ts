@@ -10,6 +10,8 @@ import { InstancesController } from './http/instances.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
 import { OperatorController } from './http/operator.controller.js';
+import { OutboxController } from './http/outbox.controller.js';
+import { Outbox } from './http/outbox.js';
 import { Readiness } from './http/readiness.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
@@ -26,6 +28,7 @@ export interface Parts {
   readonly readiness: Readiness;
   /** In flight at a time. */
   readonly maxRequests: number;
+  readonly outbox: Outbox;
   readonly diagnosis: Diagnosis;
 }
 
@@ -33,7 +36,7 @@ export interface Parts {
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
   static over(parts: Parts): DynamicModule {
-    const { coordinator, components, participants, allowList, metrics, readiness, diagnosis } = parts;
+    const { coordinator, components, participants, allowList, metrics, readiness, outbox, diagnosis } = parts;
     return {
       module: AppModule,
       controllers: [
@@ -41,6 +44,7 @@ export class AppModule {
         InstancesController,
         TransactionsController,
         OperatorController,
+        OutboxController,
         DiagnosisController,
         HealthController,
         MetricsController,
@@ -54,6 +58,7 @@ export class AppModule {
         { provide: AllowList, useValue: allowList },
         { provide: Metrics, useValue: metrics },
         { provide: Readiness, useValue: readiness },
+        { provide: Outbox, useValue: outbox },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

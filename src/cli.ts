@@ -46,7 +46,8 @@ function helpFor(words: readonly string[]): number {
 
 function find(words: readonly string[]): Command | undefined {
   const [first = '', second = ''] = words;
-  return COMMANDS.find(({ name }) => name === first || name === `${first} ${second}`);
+  // `outbox` is a command, and so is `outbox dead`.
+  return COMMANDS.find(({ name }) => name === `${first} ${second}`) ?? COMMANDS.find(({ name }) => name === first);
 }
 
 function wrong([first = '', second = '']: readonly string[]): number {

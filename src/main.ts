@@ -5,6 +5,7 @@ import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { Diagnosis } from './http/diagnosis.js';
+import { Outbox } from './http/outbox.js';
 import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
 import type { Messaging } from './messaging/messaging.js';
@@ -17,6 +18,7 @@ import { prepareDatabase } from './storage/data-source.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
 import type { EmbeddedPostgres } from './storage/embedded.js';
+import { PostgresOutbox } from './storage/outbox.js';
 import { Retention } from './storage/retention.js';
 import { PostgresLog } from './storage/transaction-log.js';
 import { SystemClock } from './system-clock.js';
@@ -81,7 +83,11 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
-    const readiness = new Readiness([() => embedded?.problems() ?? [], () => coordinator.problems()]);
+    const stored = new PostgresOutbox({ url, leaseMs }, logger);
+    stops.push(() => stored.close());
+    const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
+    const isWell = [() => embedded?.problems() ?? [], () => coordinator.problems()];
+    const readiness = new Readiness(isWell, [() => desk.warnings()]);
     metrics.watch({
       underWay: () => coordinator.underWay(),
       maxUnfinished,
@@ -89,15 +95,18 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
       pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),
       historyAheadMs: () => log.historyAheadMs(),
+      outbox: () => stored.depth(),
+      relay: () => messaging?.relay.status ?? null,
     });
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());
     const shown = settingsShown(process.env);
     const { callTls } = settings;
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
-    const diagnosis = new Diagnosis(about);
-    const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, diagnosis };
-    const app = await createServer(parts, logger, settings);
+    const countBrokers = messaging && (() => messaging.countBrokers());
+    const diagnosis = new Diagnosis({ ...about, outbox: desk, clock, countBrokers });
+    const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, outbox: desk };
+    const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
     // Answers go out as long as drives run: those who wait for an end are told it.
     const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);

@@ -4,6 +4,7 @@ import type { Command } from './command.js';
 import { COMPONENT_COMMANDS } from './components.js';
 import { doctor } from './doctor.js';
 import { keyNew } from './key.js';
+import { OUTBOX_COMMANDS } from './outbox.js';
 import { bench, demo } from './scripts.js';
 import { listTransactions } from './transaction-list.js';
 import { ORDER_COMMANDS } from './transaction-orders.js';
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   showTransaction,
   watchTransaction,
   ...ORDER_COMMANDS,
+  ...OUTBOX_COMMANDS,
   ...COMPONENT_COMMANDS,
   keyNew,
 ];
@@ -62,6 +64,13 @@ const GROUPS: Readonly<Record<string, Group>> = {
       ['tercet tx show order-17', 'why it does, and what it did before'],
       ['tercet tx resume order-17 --reason "account is repaired"', 'it goes on'],
       ['tercet tx resume --component account --parked --reason "repaired" --dry-run', 'how many there are'],
+    ],
+  },
+  outbox: {
+    about: 'What waits for Kafka, and what Kafka refused for good',
+    examples: [
+      ['tercet outbox dead', 'what Kafka refused, and why'],
+      ['tercet outbox requeue 4711 --reason "repaired"', 'it goes out'],
     ],
   },
   component: {
@@ -157,7 +166,7 @@ const EXITS = section('exit codes', [
   ['0', 'done; `tx watch`: committed'],
   ['1', 'failure at work: not reachable, not ready, a defect; `doctor` found something wrong'],
   ['2', 'wrong use, a wrong setting, or a request that is not valid'],
-  ['3', 'there is no such transaction, branch or component'],
+  ['3', 'there is no such transaction, branch, component or dead letter'],
   ['4', 'its state does not allow it'],
   ['5', 'no key, an unknown one, or one that may not do this'],
   ['6 7 8', '`tx watch`: aborted, parked, neither within --for'],

@@ -4,18 +4,16 @@ import { Api, REMOTE } from './api.js';
 import { orderInBulk } from './bulk.js';
 import type { Action } from './bulk.js';
 import type { Command, Given, Option } from './command.js';
-import { EXIT, Failure, WrongUse } from './exit.js';
+import { WrongUse } from './exit.js';
 import type { Exit } from './exit.js';
 import { FILTER, filterOf } from './filter.js';
+import { each, REASON, reasonOf } from './ordering.js';
 import { painted } from './table.js';
-import { note, print, printJson, style } from './terminal.js';
+import { style } from './terminal.js';
 import { pathOf } from './transaction-show.js';
 import { statusCell, whyCell } from './transaction-words.js';
 
 const MANY = Infinity;
-const REASON: Readonly<Record<string, Option>> = {
-  reason: { value: 'TEXT', says: 'needed: why; recorded in the timeline with who gave it' },
-};
 const BULK: Readonly<Record<string, Option>> = {
   ...FILTER,
   limit: { value: 'N', says: 'of a filter: at most so many transactions; 1000' },
@@ -85,9 +83,9 @@ The branch is \`forced\` for ever, and the timeline says who said so and why.`,
   examples: [['tercet tx force order-17 account --reason "refunded by hand, ticket 4711"', 'its money went back']],
   run: async (given) => {
     const [gid = '', ...branches] = given.operands;
-    return each(given, branches, (api, branch, body) =>
-      api.post(`${pathOf(gid)}/branches/${encodeURIComponent(branch)}/force`, 'gid', body),
-    );
+    const body = { reason: reasonOf(given) };
+    const path = (branch: string): string => `${pathOf(gid)}/branches/${encodeURIComponent(branch)}/force`;
+    return each(given, branches, (api, branch) => api.post<TransactionView>(path(branch), 'gid', body), told);
   },
 };
 
@@ -101,10 +99,7 @@ const submit: Command = {
 that the local transaction committed; if it says the reverse, \`tx abort\`. What is
 decided stays decided: then it ends with 4.`,
   examples: [['tercet tx submit order-17 --reason "paid, says its database"', 'it is delivered']],
-  run: async (given) =>
-    each(given, given.operands, (api, gid, body) =>
-      api.post(`${pathOf(gid)}/submit`, 'gid', { ...body, by: 'operator' }),
-    ),
+  run: async (given) => decide('submit', { reason: reasonOf(given), by: 'operator' }, given),
 };
 
 export const ORDER_COMMANDS: readonly Command[] = [
@@ -131,47 +126,15 @@ async function order(action: Action, given: Given): Promise<Exit> {
     const option = [...Object.keys(BULK)].find((name) => given.has(name));
     if (option !== undefined)
       throw new WrongUse(`--${option} is for a filter, and transactions are named: one of the two`);
-    const by = action === 'abort' ? { by: 'operator' } : {};
-    return each(given, given.operands, (api, gid, body) =>
-      api.post(`${pathOf(gid)}/${action}`, 'gid', { ...body, ...by }),
-    );
+    return decide(action, { reason: reasonOf(given), ...(action === 'abort' ? { by: 'operator' } : {}) }, given);
   }
   if (!hasFilter) throw new WrongUse('which ones? It needs a GID, or a filter such as --parked');
   return orderInBulk(new Api(given), { action, filter, reason: reasonOf(given) }, given);
 }
 
-/** One after the other; what is refused does not keep the others. Ends as the first that was refused. */
-async function each(
-  given: Given,
-  names: readonly string[],
-  send: (api: Api, name: string, body: { reason: string }) => Promise<TransactionView>,
-): Promise<Exit> {
-  const body = { reason: reasonOf(given) };
-  const api = new Api(given);
-  let exit: Exit = EXIT.done;
-  for (const name of names) {
-    try {
-      const tx = await send(api, name, body);
-      if (given.has('json')) printJson(tx);
-      else print(told(tx));
-    } catch (error) {
-      // Not reachable, or no right: the next one would be told the same.
-      if (!(error instanceof Failure) || names.length === 1 || !isOfThisOne(error)) throw error;
-      note(`tercet: ${name}: ${error.message}`);
-      if (exit === EXIT.done) exit = error.exit;
-    }
-  }
-  return exit;
-}
-
-function isOfThisOne({ exit }: Failure): boolean {
-  return exit === EXIT.notThere || exit === EXIT.notNow || exit === EXIT.wrongUse;
-}
-
-function reasonOf(given: Given): string {
-  const reason = given.text('reason');
-  if (reason) return reason;
-  throw new WrongUse('--reason is needed: why, for whoever reads the timeline later');
+function decide(action: string, body: object, given: Given): Promise<Exit> {
+  const send = (api: Api, gid: string): Promise<TransactionView> => api.post(`${pathOf(gid)}/${action}`, 'gid', body);
+  return each(given, given.operands, send, told);
 }
 
 function told(tx: TransactionView): string {

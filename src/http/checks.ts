@@ -144,7 +144,7 @@ function age(oldest: WorkFacts['oldest']): CheckView {
   return doubtful('oldest', detail, `\`tercet tx show ${oldest.gid}\` says what it waits for`);
 }
 
-function duration(ms: number): string {
+export function duration(ms: number): string {
   if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }

@@ -1,6 +1,7 @@
 /** The node looks at itself and around: what `tercet doctor` shows. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { SecureContext } from 'node:tls';
+import type { Clock } from '../engine/ports.js';
 import type { Coordinator } from '../engine/coordinator.js';
 import type { AllowList } from '../participants/allow-list.js';
 import { unreachable } from '../participants/reach.js';
@@ -9,6 +10,8 @@ import type { PostgresComponents, StoredComponent } from '../storage/components.
 import type { StoredInstance } from '../storage/instances.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
+import { kafkaCheck, outboxChecks } from './outbox-checks.js';
+import type { Outbox } from './outbox.js';
 
 const LOOP_RESOLUTION_MS = 10;
 /** How long the event loop is watched at least. */
@@ -28,6 +31,10 @@ export interface DiagnosisParts {
   readonly database: PostgresDiagnosis;
   readonly components: PostgresComponents;
   readonly coordinator: Coordinator;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  /** How many brokers Kafka has; null: this node has no Kafka. */
+  readonly countBrokers: (() => Promise<number>) | null;
 }
 
 export class Diagnosis {
@@ -48,8 +55,15 @@ export class Diagnosis {
 
   private async look(): Promise<DiagnosisView> {
     const { node, version } = this.parts;
-    const [ofDatabase, ofComponents, ofLoop] = await Promise.all([this.database(), this.components(), eventLoop()]);
-    return { node, version, checks: [this.ready(), this.settings(), ...ofDatabase, ...ofComponents, ofLoop] };
+    const [ofDatabase, ofKafka, ofOutbox, ofComponents, ofLoop] = await Promise.all([
+      this.database(),
+      kafkaCheck(this.parts.countBrokers),
+      this.outbox(),
+      this.components(),
+      eventLoop(),
+    ]);
+    const checks = [...ofDatabase, ofKafka, ...ofOutbox, ...ofComponents, ofLoop];
+    return { node, version, checks: [this.ready(), this.settings(), ...checks] };
   }
 
   private ready(): CheckView {
@@ -68,6 +82,15 @@ export class Diagnosis {
       return databaseChecks(await this.parts.database.look());
     } catch (error) {
       return [wrong('database', (error as Error).message, 'is it up, and does DATABASE_URL lead to it?')];
+    }
+  }
+
+  private async outbox(): Promise<CheckView[]> {
+    try {
+      return outboxChecks(await this.parts.outbox.view(), this.parts.clock.now());
+    } catch {
+      // The database is away, and is told of by its own check.
+      return [];
     }
   }
 

@@ -12,9 +12,9 @@ export class HealthController {
   }
 
   @Get('ready')
-  ready(@Res({ passthrough: true }) reply: FastifyReply): { ready: boolean; problems: string[] } {
+  ready(@Res({ passthrough: true }) reply: FastifyReply): { ready: boolean; problems: string[]; warnings: string[] } {
     const problems = this.readiness.problems();
     if (problems.length > 0) void reply.status(503).header('retry-after', '1');
-    return { ready: problems.length === 0, problems };
+    return { ready: problems.length === 0, problems, warnings: this.readiness.warnings() };
   }
 }

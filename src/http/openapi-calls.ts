@@ -2,7 +2,19 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
 import { begin } from '../protocol/begin.js';
-import { abort, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
+import {
+  abort,
+  bulk,
+  component,
+  dead,
+  instance,
+  list,
+  look,
+  order,
+  registerBranch,
+  requeue,
+  submit,
+} from '../protocol/schema.js';
 import { DOCS_FILES } from './docs-files.js';
 import type { Role } from './keys.js';
 import type { ViewName } from './openapi-views.js';
@@ -38,6 +50,8 @@ const ORDER = {
   answers: { 200: found('Transaction') },
   problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
 } as const satisfies Partial<Call>;
+
+const deadLetterId = z.string().regex(/^[1-9]\d{0,17}$/);
 
 /** By method and path. */
 export const CALLS: Readonly<Record<string, Call>> = {
@@ -139,6 +153,39 @@ export const CALLS: Readonly<Record<string, Call>> = {
     body: bulk,
     answers: { 200: ['what was done, or would be', 'Bulk'] },
     problems: WRITES,
+  },
+  'get /v1/outbox': {
+    id: 'getOutbox',
+    summary: 'What waits for Kafka, and who sends it',
+    roles: 'any role',
+    answers: { 200: found('Outbox') },
+    problems: [],
+  },
+  'get /v1/outbox/dead': {
+    id: 'listDeadLetters',
+    summary: 'Messages that Kafka refused for good, the oldest first, page by page',
+    roles: 'any role',
+    query: dead,
+    answers: { 200: found('DeadLetters') },
+    problems: [],
+  },
+  'post /v1/outbox/dead/{id}/requeue': {
+    id: 'requeueDeadLetter',
+    summary: 'Send a dead letter again: after all that waits, or at its old place',
+    roles: ['operator'],
+    names: deadLetterId,
+    body: requeue,
+    answers: { 200: ['it was put back, as it had been', 'DeadLetter'] },
+    problems: ['TERCET_DEAD_LETTER_UNKNOWN', ...WRITES],
+  },
+  'delete /v1/outbox/dead/{id}': {
+    id: 'dropDeadLetter',
+    summary: 'Drop a dead letter for ever',
+    roles: ['operator'],
+    names: deadLetterId,
+    query: order,
+    answers: { 204: ['dropped', null] },
+    problems: ['TERCET_DEAD_LETTER_UNKNOWN', ...WRITES],
   },
   'get /v1/components': {
     id: 'listComponents',

@@ -23,6 +23,7 @@ export const EXAMPLES: Readonly<Record<string, object>> = {
     reason: 'the account service is repaired',
     dryRun: true,
   },
+  requeueDeadLetter: { reason: 'the topic takes larger messages now', at: 'place' },
   putComponent: { url: 'http://127.0.0.1:3002/tercet/account', timeoutMs: 3000, retry: { maxAttempts: 25 } },
   putInstance: { url: 'http://127.0.0.1:3002/tercet/account', ttlMs: 15000 },
 };

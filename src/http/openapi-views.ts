@@ -16,6 +16,7 @@ import type {
   TimelineView,
   TransactionView,
 } from '../protocol/words.js';
+import type { DeadLetterView, OutboxView, RelayView, TroubleView } from '../protocol/outbox.js';
 import type { PreparedCall } from '../engine/ports.js';
 
 export type Schema = Readonly<Record<string, unknown>>;
@@ -96,6 +97,30 @@ const event = object<EventView>(
   ['branchId', 'op', 'attempt', 'outcome', 'durationMs', 'detail', 'count'],
 );
 
+const trouble: Fields<TroubleView> = { why: text, since: time };
+const relay = object<RelayView>({
+  relay: text,
+  buckets: count,
+  sent: count,
+  batches: count,
+  failures: count,
+  dead: count,
+  broker: orNull(object(trouble)),
+  database: orNull(object(trouble)),
+  blockedCount: count,
+  blocked: list(object<RelayView['blocked'][number]>({ ...trouble, topic: text, key: orNull(text), id: orNull(text) })),
+});
+const deadLetter: Fields<DeadLetterView> = {
+  id: text,
+  messageId: text,
+  topic: text,
+  key: orNull(text),
+  error: text,
+  bytes: count,
+  createdAt: time,
+  failedAt: time,
+};
+
 export const VIEWS = {
   Transaction: object<TransactionView>(
     {
@@ -143,6 +168,22 @@ export const VIEWS = {
     done: count,
     failed: list(object<BulkView['failed'][number]>({ gid: text, code: text, detail: text })),
   }),
+  Outbox: object<OutboxView>({
+    rows: count,
+    oldestAt: orNull(time),
+    dead: count,
+    topics: list(object<OutboxView['topics'][number]>({ topic: text, rows: count, oldestAt: time })),
+    relays: list(
+      object<OutboxView['relays'][number]>({ relay: text, isAlive: { type: 'boolean' }, until: time, buckets: count }),
+    ),
+    unownedBuckets: count,
+    here: orNull(relay),
+  }),
+  DeadLetter: object<DeadLetterView>(deadLetter),
+  DeadLetters: object<{ messages: DeadLetterView[]; next: string | null }>({
+    messages: list(view('DeadLetter')),
+    next: orNull(text),
+  }),
   Component: object<ComponentView>({
     name: text,
     url: orNull(text),
@@ -177,7 +218,11 @@ export const VIEWS = {
     ),
   }),
   Live: object<{ live: true }>({ live: { const: true } }),
-  Ready: object<{ ready: boolean; problems: string[] }>({ ready: { type: 'boolean' }, problems: list(text) }),
+  Ready: object<{ ready: boolean; problems: string[]; warnings: string[] }>({
+    ready: { type: 'boolean' },
+    problems: list(text),
+    warnings: list(text),
+  }),
   Problem: object<Problem>(
     {
       type: text,

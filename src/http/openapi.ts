@@ -18,6 +18,7 @@ const TAGS = [
   ['Transactions', 'Begin them, drive them, look at them'],
   ['On call', 'What a person decides, with a reason that is recorded'],
   ['Components', 'The services that take part, and their running instances'],
+  ['Outbox', 'What waits for Kafka, and what Kafka refused'],
   ['The node', 'How it is'],
 ] as const;
 
@@ -67,6 +68,7 @@ function operation(method: string, path: string, call: Call): Schema {
     ...Object.entries(query?.shape ?? {}).map(([name, field]) => ({
       name,
       in: 'query',
+      ...((field as z.ZodType).safeParse(undefined).success ? {} : { required: true }),
       schema: asMeant(field as z.ZodType),
     })),
   ];
@@ -90,6 +92,7 @@ function operation(method: string, path: string, call: Call): Schema {
 
 function tagOf(path: string, roles: Call['roles']): (typeof TAGS)[number][0] {
   if (path.startsWith('/v1/components')) return 'Components';
+  if (path.startsWith('/v1/outbox')) return 'Outbox';
   if (typeof roles !== 'string' && roles.every((role) => role === 'operator')) return 'On call';
   return path.startsWith('/v1/transactions') ? 'Transactions' : 'The node';
 }

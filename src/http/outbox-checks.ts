@@ -1,6 +1,7 @@
 /** What the outbox and Kafka mean for who is on call. */
-import type { CheckView, OutboxView } from '../protocol/words.js';
-import { doubtful, good, wrong } from './checks.js';
+import type { OutboxView } from '../protocol/outbox.js';
+import type { CheckView } from '../protocol/words.js';
+import { doubtful, duration, good, wrong } from './checks.js';
 
 /** A message that could have gone out, and has not for so long. */
 const OLD_MS = 60_000;
@@ -27,7 +28,7 @@ export function outboxChecks(view: OutboxView, now: number): CheckView[] {
 function waiting({ rows, oldestAt, relays, unownedBuckets, here }: OutboxView, now: number): CheckView {
   if (oldestAt === null) return good('outbox', 'nothing waits for Kafka');
   const ageMs = now - Date.parse(oldestAt);
-  const detail = `${rows} messages wait for Kafka, the oldest for ${Math.round(ageMs / 1000)} s`;
+  const detail = `waiting for Kafka: ${rows}, the oldest for ${duration(ageMs)}`;
   if (ageMs < OLD_MS) return good('outbox', detail);
   if (!relays.some(({ isAlive }) => isAlive)) {
     return wrong('outbox', `${detail}; no node sends`, 'set KAFKA_BROKERS for at least one node');

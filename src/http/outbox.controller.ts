@@ -1,7 +1,7 @@
 /** What waits for Kafka, and what a person decides of what Kafka refused; docs/wire.md section 6. */
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { dead, nothing, order, requeue } from '../protocol/schema.js';
-import type { DeadLetterView, OutboxView } from '../protocol/words.js';
+import type { DeadLetterView, OutboxView } from '../protocol/outbox.js';
 import { validated } from './body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';

@@ -4,7 +4,7 @@ import type { Order } from '../engine/timeline.js';
 import type { DeadLetter } from '../outbox/dead-letters.js';
 import type { RelayStatus } from '../outbox/relay.js';
 import { TercetError } from '../protocol/errors.js';
-import type { DeadLetterView, OutboxView, RelayView } from '../protocol/words.js';
+import type { DeadLetterView, OutboxView, RelayView } from '../protocol/outbox.js';
 import type { PostgresOutbox } from '../storage/outbox.js';
 
 /** More of what is blocked is counted, and not told one by one. */

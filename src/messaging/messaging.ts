@@ -5,6 +5,7 @@ import type { Clock, Logger } from '../engine/ports.js';
 import { Lane } from '../outbox/lane.js';
 import { Relay } from '../outbox/relay.js';
 import type { Policy } from '../outbox/shipping.js';
+import { countBrokers } from './cluster.js';
 import { HalfMessages } from './half-messages.js';
 import { kafkaClient } from './kafka.js';
 import type { KafkaSettings } from './kafka-settings.js';
@@ -26,6 +27,8 @@ export interface MessagingParts {
 
 export interface Messaging {
   readonly relay: Relay;
+  /** How many Kafka has; asked apart from what is being sent. Rejects with what went wrong. */
+  countBrokers(): Promise<number>;
   /** Takes half messages from the topic, once it is started. */
   halfMessages(topic: string, coordinator: Coordinator, clock: Clock): HalfMessages;
   /** Ends the batch that is under way, and lets other nodes go on. */
@@ -55,5 +58,5 @@ export async function startMessaging({ url, kafka, policy, logger }: MessagingPa
   });
   const halfMessages: Messaging['halfMessages'] = (topic, coordinator, clock) =>
     new HalfMessages({ kafka: client, topic, coordinator, producer: new Lane(client), clock, logger });
-  return { relay, halfMessages, stop };
+  return { relay, countBrokers: () => countBrokers(client), halfMessages, stop };
 }

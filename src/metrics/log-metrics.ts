@@ -4,11 +4,8 @@ import type { Status } from '../protocol/words.js';
 import type { Unfinished } from '../storage/unfinished.js';
 import { gauge } from './gauge.js';
 import type { Sources } from './metrics.js';
+import { Reading } from './reading.js';
 
-/** The log is asked at most so often, whoever scrapes. */
-const READING_MS = 5000;
-/** A scrape waits no longer for the log. */
-const PATIENCE_MS = 2000;
 const STATUSES: readonly Status[] = ['open', 'committing', 'aborting'];
 
 export function logMetrics(registry: Registry, { unfinished: read, historyAheadMs }: Sources): void {
@@ -55,37 +52,4 @@ export function logMetrics(registry: Registry, { unfinished: read, historyAheadM
 
 function of(all: readonly Unfinished[], status: Status): Unfinished | undefined {
   return all.find((one) => one.status === status);
-}
-
-/** One reading for all who ask within some seconds; null while the log does not answer. */
-class Reading<T> {
-  private reading: Promise<T | null> = Promise.resolve(null);
-  private readAt = -Infinity;
-  private isReading = false;
-
-  constructor(private readonly read: () => Promise<T>) {}
-
-  now(): Promise<T | null> {
-    const now = performance.now();
-    if (!this.isReading && now - this.readAt >= READING_MS) {
-      this.isReading = true;
-      this.readAt = now;
-      this.reading = this.read().then(
-        (value) => value,
-        () => null,
-      );
-      void this.reading.then(() => (this.isReading = false));
-    }
-    return within(this.reading, PATIENCE_MS);
-  }
-}
-
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), ms)));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

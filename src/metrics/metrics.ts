@@ -7,10 +7,12 @@ import { EngineMetrics } from './engine-metrics.js';
 import { EventLoop } from './event-loop.js';
 import { HttpMetrics } from './http-metrics.js';
 import { logMetrics } from './log-metrics.js';
+import { outboxMetrics } from './outbox-metrics.js';
+import type { OutboxSources } from './outbox-metrics.js';
 import { alertMetrics, flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
 
 /** What is looked up when somebody asks. */
-export interface Sources {
+export interface Sources extends OutboxSources {
   readonly underWay: () => readonly UnderWay[];
   /** How many of them there may be. */
   readonly maxUnfinished: number;
@@ -40,6 +42,7 @@ export class Metrics {
   watch(sources: Sources): void {
     workMetrics(this.registry, sources);
     logMetrics(this.registry, sources);
+    outboxMetrics(this.registry, sources);
   }
 
   text(): Promise<string> {

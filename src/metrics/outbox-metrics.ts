@@ -48,8 +48,10 @@ export function outboxMetrics(registry: Registry, { outbox, relay }: OutboxSourc
       const found = relay();
       if (found) set(of(found));
     });
-  here('kafka_up', 'Whether Kafka took what this node last sent it: 1 or 0; absent where there is no Kafka.', (found) =>
-    found.broker === null ? 1 : 0,
+  here(
+    'kafka_up',
+    'Whether Kafka took what this node last sent it: 1 or 0; absent where there is no Kafka.',
+    (found) => (found.broker === null ? 1 : 0),
   );
   here('outbox_buckets', 'Of the 64 parts of the outbox those that this node sends.', ({ buckets }) => buckets.length);
   const blocked = {
@@ -69,6 +71,10 @@ export function outboxMetrics(registry: Registry, { outbox, relay }: OutboxSourc
     total(registry, { name, help }, () => of(relay()?.tally ?? { sent: 0, batches: 0, failures: 0, dead: 0 }));
   counted('outbox_sent', 'Messages that Kafka took from this node; a repeated one counts again.', ({ sent }) => sent);
   counted('outbox_batches', 'Batches that Kafka took from this node.', ({ batches }) => batches);
-  counted('outbox_failures', 'Batches that Kafka did not take from this node as they were.', ({ failures }) => failures);
+  counted(
+    'outbox_failures',
+    'Batches that Kafka did not take from this node as they were.',
+    ({ failures }) => failures,
+  );
   counted('outbox_skipped', 'Messages that this node put to the dead letters.', ({ dead }) => dead);
 }

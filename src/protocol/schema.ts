@@ -80,6 +80,9 @@ export const abort = z
 /** What an operator orders, and why. */
 export const order = z.strictObject({ reason: text(1000) });
 
+/** Which place a dead letter goes back to. */
+export const requeue = z.strictObject({ reason: text(1000), at: z.enum(['end', 'place']).default('end') });
+
 const number = (schema: z.ZodInt) =>
   z
     .string()
@@ -122,4 +125,11 @@ export const bulk = z
       complain('status', 'only open ones can be aborted');
     if (action === 'resume' && filter.parked === false) complain('parked', 'only parked ones can be resumed');
   });
+export const dead = z.strictObject({
+  limit: number(whole(1, 500)).default(50),
+  after: z
+    .string()
+    .regex(/^\d{1,18}$/, 'must be the `next` of the page before')
+    .optional(),
+});
 export const nothing = z.strictObject({});

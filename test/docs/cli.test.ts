@@ -28,7 +28,7 @@ function words(line: string): string[] {
 }
 
 const shown = [document, operations].flatMap((text) => [
-  ...text.matchAll(/^\$ tercet (.*)$|`tercet ((?:tx|component|key|doctor)\b[^`]*)`/gm),
+  ...text.matchAll(/^\$ tercet (.*)$|`tercet ((?:tx|component|outbox|key|doctor)\b[^`]*)`/gm),
 ]);
 const examples = COMMANDS.flatMap(({ examples: list }) => list.map(([line]) => line));
 
@@ -37,7 +37,8 @@ test.each([
   ...examples.map((line) => line.replace(/^(\S+=\S+ )*tercet /, '')),
 ])('`tercet %s` is one that it takes', (line) => {
   const [first = '', second = '', ...rest] = words(line);
-  const command = COMMANDS.find(({ name }) => name === first || name === `${first} ${second}`);
+  const command =
+    COMMANDS.find(({ name }) => name === `${first} ${second}`) ?? COMMANDS.find(({ name }) => name === first);
   expect(command?.name).toBeDefined();
   if (!command || (rest.length === 0 && !line.includes('--'))) return;
   read(command, command.name.includes(' ') ? rest : [second, ...rest]);

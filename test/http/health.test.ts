@@ -18,7 +18,10 @@ async function untilReady(node: TestNode, ready: boolean): Promise<Reply<Ready>>
 test('a node that is well is live and ready, whatever the probe adds', async () => {
   const node = await TestNode.start();
   expect(await node.get('/health/live?probe=1')).toMatchObject({ status: 200, body: { live: true } });
-  expect(await node.get('/health/ready?probe=1')).toMatchObject({ status: 200, body: { ready: true, problems: [] } });
+  expect(await node.get('/health/ready?probe=1')).toMatchObject({
+    status: 200,
+    body: { ready: true, problems: [], warnings: [] },
+  });
   await node.stop();
 });
 
@@ -73,7 +76,7 @@ describe('when the database is away', () => {
     const { status, headers, body } = await untilReady(node, false);
     expect(status).toBe(503);
     expect(headers.get('retry-after')).toBe('1');
-    expect(body).toEqual({ ready: false, problems: [expect.stringMatching(/^lease: .*the database/)] });
+    expect(body).toEqual({ ready: false, problems: [expect.stringMatching(/^lease: .*the database/)], warnings: [] });
     expect((await node.get('/health/live')).status).toBe(200);
 
     const before = await node.recorded();
@@ -146,7 +149,7 @@ test('a node that drains takes no new transaction, answers for those it knows, a
   expect([status, headers.get('retry-after'), body]).toEqual([
     503,
     '1',
-    { ready: false, problems: ['draining: this node ends, and begins nothing new'] },
+    { ready: false, problems: ['draining: this node ends, and begins nothing new'], warnings: [] },
   ]);
   const refused = await node.send('POST', '/v1/transactions', begin({ gid: 'new' }));
   expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([

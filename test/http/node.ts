@@ -24,15 +24,16 @@ export class TestNode {
     readonly participant: Service,
   ) {}
 
-  /** @param road leads to the database: its own URL, or that of something in between */
+  /** @param road leads to the database: its own URL, or that of something in between; @param warned is told each warning */
   static async start(
     env: Record<string, string> = {},
     road: (url: string) => Promise<string> = (url) => Promise.resolve(url),
+    warned: (fields: object) => void = () => undefined,
   ): Promise<TestNode> {
     const database = await createDatabase();
     const url = await road(database.url);
     const settings = readSettings({ DATABASE_URL: url, TERCET_LISTEN: '127.0.0.1:0', ...env });
-    const node = await startNode(settings, logger);
+    const node = await startNode(settings, { ...logger, warn: warned });
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
     return new TestNode(node, database, admin, await Service.start());
@@ -115,6 +116,11 @@ export class TestNode {
     await holder.query('BEGIN');
     await holder.query('SELECT FROM tercet.transaction WHERE gid = $1 FOR UPDATE', [gid]);
     return () => holder.end();
+  }
+
+  /** On the database of the log. */
+  async sql<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    return (await this.admin.query<Row>(text, values)).rows;
   }
 
   /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */

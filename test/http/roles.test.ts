@@ -25,6 +25,10 @@ const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, '
   'get /docs/{file}': [null],
   'get /metrics': [ALL],
   'get /v1/diagnosis': [ALL],
+  'get /v1/outbox': [ALL],
+  'get /v1/outbox/dead': [ALL],
+  'post /v1/outbox/dead/{id}/requeue': [OPERATES, REASON],
+  'delete /v1/outbox/dead/{id}': [OPERATES],
   'get /v1/components': [ALL],
   'get /v1/components/{name}': [ALL],
   'get /v1/transactions': [ALL],
@@ -91,7 +95,7 @@ function ask(route: string, headers: Record<string, string>, role?: Role): Promi
   const [, given, gid = 'open'] = ROWS[route] ?? [];
   const isDecision = role === 'operator' && /\/(abort|submit)$/.test(route);
   const body = isDecision ? { ...REASON, by: 'operator' } : given;
-  const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none' };
+  const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none', id: '1' };
   const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => values[name as keyof typeof values]);
   return node.send(method.toUpperCase(), path, body, headers);
 }

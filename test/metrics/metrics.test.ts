@@ -144,6 +144,8 @@ describe('the metrics by themselves', () => {
       pools: () => ({}),
       unfinished,
       historyAheadMs: async () => 1,
+      outbox: async () => ({ rows: 0, dead: 0, oldestMs: null }),
+      relay: () => null,
     });
   }
 
