@@ -210,6 +210,8 @@ function giveUpAged(tx: Transaction, rules: ModeRules, at: Circumstances): Trans
     if (!isOld(branch) || at.inFlight.has(branch.branchId)) return branch;
     const op = rules.opOf(tx, branch);
     if (op === null || at.now < agedAt(tx, branch, op, at) || !isItsTurn(branch)) return branch;
+    // However long nobody was there to ask: it is asked once before it is given up.
+    if (op === 'check' && (branch.retryAt ?? 0) <= at.now) return branch;
     isChanged = true;
     const limit = op === 'action' && at.now >= (deadlineOf(branch) ?? Infinity) ? 'deadlineMs' : 'maxAgeMs';
     return { ...branch, retryAt: null, gaveUp: `${op} had no answer within ${limit}` };

@@ -63,7 +63,9 @@ function isThrough({ state }: Branch): boolean {
 /** How often and how long the producer is asked; `policy` is that of its component. */
 export function checkPolicy(policy: RetryPolicy, { intervalMs, maxAttempts }: CheckPolicy): RetryPolicy {
   const pace = { ...CHECK_PACE, baseMs: intervalMs, capMs: intervalMs * CHECK_CAP };
-  return { ...policy, ...pace, tryAttempts: maxAttempts };
+  // The count comes first: the age is for those that cannot be asked.
+  const maxAgeMs = Math.max(policy.maxAgeMs, pace.capMs * maxAttempts);
+  return { ...policy, ...pace, tryAttempts: maxAttempts, maxAgeMs };
 }
 
 /** The deliveries that `after` has put on their way to Kafka, and `before` had not. */

@@ -2,7 +2,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { dead, nothing, order, requeue } from '../protocol/schema.js';
 import type { DeadLetterView, OutboxView } from '../protocol/outbox.js';
-import { validated } from './body.js';
+import { validated } from '../protocol/body.js';
 import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 import { Outbox } from './outbox.js';
