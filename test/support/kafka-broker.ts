@@ -80,7 +80,7 @@ export async function startJavaBroker({ java, classPath }: KafkaProgram, folder:
   execFileSync(java, ['-XX:TieredStopAtLevel=1', logging, '-cp', classPath, ...format], { stdio: 'pipe' });
 
   const log = join(folder, 'log');
-  let running: { readonly pid: number; readonly ended: Promise<void> } | null = null;
+  let running: { readonly pid: number; readonly ended: Promise<void>; ref: () => void } | null = null;
   const start = async (): Promise<void> => {
     const output = openSync(log, 'a');
     const args = [...HEAP, '-Djava.awt.headless=true', logging, '-cp', classPath, 'kafka.Kafka', config];
@@ -89,7 +89,7 @@ export async function startJavaBroker({ java, classPath }: KafkaProgram, folder:
     child.unref();
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
     if (child.pid === undefined) throw new Error(`${java} did not start`);
-    running = { pid: child.pid, ended };
+    running = { pid: child.pid, ended, ref: () => child.ref() };
     writeFileSync(join(folder, 'pid'), String(child.pid));
     await answers(address, ended, log);
   };
@@ -98,8 +98,10 @@ export async function startJavaBroker({ java, classPath }: KafkaProgram, folder:
     process.kill(running.pid, name);
   };
   const kill = async (): Promise<void> => {
-    const { ended } = running ?? {};
-    if (ended === undefined) return;
+    if (running === null) return;
+    const { ended, ref } = running;
+    // Nothing else may keep this process until it has ended.
+    ref();
     signal('SIGKILL');
     running = null;
     await ended;
