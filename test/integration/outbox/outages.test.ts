@@ -3,7 +3,7 @@ import pg from 'pg';
 import { until } from '../../client/until.js';
 import { ManualClock } from '../../participants/manual-clock.js';
 import { Proxy } from '../../support/proxy.js';
-import { keysApart, numbered, Outbox } from './outbox.js';
+import { keysApart, numbered, Outbox, watch } from './outbox.js';
 
 let outbox: Outbox;
 
@@ -34,12 +34,8 @@ test('what is committed goes out without a word, when others committed it', asyn
 test('a relay with nothing to do asks the database at most six times a second', async () => {
   const pool = outbox.newPool();
   let queries = 0;
-  pool.on('connect', (client) => {
-    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-    client.query = ((...args: unknown[]) => {
-      queries += 1;
-      return query(...args);
-    }) as typeof client.query;
+  watch(pool, () => {
+    queries += 1;
   });
   await outbox.relay({ pool, lanes: 2, leaseMs: 10_000 });
   await until('it waits as long as it will', () => Promise.resolve(queries > 24));
@@ -129,6 +125,8 @@ test('stopped, it ends the batch that is under way, removes it, and sends nothin
   await outbox.append(numbered(2));
   const stopping = relay.stop();
   broker.letPass();
+  // It does not let go of what it has in hand.
+  for (let n = 0; n < 20; n += 1) expect(await outbox.owners()).toEqual({ [relay.id]: 64 });
   first.release();
   await stopping;
   expect(broker.arrived()).toEqual([1]);

@@ -108,7 +108,7 @@ export class Outbox {
   }
 }
 
-/** Keys of as many different buckets. */
+/** Keys of as many different buckets, in the order of the buckets. */
 export function keysApart(count: number): string[] {
   const keys = new Map<number, string>();
   for (let n = 0; keys.size < count; n += 1) {
@@ -116,7 +116,7 @@ export function keysApart(count: number): string[] {
     const bucket = bucketOf({ key, id: '' });
     if (!keys.has(bucket)) keys.set(bucket, key);
   }
-  return [...keys.values()];
+  return [...keys].sort(([a], [b]) => a - b).map(([, key]) => key);
 }
 
 /** A message whose payload is a number. */
@@ -125,6 +125,18 @@ export const numbered = (payload: number, key: string | null = 'k', topic = 't')
   key,
   payload,
 });
+
+/** Calls `done` with the name of each statement that a connection of the pool has been answered. */
+export function watch(pool: pg.Pool, done: (name: string | undefined) => void): void {
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (statement: unknown, values?: unknown[]) => Promise<unknown>;
+    client.query = (async (statement: string | { name?: string }, values?: unknown[]) => {
+      const result = await query(statement, values);
+      done(typeof statement === 'string' ? undefined : statement.name);
+      return result;
+    }) as typeof client.query;
+  });
+}
 
 /** Real time, until the test moves it on: as if the process had been frozen for so long. */
 export class LeapingClock implements Clock {
