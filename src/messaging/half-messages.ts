@@ -18,7 +18,7 @@ import { TercetError } from '../protocol/errors.js';
 import { abort, submit } from '../protocol/schema.js';
 import { HEADERS, IDENTIFIER, TOPIC } from '../protocol/words.js';
 import type { OutboxRecord, Producer } from '../outbox/producer.js';
-import { TopicUnknown } from '../outbox/producer.js';
+import { RecordsRefused, TopicUnknown } from '../outbox/producer.js';
 
 /** Records that are worked on at a time: they share group commits. */
 const AT_A_TIME = 200;
@@ -70,6 +70,12 @@ export class HalfMessages {
       allowAutoTopicCreation: false,
       // What it cannot do now it can do later: a broker or topic that is away is waited for.
       retry: { retries: 5, restartOnFailure: () => Promise.resolve(true) },
+    });
+    // What kafkajs takes for final (a right or a password that is missing) somebody puts right, and it is not asked then.
+    this.consumer.on(this.consumer.events.CRASH, ({ payload: { restart, error } }) => {
+      if (restart || this.isStopping) return;
+      parts.logger.warn({ topic: parts.topic, error: String(error) }, 'half messages are not read now; trying again');
+      this.starting = this.pause(RETRY_MS.cap).then(() => this.connect());
     });
   }
 
@@ -123,12 +129,11 @@ export class HalfMessages {
       if (this.isStopping || !at.isRunning() || at.isStale()) return false;
       try {
         const replies = await this.handle(records);
-        this.sending = this.sending.then(() => this.send(replies));
-        await this.sending;
+        const sent = this.sending.then(() => this.send(replies));
+        this.sending = sent.catch(() => undefined);
+        await sent;
         return true;
       } catch (error) {
-        // So that the next one does not wait for this one.
-        this.sending = Promise.resolve();
         this.parts.logger.warn({ error: String(error) }, 'half messages wait in Kafka; trying again');
         await this.pause(pauseMs);
         await at.heartbeat();
@@ -194,17 +199,29 @@ export class HalfMessages {
     }
   }
 
-  /** A reply that cannot be sent, because its topic is not there, is lost: the producer may ask over HTTP, or again. */
+  /**
+   * A reply that can never be sent, because its topic is not there or it is too long, is lost: the producer may ask over
+   * HTTP, or again. All of a batch may be too long together, where each alone is not.
+   */
   private async send(replies: readonly OutboxRecord[]): Promise<void> {
-    let left = replies;
-    while (left.length > 0) {
-      try {
-        return await this.parts.producer.send(left);
-      } catch (error) {
-        if (!(error instanceof TopicUnknown)) throw error;
+    const { producer, logger } = this.parts;
+    const [first] = replies;
+    if (!first) return;
+    try {
+      await producer.send(replies);
+    } catch (error) {
+      if (error instanceof TopicUnknown) {
         const { topic } = error;
-        this.parts.logger.warn({ topic }, 'acknowledgements of half messages have nowhere to go');
-        left = left.filter((reply) => reply.topic !== topic);
+        logger.warn({ topic }, 'acknowledgements of half messages have nowhere to go');
+        await this.send(replies.filter((reply) => reply.topic !== topic));
+      } else if (!(error instanceof RecordsRefused)) throw error;
+      else if (replies.length === 1) {
+        const { topic, key: gid } = first;
+        logger.warn({ topic, gid, error: error.message }, 'an acknowledgement of a half message cannot be sent');
+      } else {
+        const middle = replies.length >> 1;
+        await this.send(replies.slice(0, middle));
+        await this.send(replies.slice(middle));
       }
     }
   }

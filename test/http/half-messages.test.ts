@@ -103,4 +103,18 @@ withKafka()('half messages through Kafka', () => {
       ['409', 'TERCET_TRANSACTION_DECIDED'],
     ]);
   });
+
+  test('acknowledgements that are too long together, or one that is too long alone, hold up nothing', async () => {
+    const replies = await createTopic(brokers, { config: { 'max.message.bytes': '1500' } });
+    const to = (correlation: string) => ({ 'tercet-reply-to': replies, 'tercet-correlation': correlation });
+    const asked = (gid: string, correlation: string) => ({
+      key: 'one partition',
+      value: '{}',
+      headers: { 'tercet-gid': gid, 'tercet-op': 'submit', ...to(correlation) },
+    });
+    const corrs = ['1', '2', '3', 'x'.repeat(2000), '4', '5'];
+    await producer.send({ topic: requests, messages: corrs.map((corr, n) => asked(`long-${n}`, corr)) });
+    const told = (await readTopic(brokers, replies, 5)).map(({ headers }) => headers['tercet-correlation']);
+    expect(new Set(told)).toEqual(new Set(['1', '2', '3', '4', '5']));
+  });
 });
