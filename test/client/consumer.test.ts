@@ -74,6 +74,28 @@ withKafka()('a consumer', () => {
     expect((await service.effects()).map(({ payload }) => payload)).toEqual([1, 2, 3]);
   });
 
+  test('a partition that waited, went to another member and came back is consumed again', async () => {
+    topic = await service.topic(2);
+    const groupId = groupIdOf();
+    const member = (): { partitions: number[]; stop: () => Promise<void> } => {
+      const partitions: number[] = [];
+      const handler = ({ partition }: { partition: number }): never => {
+        partitions.push(partition);
+        throw new Error('not today');
+      };
+      const retry = { baseMs: 600_000, capMs: 600_000 };
+      return { partitions, stop: service.consume(topic, { groupId, handler, retry }).stop };
+    };
+    await service.send(topic, { value: '1', partition: 0 }, { value: '2', partition: 1 });
+    const first = member();
+    await until('both partitions wait', async () => first.partitions.length === 2);
+    const second = member();
+    await until('one of them moved', async () => second.partitions.length === 1);
+    await second.stop();
+    await until('it is back', async () => first.partitions.length === 3);
+    expect(first.partitions[2]).toBe(second.partitions[0]);
+  });
+
   test('leaves nothing of an attempt that failed, and does it again', async () => {
     let attempts = 0;
     await service.send(topic, { value: '1', key: 'k' }, { value: '2', key: 'k' });

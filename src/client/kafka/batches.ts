@@ -24,6 +24,7 @@ export interface ConsumerLogger {
 
 interface Wait extends WaitingMessage {
   readonly timer: NodeJS.Timeout;
+  readonly resume: () => void;
 }
 
 /** How long one partition is worked on while the others wait for the next fetch, beyond its message under way. */
@@ -44,7 +45,7 @@ export class Batches {
   constructor(private readonly rules: Rules) {}
 
   get waiting(): WaitingMessage[] {
-    return [...this.waits.values()].map(({ timer: _, ...waiting }) => waiting);
+    return [...this.waits.values()].map(({ timer: _, resume: _resume, ...waiting }) => waiting);
   }
 
   /** Null: none was handled here. */
@@ -59,9 +60,11 @@ export class Batches {
         partitions.map((partition) => placeOf(topic, partition)),
       ),
     );
-    for (const [place, { timer }] of this.waits) {
+    for (const [place, { timer, resume }] of this.waits) {
       if (places.has(place)) continue;
       clearTimeout(timer);
+      // kafkajs would still have it paused when it comes back.
+      resume();
       this.waits.delete(place);
     }
     for (const place of this.handledAt.keys()) if (!places.has(place)) this.handledAt.delete(place);
@@ -123,7 +126,7 @@ export class Batches {
     clearTimeout(this.waits.get(place)?.timer);
     const resume = payload.pause();
     const timer = setTimeout(resume, Math.max(0, dueAt.getTime() - Date.now()));
-    this.waits.set(place, { topic, partition, offset, key, failures, error, dueAt, timer });
+    this.waits.set(place, { topic, partition, offset, key, failures, error, dueAt, timer, resume });
   }
 }
 
