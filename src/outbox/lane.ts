@@ -7,7 +7,7 @@
  * lead since, and calls that a success.
  */
 import type { Kafka, Message, Producer as KafkaProducer } from 'kafkajs';
-import { partitionOf } from './partition.js';
+import { lastingPartitioner } from './partition.js';
 import { RecordsRefused, TopicUnknown } from './producer.js';
 import type { OutboxRecord, Producer } from './producer.js';
 
@@ -88,12 +88,11 @@ function open(kafka: Kafka): Session {
     allowAutoTopicCreation: false,
     retry: RETRY,
     createPartitioner: () => {
-      let next = Math.floor(Math.random() * 0x7fffffff);
-      return ({ message, partitionMetadata: { length } }) => {
+      const choose = lastingPartitioner();
+      return (asked) => {
         // The one place that every attempt passes: nothing leaves after the deadline.
         if (session.isOver) throw Object.assign(new Error('given up'), { retriable: false });
-        const key = message.key as Buffer | null;
-        return (message.partition ??= key === null ? next++ % length : partitionOf(key, length));
+        return choose(asked);
       };
     },
   });

@@ -1,7 +1,7 @@
 /** What a lane promises, on a real broker (src/outbox/producer.ts). */
 import { Partitioners } from 'kafkajs';
 import { Lane } from '../../src/outbox/lane.js';
-import { partitionOf } from '../../src/outbox/partition.js';
+import { lastingPartitioner, partitionOf } from '../../src/outbox/partition.js';
 import { RecordsRefused, TopicUnknown } from '../../src/outbox/producer.js';
 import type { OutboxRecord } from '../../src/outbox/producer.js';
 import { clientOf, createTopic, kafkaBrokers, readTopic, withKafka } from '../support/kafka.js';
@@ -24,6 +24,15 @@ test('a key goes to the partition where Kafka’s own producers put it', () => {
       expect(partitionOf(key, partitions)).toBe(theirs);
     }
   }
+});
+
+test('a record without a key stays where it was put first, however often its partition is asked for', () => {
+  const choose = lastingPartitioner();
+  const partitionMetadata = Array.from({ length: 3 }, () => ({}) as never);
+  const messages = Array.from({ length: 3 }, () => ({ key: null, value: '' }));
+  const first = messages.map((message) => choose({ message, partitionMetadata }));
+  expect(new Set(first)).toEqual(new Set([0, 1, 2]));
+  expect(messages.map((message) => choose({ message, partitionMetadata }))).toEqual(first);
 });
 
 withKafka()('a lane', () => {

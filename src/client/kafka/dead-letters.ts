@@ -1,5 +1,6 @@
 /** The topics that take what was given up: the message as it came, with headers that say why. */
 import type { IHeaders, Kafka, KafkaMessage, Producer } from 'kafkajs';
+import { lastingPartitioner } from '../../outbox/partition.js';
 import { described } from '../errors.js';
 import type { InboxEntry, Obituary } from './inbox.js';
 import { placeId } from './message.js';
@@ -101,6 +102,7 @@ export class DeadLetters {
       idempotent: true,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
+      createPartitioner: lastingPartitioner,
       retry,
     });
     const { producer } = this;
