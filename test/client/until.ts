@@ -4,10 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 const LIMIT_MS = 20_000;
 const PAUSE_MS = 5;
 
-export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + LIMIT_MS;
+export async function until(what: string, isSo: () => Promise<boolean>, limitMs = LIMIT_MS): Promise<void> {
+  const end = performance.now() + limitMs;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`after ${LIMIT_MS} ms it is still not so that ${what}`);
+    if (performance.now() > end) throw new Error(`after ${limitMs} ms it is still not so that ${what}`);
     await pause(PAUSE_MS);
   }
 }

@@ -13,13 +13,10 @@ import { createTopic, readTopic, startBroker, withOwnBroker } from '../support/k
 import type { Broker } from '../support/kafka.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { brokerVictim, processVictim, torment } from './victims.js';
+import { brokerVictim, processVictim, SEEDS, torment, TORMENT_MS } from './victims.js';
 import { Writers } from './writers.js';
 import type { Written } from './writers.js';
 
-const FIRST = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
-const SEEDS = Array.from({ length: Number(process.env['CHAOS_SEEDS'] ?? 1) }, (_, n) => FIRST + n);
-const TORMENT_MS = Number(process.env['CHAOS_MS'] ?? 7000);
 const LEASE_MS = 2000;
 const RELAYS = 3;
 const WRITERS = 6;

@@ -1,8 +1,13 @@
-/** What is killed and frozen at random while others work. */
+/** What is killed and frozen at random while others work; CHAOS_SEED, CHAOS_SEEDS and CHAOS_MS say how. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Service } from '../../examples/scenarios/processes.js';
 import type { Random } from '../fuzz/random.js';
 import type { Broker } from '../support/kafka.js';
+
+const FIRST = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
+export const SEEDS = Array.from({ length: Number(process.env['CHAOS_SEEDS'] ?? 1) }, (_, n) => FIRST + n);
+/** How long each seed is tormented. */
+export const TORMENT_MS = Number(process.env['CHAOS_MS'] ?? 7000);
 
 export interface Victim {
   readonly name: string;
