@@ -19,6 +19,15 @@ export interface PoolLike<Client extends Executor> extends Executor {
   connect(): Promise<Client & PooledClient>;
 }
 
+/** The handler still has the connection, and may yet write: nothing of that may be kept. */
+export class HandlerTimeout extends Error {
+  override readonly name = 'HandlerTimeout';
+
+  constructor(timeoutMs: number) {
+    super(`the handler did not end within ${timeoutMs} ms`);
+  }
+}
+
 /** One of the two. */
 export type DatabaseOption<Manager extends Executor> =
   { dataSource: DataSourceLike<Manager>; pool?: never } | { pool: PoolLike<Manager>; dataSource?: never };
@@ -63,9 +72,12 @@ async function inPool<Client extends Executor, T>(
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {
-      isBroken = true;
-    });
+    isBroken = error instanceof HandlerTimeout;
+    if (!isBroken) {
+      await client.query('ROLLBACK').catch(() => {
+        isBroken = true;
+      });
+    }
     throw error;
   } finally {
     client.off('error', ignore);

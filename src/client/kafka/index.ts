@@ -4,7 +4,7 @@ export type { GivingUp, RetryBudget } from './budget.js';
 export { consume } from './consume.js';
 export type { ConsumeOptions, ConsumerOptions, ConsumerStatus, Consumption } from './consume.js';
 export { DEAD_LETTER } from './dead-letters.js';
-export type { DatabaseOption } from './database.js';
+export type { DatabaseOption } from '../database.js';
 export type { Handler } from './handling.js';
 export { inbox } from './inbox.js';
 export type { PartitionLag } from './lag.js';

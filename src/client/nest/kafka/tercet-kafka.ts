@@ -6,7 +6,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { consume } from '../../kafka/consume.js';
 import type { ConsumerOptions, Consumption } from '../../kafka/consume.js';
-import type { DataSourceLike } from '../../kafka/database.js';
+import type { DataSourceLike } from '../../database.js';
 import type { Message } from '../../kafka/message.js';
 import { MessageContext } from './message-context.js';
 
