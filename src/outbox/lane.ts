@@ -16,7 +16,9 @@ const DEADLINE_MS = 8000;
 const SHORT_MS = 2000;
 /** Few, so that a topic that is not there holds up nobody; whoever sends tries again. */
 const RETRY = { retries: 2, initialRetryTime: 100, maxRetryTime: 1000, multiplier: 2, factor: 0.2 };
-const OF_THE_TOPIC = ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', 'TOPIC_AUTHORIZATION_FAILED'];
+/** Of topics that the broker shows as if all were well. */
+const OF_A_TOPIC_SHOWN = ['TOPIC_AUTHORIZATION_FAILED', 'NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'];
+const OF_THE_TOPIC = ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', ...OF_A_TOPIC_SHOWN];
 const OF_A_RECORD = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'];
 
 /** One kafkajs producer from its first batch to its first failure. */
@@ -76,8 +78,8 @@ export class Lane implements Producer {
     const topic =
       topics.length === 1 ? topics[0] : await within(SHORT_MS, missing(this.kafka, topics)).catch(() => undefined);
     if (topic !== undefined) return new TopicUnknown(topic, `${topic}: ${messageOf(error)}`, { cause: error });
-    // One of them may be read about and not written to: whoever halves the batch finds it.
-    return type === 'TOPIC_AUTHORIZATION_FAILED' ? new RecordsRefused(messageOf(error), { cause: error }) : error;
+    // Whoever halves the batch finds it.
+    return OF_A_TOPIC_SHOWN.includes(type) ? new RecordsRefused(messageOf(error), { cause: error }) : error;
   }
 }
 

@@ -24,7 +24,10 @@ export interface Producer {
   close(): Promise<void>;
 }
 
-/** The broker has no such topic, or does not let us write to it: what goes there waits, and nothing else. */
+/**
+ * The broker has no such topic, does not let us write to it, or has too few replicas of it at present: what goes there
+ * waits, and nothing else.
+ */
 export class TopicUnknown extends Error {
   override readonly name = 'TopicUnknown';
 

@@ -1,5 +1,6 @@
 /** What a lane promises, on a real broker (src/outbox/producer.ts). */
 import { Partitioners } from 'kafkajs';
+import type { Kafka, Producer } from 'kafkajs';
 import { Lane } from '../../src/outbox/lane.js';
 import { lastingPartitioner, partitionOf } from '../../src/outbox/partition.js';
 import { RecordsRefused, TopicUnknown } from '../../src/outbox/producer.js';
@@ -41,6 +42,14 @@ withKafka()('a lane', () => {
 
   function lane(): Lane {
     const made = new Lane(clientOf(brokers));
+    lanes.push(made);
+    return made;
+  }
+
+  /** Over a client that answers otherwise. */
+  function laneWith(changed: (producer: Producer) => Producer): Lane {
+    const kafka = clientOf(brokers);
+    const made = new Lane({ ...kafka, producer: (options) => changed(kafka.producer(options)) } as Kafka);
     lanes.push(made);
     return made;
   }
@@ -121,6 +130,24 @@ withKafka()('a lane', () => {
     expect(await valuesIn(compacted, 1)).toEqual(['keyed']);
   });
 
+  // As a cluster says it; a single broker asks for no more replicas than there are.
+  test('a topic that has too few replicas holds up no other', async () => {
+    const [topic, short] = [await createTopic(brokers), await createTopic(brokers)];
+    const to = laneWith(({ sendBatch, ...real }) => ({
+      ...real,
+      sendBatch: (batch) => {
+        if (!batch.topicMessages?.some((of) => of.topic === short)) return sendBatch(batch);
+        const said = Object.assign(new Error('fewer in-sync replicas than required'), { type: 'NOT_ENOUGH_REPLICAS' });
+        return Promise.reject(new Error('retries exceeded', { cause: said }));
+      },
+    }));
+    // Halved, it is found.
+    await expect(to.send([record(topic, 'k', 'x'), record(short, 'k', 'x')])).rejects.toBeInstanceOf(RecordsRefused);
+    await expect(to.send([record(short, 'k', 'x')])).rejects.toBeInstanceOf(TopicUnknown);
+    await to.send([record(topic, 'k', 'after')]);
+    expect(await valuesIn(topic, 1)).toEqual(['after']);
+  });
+
   // kafkajs takes the numbers of the whole batch back, those of the partition that has stored its part too; the broker
   // then takes what comes next for a repetition, and acknowledges it.
   test('what follows a batch that was refused in part is not taken for a part of it', async () => {
@@ -139,16 +166,11 @@ withKafka()('a lane', () => {
   // kafkajs says so where a partition moves, between two attempts, to a broker that has answered the first.
   test('a batch has failed of which a partition was not acknowledged, although the client says that it was sent', async () => {
     const topic = await createTopic(brokers, { partitions: 2 });
-    const kafka = clientOf(brokers);
     let isForgetful = true;
-    const producer: typeof kafka.producer = (options) => {
-      const real = kafka.producer(options);
-      const sendBatch: typeof real.sendBatch = async (batch) =>
-        (await real.sendBatch(batch)).filter(({ partition }) => !isForgetful || partition === 0);
-      return { ...real, sendBatch };
-    };
-    const to = new Lane({ ...kafka, producer } as typeof kafka);
-    lanes.push(to);
+    const to = laneWith(({ sendBatch, ...real }) => ({
+      ...real,
+      sendBatch: async (batch) => (await sendBatch(batch)).filter(({ partition }) => !isForgetful || partition === 0),
+    }));
     const batch = ['a', 'b', 'c', 'd', 'e'].map((key) => record(topic, key, key));
     await expect(to.send(batch)).rejects.toThrow(`no broker acknowledged what went to partition 1 of ${topic}`);
     isForgetful = false;
