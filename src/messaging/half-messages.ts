@@ -16,7 +16,7 @@ import { requestOf } from '../protocol/begin-request.js';
 import { parseBody, validated } from '../protocol/body.js';
 import { TercetError } from '../protocol/errors.js';
 import { abort, submit } from '../protocol/schema.js';
-import { HEADERS, IDENTIFIER, TOPIC } from '../protocol/words.js';
+import { HEADERS, IDENTIFIER, LIMITS, TOPIC } from '../protocol/words.js';
 import type { OutboxRecord, Producer } from '../outbox/producer.js';
 import { RecordsRefused, TopicUnknown } from '../outbox/producer.js';
 
@@ -178,7 +178,11 @@ export class HalfMessages {
   private async perform(record: KafkaMessage, gid: string, op: string | null): Promise<Transaction> {
     if (!IDENTIFIER.test(gid)) throw invalid(HALF_HEADERS.gid, 'must be a gid: 1 to 128 of A-Z a-z 0-9 . _ : -');
     if (!isOp(op)) throw invalid(HALF_HEADERS.op, `must be one of ${OPS.join(', ')}`);
-    const body = parseBody(record.value ?? Buffer.alloc(0));
+    const value = record.value ?? Buffer.alloc(0);
+    if (value.length > LIMITS.bodyBytes) {
+      throw new TercetError('TERCET_REQUEST_TOO_LARGE', `the value is larger than ${LIMITS.bodyBytes} bytes`);
+    }
+    const body = parseBody(value);
     const { coordinator } = this.parts;
     switch (op) {
       case 'begin': {

@@ -34,6 +34,10 @@ export class Membership {
   /** Why it is not running; null: it is. */
   problem: string | null = null;
   private readonly over = new AbortController();
+  /** One listener, however often it joins. */
+  private readonly stopped = new Promise<void>((resolve) => {
+    this.over.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   private readonly ended: Promise<void>;
   private failures = 0;
 
@@ -70,8 +74,7 @@ export class Membership {
 
   /** Resolves when it is to stop; rejects when the consumer has ended by itself. */
   private async runUntilCrash(consumer: Consumer): Promise<void> {
-    const { signal } = this.over;
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const { stopped } = this;
     const crashed = new Promise<never>((_resolve, reject) => {
       consumer.on(consumer.events.CRASH, ({ payload: { error } }) => reject(error));
     });
