@@ -133,10 +133,10 @@ withKafka()('a lane', () => {
   // As a cluster says it; a single broker asks for no more replicas than there are.
   test('a topic that has too few replicas holds up no other', async () => {
     const [topic, short] = [await createTopic(brokers), await createTopic(brokers)];
-    const to = laneWith(({ sendBatch, ...real }) => ({
+    const to = laneWith((real) => ({
       ...real,
       sendBatch: (batch) => {
-        if (!batch.topicMessages?.some((of) => of.topic === short)) return sendBatch(batch);
+        if (!batch.topicMessages?.some((of) => of.topic === short)) return real.sendBatch(batch);
         const said = Object.assign(new Error('fewer in-sync replicas than required'), { type: 'NOT_ENOUGH_REPLICAS' });
         return Promise.reject(new Error('retries exceeded', { cause: said }));
       },
@@ -167,9 +167,10 @@ withKafka()('a lane', () => {
   test('a batch has failed of which a partition was not acknowledged, although the client says that it was sent', async () => {
     const topic = await createTopic(brokers, { partitions: 2 });
     let isForgetful = true;
-    const to = laneWith(({ sendBatch, ...real }) => ({
+    const to = laneWith((real) => ({
       ...real,
-      sendBatch: async (batch) => (await sendBatch(batch)).filter(({ partition }) => !isForgetful || partition === 0),
+      sendBatch: async (batch) =>
+        (await real.sendBatch(batch)).filter(({ partition }) => !isForgetful || partition === 0),
     }));
     const batch = ['a', 'b', 'c', 'd', 'e'].map((key) => record(topic, key, key));
     await expect(to.send(batch)).rejects.toThrow(`no broker acknowledged what went to partition 1 of ${topic}`);
