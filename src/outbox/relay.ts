@@ -25,7 +25,7 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} };
 const MISPLACED = ['42P01', '42703', '42501', '3F000'];
 
 export interface RelayOptions {
-  /** Of the database with the outbox. The relay keeps one connection, and one more for each lane. */
+  /** Of the database with the outbox. The relay keeps one connection, one more for each lane, and one for `depth`. */
   readonly pool: Pool;
   /** Makes what sends the messages of one lane; called once for each. */
   readonly producer: (lane: number) => Producer;
@@ -70,6 +70,8 @@ export class Relay {
   private readonly drains: readonly Drain[];
   private readonly sessions: readonly Session[];
   private readonly control: Session;
+  /** Apart from what renews the lease: to count takes long where much waits. */
+  private readonly counting: Session;
   private readonly leaseMs: number;
   private readonly logger: Logger;
   private readonly bell: Bell;
@@ -88,13 +90,14 @@ export class Relay {
     this.bell = new Bell(clock);
     this.lease = new Patience(clock, { first: 0, cap: 0 });
     this.control = open();
+    this.counting = open();
     this.depthStatement = depthStatement(tables);
     const leases = new Leases({ session: this.control, tables, id: this.id, leaseMs, clock });
     this.leases = leases;
     const statements = laneStatements(tables);
     const parts = { statements, leases, relay: this.id, lanes, policy, tally: this.tally, clock, logger };
     const sessions = Array.from({ length: lanes }, open);
-    this.sessions = [this.control, ...sessions];
+    this.sessions = [this.control, this.counting, ...sessions];
     this.drains = sessions.map((session, lane) => new Drain({ ...parts, session, lane, producer: producer(lane) }));
   }
 
@@ -148,7 +151,7 @@ export class Relay {
 
   /** Rejects when the database cannot be asked. */
   async depth(): Promise<OutboxDepth> {
-    const [row] = await this.control.query<OutboxDepth>(this.depthStatement, []);
+    const [row] = await this.counting.query<OutboxDepth>(this.depthStatement, []);
     if (!row) throw new Error('the outbox did not say how many messages it has');
     return row;
   }
