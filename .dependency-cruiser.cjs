@@ -123,7 +123,7 @@ module.exports = {
     {
       name: 'samples-use-the-published-sdk',
       severity: 'error',
-      from: { path: '^examples/(order|account|inventory)/' },
+      from: { path: '^examples/(order|account|inventory|points)/' },
       to: { path: '^src/', pathNot: '^src/client/' },
     },
     {

@@ -2,7 +2,8 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TercetFence1763683200000 } from '@tercet/client';
 import { TercetModule } from '@tercet/client/nest';
-import { AddShipTo1795219200000, CreateOrder1763683200001 } from './migration.js';
+import { Bills } from './bills.js';
+import { AddIsPaid1795305600000, AddShipTo1795219200000, CreateOrder1763683200001 } from './migration.js';
 import { OrderComponent } from './order.component.js';
 import { Order } from './order.entity.js';
 import { OrdersController } from './orders.controller.js';
@@ -16,7 +17,7 @@ import { ApprovalComponent, PurchaseComponent } from './purchase.component.js';
       url: process.env['DATABASE_URL'] ?? 'postgres://localhost/order',
       entities: [Order],
       // The fence's tables beside the service's own: both are written in one transaction.
-      migrations: [TercetFence1763683200000, CreateOrder1763683200001, AddShipTo1795219200000],
+      migrations: [TercetFence1763683200000, CreateOrder1763683200001, AddShipTo1795219200000, AddIsPaid1795305600000],
       migrationsRun: true,
     }),
     TercetModule.forRoot({
@@ -24,6 +25,6 @@ import { ApprovalComponent, PurchaseComponent } from './purchase.component.js';
     }),
   ],
   controllers: [OrdersController],
-  providers: [Orders, OrderComponent, PurchaseComponent, ApprovalComponent],
+  providers: [Orders, Bills, OrderComponent, PurchaseComponent, ApprovalComponent],
 })
 export class AppModule {}

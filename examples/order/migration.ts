@@ -27,3 +27,13 @@ export class AddShipTo1795219200000 implements MigrationInterface {
     await runner.query('ALTER TABLE purchase DROP COLUMN ship_to');
   }
 }
+
+export class AddIsPaid1795305600000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE purchase ADD COLUMN is_paid boolean NOT NULL DEFAULT false');
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE purchase DROP COLUMN is_paid');
+  }
+}

@@ -26,4 +26,7 @@ export class Order {
 
   @Column({ type: 'varchar' })
   state!: OrderState;
+
+  @Column({ name: 'is_paid', type: 'boolean' })
+  isPaid!: boolean;
 }

@@ -2,6 +2,7 @@ import { Body, Controller, Get, HttpCode, NotFoundException, Param, Post } from 
 import { IDENTIFIER } from '@tercet/client';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { Bills } from './bills.js';
 import type { Order } from './order.entity.js';
 import { Orders } from './orders.js';
 import type { OrderAnswer } from './orders.js';
@@ -19,12 +20,22 @@ const NewOrder = z.strictObject({
 
 @Controller('orders')
 export class OrdersController {
-  constructor(private readonly orders: Orders) {}
+  constructor(
+    private readonly orders: Orders,
+    private readonly bills: Bills,
+  ) {}
 
   @Post()
   @HttpCode(200)
   place(@Body({ schema: NewOrder }) { orderId, ...order }: z.infer<typeof NewOrder>): Promise<OrderAnswer> {
     return this.orders.place({ orderId: orderId ?? randomUUID(), ...order });
+  }
+
+  /** The customer pays: whoever gives points for it, or thanks, is told. */
+  @Post(':orderId/pay')
+  @HttpCode(204)
+  pay(@Param('orderId') orderId: string): Promise<void> {
+    return this.bills.pay(orderId);
   }
 
   @Get()

@@ -1,6 +1,7 @@
 /** `npm run demo`, `npm run demo -- --orders 500`: exit code 0 only if money and stock add up at the end. */
 import { placeMany } from './crowd.js';
 import type { Sums } from './crowd.js';
+import { playMessages } from './message-scenes.js';
 import { money, Narrator } from './narrator.js';
 import { playSagas } from './saga-scenes.js';
 import { CUSTOMER, playTcc, SKU } from './scenes.js';
@@ -69,15 +70,18 @@ async function main(): Promise<void> {
   const orders = ordersAsked(process.argv.slice(2));
   const narrator = new Narrator();
   narrator.line(narrator.style('Tercet: an order takes effect in three services or in none', 'bold'));
-  const shop = await narrator.during('starting PostgreSQL', Shop.open({ settings: SETTINGS }));
+  const brokers = process.env['KAFKA_BROKERS'];
+  const kafka = brokers ? { kafkaBrokers: brokers } : {};
+  const shop = await narrator.during('starting PostgreSQL', Shop.open({ settings: SETTINGS, ...kafka }));
   let isRight = false;
   try {
-    await narrator.during('starting the coordinator, order, account and inventory', shop.start());
+    await narrator.during('starting the coordinator, order, account, inventory and points', shop.start());
     if (orders === null) {
       await shop.addAccount(CUSTOMER, START.balance);
       await shop.addItem(SKU, START.stock, START.price);
       await playTcc(shop, narrator);
       await playSagas(shop, narrator);
+      await playMessages(shop, narrator);
       const before = { balances: new Map([[CUSTOMER, START.balance]]), stocks: new Map([[SKU, START.stock]]) };
       isRight = await addsUp(shop, narrator, before);
     } else isRight = await addsUp(shop, narrator, await placeMany(shop, narrator, orders));

@@ -15,6 +15,8 @@ export interface SeenCall {
   readonly op: string;
   readonly gid: string;
   readonly attempt: number;
+  /** Behind the name of the service. */
+  readonly path: string;
 }
 
 interface Passed {
@@ -69,6 +71,7 @@ export class Gate {
       op: header('tercet-op'),
       gid: header('tercet-gid'),
       attempt: Number(header('tercet-attempt')),
+      path: `/${rest.join('/')}`,
     };
     const send = (): Promise<Passed> => this.send(`${target()}/${rest.join('/')}`, incoming, Buffer.concat(chunks));
     const { status, headers, body } = await this.watcher(call, send);

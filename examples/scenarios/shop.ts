@@ -7,6 +7,8 @@ import { TercetClient } from '@tercet/client';
 import pg from 'pg';
 import { startEmbedded } from '../../src/storage/embedded.js';
 import { Gate } from './gate.js';
+import { makeTopic } from './kafka.js';
+import type { KafkaOfShop } from './kafka.js';
 import { freePort, Service } from './processes.js';
 
 /** This file runs as dist/examples/scenarios/shop.js, and from the tests as examples/scenarios/shop.ts. */
@@ -18,7 +20,7 @@ export const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'
 /** For an order to be answered, whatever is killed and started again meanwhile, on a machine however slow. */
 const ORDER_MS = 180_000;
 
-export const SERVICES = ['order', 'account', 'inventory'] as const;
+export const SERVICES = ['order', 'account', 'inventory', 'points'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 export interface Account {
@@ -47,6 +49,7 @@ export interface PlacedOrder extends Order {
   readonly quantity: number;
   readonly total: number;
   readonly shipTo: string | null;
+  readonly isPaid: boolean;
 }
 
 export interface Shipment {
@@ -58,6 +61,8 @@ export interface Shipment {
 export interface ShopOptions {
   /** A server to make the databases on; without it an embedded one is started and thrown away. */
   readonly databaseUrl?: string;
+  /** `host:port` of a Kafka that is there; without it nothing goes to a topic. */
+  readonly kafkaBrokers?: string;
   /** Of the coordinator. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Of a database for the coordinator's log, made already; without it one is made beside the others. */
@@ -76,6 +81,8 @@ export class Shop {
     readonly coordinator: Service,
     /** Finds whichever coordinator runs. */
     readonly client: TercetClient,
+    /** Null: there is none. */
+    readonly kafka: KafkaOfShop | null,
     private readonly cleanUps: CleanUp[],
   ) {}
 
@@ -108,11 +115,21 @@ export class Shop {
     cleanUps.push(() => gate.close());
     const tercetUrl: string = gate.urlFor('tercet', () => shop.running.url);
     const logUrl = options.logUrl ?? (await database('tercet'));
-    const env = { DATABASE_URL: logUrl, TERCET_LISTEN: `127.0.0.1:${await freePort()}`, ...settings };
+    const kafka = options.kafkaBrokers ? { brokers: options.kafkaBrokers, topic: `order-paid-${suffix}` } : null;
+    if (kafka) cleanUps.push(await makeTopic(kafka));
+    // Set even if empty: what this process has must not reach the others by itself.
+    const kafkaEnv = {
+      KAFKA_BROKERS: kafka?.brokers ?? '',
+      PAID_TOPIC: kafka?.topic ?? '',
+      KAFKA_GROUP: kafka?.topic ?? '',
+    };
+    const listen = `127.0.0.1:${await freePort()}`;
+    const env = { DATABASE_URL: logUrl, TERCET_LISTEN: listen, KAFKA_BROKERS: kafkaEnv.KAFKA_BROKERS, ...settings };
     const coordinator = new Service({ name: 'coordinator', ...COORDINATOR, env });
-    const shop: Shop = new Shop(gate, coordinator, new TercetClient({ url: tercetUrl }), cleanUps);
+    const shop: Shop = new Shop(gate, coordinator, new TercetClient({ url: tercetUrl }), kafka, cleanUps);
     // Each keeps its port after a restart, as behind a name in a cluster.
-    const ports = { order: await freePort(), account: await freePort(), inventory: await freePort() };
+    const ports = {} as Record<ServiceName, number>;
+    for (const name of SERVICES) ports[name] = await freePort();
     for (const name of SERVICES) {
       const publicUrl = gate.urlFor(name, () => shop.services[name].url);
       const script = join(root, `dist/examples/${name}/main.js`);
@@ -121,6 +138,7 @@ export class Shop {
         DATABASE_URL: await database(name),
         TERCET_URL: tercetUrl,
         PUBLIC_URL: publicUrl,
+        ...kafkaEnv,
         INVENTORY_URL: `http://127.0.0.1:${ports.inventory}`,
       };
       shop.services[name] = new Service({ name, script, env });
@@ -185,6 +203,19 @@ export class Shop {
 
   shipments(): Promise<Shipment[]> {
     return this.getJson(`${this.services.inventory.url}/shipments`);
+  }
+
+  /** @throws Error when it cannot be paid */
+  async pay(orderId: string): Promise<void> {
+    await this.postJson(`${this.services.order.url}/orders/${orderId}/pay`, {});
+  }
+
+  points(): Promise<{ readonly customer: string; readonly points: number }[]> {
+    return this.getJson(`${this.services.points.url}/points`);
+  }
+
+  mails(): Promise<{ readonly id: string; readonly text: string }[]> {
+    return this.getJson(`${this.services.points.url}/mails`);
   }
 
   orders(): Promise<PlacedOrder[]> {

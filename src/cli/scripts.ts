@@ -16,9 +16,9 @@ export const demo: Command = {
   summary: 'plays orders, crashes and all, on this machine (in a clone)',
   operands: '[--orders N]',
   isPassing: true,
-  about: 'Starts a PostgreSQL, a coordinator and three services of its own, and stops them again.',
+  about: 'Starts a PostgreSQL, a coordinator and four services of its own, and stops them again.',
   examples: [
-    ['tercet demo', 'purchases and sagas: placed, refused, undone, a coordinator and a service killed'],
+    ['tercet demo', 'orders placed, refused, undone and paid, with a coordinator and services killed'],
     ['tercet demo --orders 500', 'as many at once, with random kills; then counts every cent'],
   ],
   run: ({ operands }) => script('dist/examples/scenarios/demo.js', operands),

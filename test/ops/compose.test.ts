@@ -10,7 +10,13 @@ import type { Compose, ComposeService } from './compose.js';
 const { services, volumes } = yaml('docker-compose.yml') as Compose;
 const COORDINATORS = ['coordinator-1', 'coordinator-2'];
 /** And what they are instances of. */
-const SAMPLES = { order: 'order', 'account-1': 'account', 'account-2': 'account', inventory: 'inventory' };
+const SAMPLES = {
+  order: 'order',
+  'account-1': 'account',
+  'account-2': 'account',
+  inventory: 'inventory',
+  points: 'points',
+};
 const names = Object.keys(services);
 
 function service(name: string): ComposeService {
@@ -74,7 +80,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('every address in it, and in what it mounts, is that of a service and of a port on which it listens', () => {
-    const listening: Record<string, string> = { postgres: '5432', tercet: '8372', prometheus: '9090' };
+    const listening: Record<string, string> = { postgres: '5432', kafka: '19092', tercet: '8372', prometheus: '9090' };
     for (const name of COORDINATORS) listening[name] = coordinator(name)['TERCET_LISTEN']!.split(':')[1]!;
     for (const name of Object.keys(SAMPLES)) listening[name] = sample(name)['PORT']!;
     const files = ['haproxy.cfg', 'prometheus.yml', 'grafana/sources.yml']
@@ -126,7 +132,9 @@ describe('keys and secrets', () => {
   };
 
   test.each(Object.entries(SAMPLES))('%s has a key that lets it do what it does, and no more', (name, folder) => {
-    const components = [...sourceOf(folder).matchAll(/@(?:Tcc|Saga)Component\('([^']+)'/g)].map(([, found]) => found);
+    const components = [...sourceOf(folder).matchAll(/@(?:Tcc|Saga|Message)Component\('([^']+)'/g)].map(
+      ([, found]) => found,
+    );
     const found = entryOf(sample(name)['TERCET_KEY']);
     const roles = folder === 'order' ? ['initiator', 'component'] : ['component'];
     expect({ ...found, roles: [...new Set(found?.roles)] }).toMatchObject({ name: folder, roles });
