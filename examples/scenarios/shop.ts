@@ -1,4 +1,4 @@
-/** The whole shop on this machine: PostgreSQL, the coordinator and three services, each a process of its own. */
+/** The whole shop on this machine: PostgreSQL, the coordinator and four services, each a process of its own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,8 +20,10 @@ export const COORDINATOR = { script: join(root, 'bin/tercet.js'), args: ['serve'
 /** For an order to be answered, whatever is killed and started again meanwhile, on a machine however slow. */
 const ORDER_MS = 180_000;
 
-export const SERVICES = ['order', 'account', 'inventory', 'points'] as const;
+/** Those that take part in placing an order. */
+export const SERVICES = ['order', 'account', 'inventory'] as const;
 export type ServiceName = (typeof SERVICES)[number];
+const ALL = [...SERVICES, 'points'] as const;
 
 export interface Account {
   readonly id: string;
@@ -72,7 +74,7 @@ export interface ShopOptions {
 type CleanUp = () => Promise<unknown>;
 
 export class Shop {
-  readonly services = {} as Record<ServiceName, Service>;
+  readonly services = {} as Record<(typeof ALL)[number], Service>;
   private readonly others: Service[] = [];
 
   private constructor(
@@ -117,7 +119,6 @@ export class Shop {
     const logUrl = options.logUrl ?? (await database('tercet'));
     const kafka = options.kafkaBrokers ? { brokers: options.kafkaBrokers, topic: `order-paid-${suffix}` } : null;
     if (kafka) cleanUps.push(await makeTopic(kafka));
-    // Set even if empty: what this process has must not reach the others by itself.
     const kafkaEnv = {
       KAFKA_BROKERS: kafka?.brokers ?? '',
       PAID_TOPIC: kafka?.topic ?? '',
@@ -128,9 +129,9 @@ export class Shop {
     const coordinator = new Service({ name: 'coordinator', ...COORDINATOR, env });
     const shop: Shop = new Shop(gate, coordinator, new TercetClient({ url: tercetUrl }), kafka, cleanUps);
     // Each keeps its port after a restart, as behind a name in a cluster.
-    const ports = {} as Record<ServiceName, number>;
-    for (const name of SERVICES) ports[name] = await freePort();
-    for (const name of SERVICES) {
+    const ports = {} as Record<(typeof ALL)[number], number>;
+    for (const name of ALL) ports[name] = await freePort();
+    for (const name of ALL) {
       const publicUrl = gate.urlFor(name, () => shop.services[name].url);
       const script = join(root, `dist/examples/${name}/main.js`);
       const env = {
@@ -148,8 +149,8 @@ export class Shop {
 
   async start(): Promise<void> {
     await this.coordinator.start();
-    await Promise.all(SERVICES.map((name) => this.services[name].start()));
-    const ready = SERVICES.map((name) => `${this.services[name].url}/tercet/ready`);
+    await Promise.all(ALL.map((name) => this.services[name].start()));
+    const ready = ALL.map((name) => `${this.services[name].url}/tercet/ready`);
     await this.until('every service registers its components', () =>
       Promise.all(ready.map((url) => this.getJson(url))),
     );
@@ -166,7 +167,7 @@ export class Shop {
 
   /** Ends every process and removes what it left. */
   async close(): Promise<void> {
-    const all = [...SERVICES.map((name) => this.services[name]), this.coordinator, ...this.others];
+    const all = [...ALL.map((name) => this.services[name]), this.coordinator, ...this.others];
     await Promise.all(all.map((service) => service.signal('SIGCONT')));
     await Promise.all(all.map((service) => service.signal('SIGTERM')));
     await runAll(this.cleanUps);
