@@ -85,11 +85,14 @@ export class Alerts implements Observer {
     }
   }
 
-  /** The oldest first. What is open with time left until its deadline is not late, however long ago it was begun. */
+  /**
+   * The oldest first. What is open with time left until its deadline is not late, however long ago it was begun; nor is
+   * what was decided and goes out later.
+   */
   private late(): Transaction[] {
     const now = this.parts.clock.now();
-    const isLate = ({ status, beganAt, deadlineAt }: Transaction): boolean =>
-      now - beganAt >= this.parts.ageMs && !(status === 'open' && deadlineAt !== null && now < deadlineAt);
+    const isLate = ({ status, beganAt, deadlineAt, message }: Transaction): boolean =>
+      now - beganAt >= this.parts.ageMs && now >= ((status === 'open' ? deadlineAt : message?.deliverAt) ?? now);
     const late = this.parts.underWay().map(({ saved }) => saved.tx);
     return late.filter(isLate).sort((a, b) => a.beganAt - b.beganAt);
   }

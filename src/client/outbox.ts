@@ -19,7 +19,8 @@ export interface Outbox {
    * @param executor the open transaction of the work that they tell of: the manager of `dataSource.transaction()`, or a
    * client of pg after BEGIN
    * @returns their ids, each the `ce_id` of its message
-   * @throws RangeError that names the field, when a message is out of bounds
+   * @throws RangeError that names the field, when a message is out of bounds; TypeError for what is plainly no open
+   * transaction: a DataSource, its own manager, a pool
    */
   append(executor: Executor, messages: NewMessage | readonly NewMessage[]): Promise<string[]>;
 }
@@ -30,10 +31,21 @@ export function outbox({ source, prefix, traceparent }: OutboxOptions): Outbox {
   const own = { source, ...(prefix === undefined ? {} : { prefix }) };
   return {
     async append(executor, messages) {
+      demandTransaction(executor);
       const all = isList(messages) ? messages : [messages];
       return append(executor, all, { ...own, traceparent: traceparent?.() ?? null });
     },
   };
+}
+
+/** Each of these would commit the messages by themselves, whatever becomes of the work. */
+function demandTransaction(executor: Executor & { queryRunner?: unknown; totalCount?: unknown }): void {
+  const isTypeOrm = 'transaction' in executor;
+  if ((isTypeOrm && !executor.queryRunner) || executor.totalCount !== undefined) {
+    throw new TypeError(
+      'append in the open transaction of the work: the manager that dataSource.transaction() hands you',
+    );
+  }
 }
 
 function isList(messages: NewMessage | readonly NewMessage[]): messages is readonly NewMessage[] {

@@ -112,7 +112,8 @@ export class Relay {
     } catch (error) {
       if (error instanceof OutboxUnfit || MISPLACED.includes((error as { code?: string }).code ?? '')) {
         await this.control.close();
-        throw error;
+        const advice = 'run the migration of the outbox or installOutbox, and give this user the use of its tables';
+        throw new Error(`the outbox cannot be used (${(error as Error).message}): ${advice}`, { cause: error });
       }
       this.failed(error);
     }

@@ -11,15 +11,20 @@ export interface Unfinished {
   readonly count: number;
   /** Of them. */
   readonly parked: number;
-  /** Since the begin of the oldest that is not parked; null: all are. */
+  /** Since the begin of the oldest that is not parked, and not to go out later; null: there is none. */
   readonly oldestMs: number | null;
   /** The same of those that are parked. */
   readonly oldestParkedMs: number | null;
 }
 
+/** Decided, and not to go out yet: a message with `deliverAt`. */
+const LATER = `CASE WHEN mode = 'message' AND status = 'committing'
+                     THEN (plan::json ->> 'deliverAt')::float8 > extract(epoch FROM now()) * 1000 ELSE false END`;
+
 const UNFINISHED = `
   SELECT status, count(*)::int AS count, count(parked)::int AS parked,
-         (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NULL)) * 1000)::float8 AS "oldestMs",
+         (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NULL AND (${LATER}) IS NOT TRUE)) * 1000)::float8
+           AS "oldestMs",
          (extract(epoch FROM now() - min(began_at) FILTER (WHERE parked IS NOT NULL)) * 1000)::float8 AS "oldestParkedMs"
     FROM tercet.transaction GROUP BY status`;
 

@@ -89,6 +89,16 @@ describe('by the clock', () => {
     clock.pass(30_000);
     expect(posts).toMatchObject([{ transactions: [{ gid: 'patient', status: 'open' }] }]);
   });
+
+  test('a message that was decided and goes out later is not late before', () => {
+    const check = { afterMs: 1, intervalMs: 1, maxAttempts: 1 };
+    const message = { check, deliverAt: clock.now() + HOUR_MS };
+    driven = [begunNow('tomorrow', { mode: 'message', status: 'committing', decision: 'commit', message })];
+    clock.pass(HOUR_MS - 1000);
+    expect(posts).toEqual([]);
+    clock.pass(30_000);
+    expect(posts).toMatchObject([{ transactions: [{ gid: 'tomorrow', status: 'committing' }] }]);
+  });
 });
 
 test('a node posts what it parks, and not what a person parks', async () => {

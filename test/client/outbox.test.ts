@@ -64,6 +64,13 @@ const rows = async (): Promise<{ message_id: string; headers: Record<string, str
   return found.rows.map((row) => ({ ...row, headers: JSON.parse(row.headers) as Record<string, string> }));
 };
 
+test('what would commit by itself is refused: a pool, a DataSource and its own manager', async () => {
+  const orders = outbox({ source: 'urn:shop:order' });
+  for (const executor of [pool, source, source.manager]) {
+    await expect(orders.append(executor, { topic: 'order-paid', payload: 1 })).rejects.toThrow(TypeError);
+  }
+});
+
 describe.each(KIND)('with %s', (kind) => {
   test('what is appended stands there if its transaction commits, and not if it does not', async () => {
     const transaction = await transactions(kind);

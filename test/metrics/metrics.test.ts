@@ -104,12 +104,18 @@ test('what is unfinished and parked is told of the whole log, by every node', as
   node.participant.answer = (response, { call }) => void response.writeHead(call.op === 'try' ? 200 : 500).end('{}');
   await node.post('/v1/transactions', begin({ gid: 'stuck', wait: 'settled' }));
   await node.post('/v1/transactions', { mode: 'tcc', gid: 'open', drive: 'initiator' });
+  // Decided, and not late: it says itself when it goes out.
+  const deliveries = [{ branchId: 'a', component: 'account' }];
+  const deliverAt = new Date(Date.now() + 3_600_000).toISOString();
+  const check = { component: 'account' };
+  await node.post('/v1/transactions', { mode: 'message', gid: 'later', check, deliveries, deliverAt });
+  await node.post('/v1/transactions/later/submit', {});
   const other = await node.beside();
   for (const { url } of [other, node]) {
     const scrape = await Scrape.of(url);
     expect(scrape.of('tercet_unfinished_transactions')).toEqual({
       'tercet_unfinished_transactions{status="open"}': 1,
-      'tercet_unfinished_transactions{status="committing"}': 1,
+      'tercet_unfinished_transactions{status="committing"}': 2,
       'tercet_unfinished_transactions{status="aborting"}': 0,
     });
     expect(scrape.value('tercet_parked_transactions')).toBe(1);

@@ -1,6 +1,7 @@
 /** The topics that take what was given up: the message as it came, with headers that say why. */
 import type { IHeaders, Kafka, KafkaMessage, Producer } from 'kafkajs';
 import { lastingPartitioner } from '../../outbox/partition.js';
+import { TOPIC } from '../../protocol/words.js';
 import { described } from '../errors.js';
 import type { InboxEntry, Obituary } from './inbox.js';
 import { placeId } from './message.js';
@@ -17,8 +18,6 @@ export const DEAD_LETTER = {
   firstFailedAt: 'tercet-dead-first-failed-at',
 } as const;
 
-/** Kafka's rule for the name of a topic. */
-const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
 const SEND_MS = 8000;
 const MAX_ERROR_CHARS = 1000;
 

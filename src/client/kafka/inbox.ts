@@ -47,6 +47,9 @@ export class MessageBusy extends Error {
 /** Another consumer that has the message open, frozen for instance, is not waited for longer. */
 const LOCK_MS = 5000;
 const LOCK_NOT_AVAILABLE = '55P03';
+const UNDEFINED_TABLE = '42P01';
+const NOT_INSTALLED =
+  'the tables of the inbox are not there: run its migration (TercetInbox1763769600000), or installInbox once';
 const PURGE_LIMIT = 10_000;
 const MAX_ERROR_CHARS = 2000;
 
@@ -86,6 +89,7 @@ export async function enter(executor: Executor, entry: InboxEntry, isReplay: boo
       : await rowsOf<{ verdict: Entrance }>(executor, ENTER, [...placed(entry), before]);
     return row?.verdict ?? 'repeat';
   } catch (error) {
+    if (sqlState(error) === UNDEFINED_TABLE) throw new Error(NOT_INSTALLED, { cause: error });
     if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
     throw new MessageBusy(entry.id, error);
   }

@@ -35,7 +35,7 @@ CREATE INDEX tercet_inbox_failed_parking ON tercet_inbox_failed (consumer, topic
 `;
 
 /** Instances that start at the same time create the tables one after another. */
-const INSTALL_LOCK = 8372_002;
+const INSTALL_LOCK = 8372_003;
 
 /**
  * Creates the tables unless they are there, in the first schema of the search path; for services that do not
