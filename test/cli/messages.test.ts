@@ -50,7 +50,7 @@ test('a half message: how its producer is asked, what it answered, and when it w
   const half = await show('half');
   expect(half).toMatch(/^half {2}message {2}open$/m);
   expect(half.replace(/\s+/g, ' ')).toContain(
-    'check order is asked after 10m, then every 1 ms and slower, twice at most',
+    'check order is asked after 10m, then every 1 ms and slower, 2 times at most',
   );
   expect(half).toMatch(/waits for +submit or abort; else order will be asked in (10m|9m \d+s)$/m);
   expect(half).toMatch(/^BRANCH +TO +STATE +ATTEMPTS +REPLY$/m);
