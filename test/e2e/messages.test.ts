@@ -44,16 +44,17 @@ withOwnBroker()('under kills and freezes of services, coordinators, consumers an
       const placed = await orders.placed();
       const effects = await orders.effects();
       const gids = new Set(placed.map(({ gid }) => gid));
-      const at = new Map(effects.map((gid, index) => [gid, index]));
+      // The first one of each counts.
+      const at = new Map(effects.map((gid, index) => [gid, index] as const).reverse());
       const decided = await orders.decidedInOrder();
       const acknowledged = acknowledgedFirst(placed);
       const late = ({ first, second }: Pair): boolean => at.get(first)! > at.get(second)!;
       expect({
-        lost: [...gids].filter((gid) => !at.has(gid)),
-        rolledBack: effects.filter((gid) => !gids.has(gid)),
-        twice: effects.filter((gid, index) => at.get(gid) !== index),
-        lateByDecision: decided.filter(late),
-        lateByAcknowledgement: acknowledged.filter(late),
+        lost: some([...gids].filter((gid) => !at.has(gid))),
+        rolledBack: some(effects.filter((gid) => !gids.has(gid))),
+        twice: some(effects.filter((gid, index) => at.get(gid) !== index)),
+        lateByDecision: some(decided.filter(late)),
+        lateByAcknowledgement: some(acknowledged.filter(late)),
       }).toEqual({ lost: [], rolledBack: [], twice: [], lateByDecision: [], lateByAcknowledgement: [] });
       // There was something to be late.
       expect(Math.min(decided.length, acknowledged.length)).toBeGreaterThan(0);
@@ -81,6 +82,11 @@ withOwnBroker()('under kills and freezes of services, coordinators, consumers an
     await Promise.all(parties);
   }
 });
+
+/** Enough to look into. */
+function some<T>(list: readonly T[]): T[] {
+  return list.slice(0, 10);
+}
 
 /** Two of one key, the second of which was placed when the first one was known to be recorded. */
 function acknowledgedFirst(placed: readonly Placed[]): Pair[] {

@@ -8,6 +8,7 @@ import { COORDINATOR } from '../../examples/scenarios/shop.js';
 import { freePort, Service } from '../../examples/scenarios/processes.js';
 import { installFence, TercetClient } from '../../src/client/index.js';
 import { installInbox } from '../../src/client/kafka/index.js';
+import { bucketOf } from '../../src/outbox/message.js';
 import { until } from '../client/until.js';
 import { createTopic } from '../support/kafka.js';
 import type { Broker } from '../support/kafka.js';
@@ -16,7 +17,10 @@ import type { TestDatabase } from '../support/postgres.js';
 
 /** Of the coordinators' transactions; that of their relays is 10 s. */
 export const LEASE_MS = 2000;
-const KEYS = Array.from({ length: 10 }, (_, n) => `key-${n}`);
+/** In few buckets, so that messages of several keys meet. */
+const KEYS = Array.from({ length: 200 }, (_, n) => `key-${n}`)
+  .filter((key) => bucketOf({ key, id: '' }) < 4)
+  .slice(0, 10);
 const HOT_KEYS = 2;
 const CHECK = { afterMs: 1000, intervalMs: 300 };
 /** For a broker that comes back, members of the group that are missed and leases that run out, one after the other. */
@@ -30,7 +34,7 @@ const EFFECTS = `
   CREATE TABLE effect (key text NOT NULL, n int NOT NULL, gid text NOT NULL)`;
 /**
  * Defaults are computed with the snapshot of the statement, which is older than the id of the row: a decision that it
- * shows is recorded before this one, and has the lower id.
+ * shows is recorded before this one, and has the lower id. The rest is made to commit in another order than that of the ids.
  */
 const QUEUED = `
   CREATE TABLE queued (gid text NOT NULL, key text NOT NULL, xid xid8 NOT NULL, seen pg_snapshot NOT NULL);
@@ -39,6 +43,7 @@ const QUEUED = `
     ADD COLUMN seen pg_snapshot NOT NULL DEFAULT pg_current_snapshot();
   CREATE FUNCTION note_queued() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO queued VALUES (NEW.headers::json ->> 'ce_gid', NEW.key, NEW.xid, NEW.seen);
+    PERFORM pg_sleep(0.02 * random());
     RETURN NULL;
   END $$;
   CREATE TRIGGER note_queued AFTER INSERT ON tercet.outbox FOR EACH ROW EXECUTE FUNCTION note_queued();`;
