@@ -34,7 +34,8 @@ const EFFECTS = `
   CREATE TABLE effect (key text NOT NULL, n int NOT NULL, gid text NOT NULL)`;
 /**
  * Defaults are computed with the snapshot of the statement, which is older than the id of the row: a decision that it
- * shows is recorded before this one, and has the lower id. The rest is made to commit in another order than that of the ids.
+ * shows is recorded before this one, and has the lower id. Some are made to commit after
+ * later ones.
  */
 const QUEUED = `
   CREATE TABLE queued (gid text NOT NULL, key text NOT NULL, xid xid8 NOT NULL, seen pg_snapshot NOT NULL);
@@ -43,7 +44,7 @@ const QUEUED = `
     ADD COLUMN seen pg_snapshot NOT NULL DEFAULT pg_current_snapshot();
   CREATE FUNCTION note_queued() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO queued VALUES (NEW.headers::json ->> 'ce_gid', NEW.key, NEW.xid, NEW.seen);
-    PERFORM pg_sleep(0.02 * random());
+    PERFORM pg_sleep(CASE WHEN random() < 0.1 THEN 0.3 ELSE 0 END);
     RETURN NULL;
   END $$;
   CREATE TRIGGER note_queued AFTER INSERT ON tercet.outbox FOR EACH ROW EXECUTE FUNCTION note_queued();`;
