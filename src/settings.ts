@@ -117,6 +117,9 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   // Read before all others, when the log is opened; here they are checked.
   oneOf('TERCET_LOG', value('TERCET_LOG') ?? 'json', ['json', 'pretty']);
   oneOf('TERCET_LOG_LEVEL', value('TERCET_LOG_LEVEL') ?? 'info', LOG_LEVELS);
+  if (value('TERCET_HALF_TOPIC') && !value('KAFKA_BROKERS')) {
+    throw new SettingError('TERCET_HALF_TOPIC is set, and KAFKA_BROKERS is not: say where that topic is');
+  }
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),

@@ -158,7 +158,8 @@ test.each([
   ['TERCET_MAX_UNFINISHED', '0'],
   ['TERCET_MAX_REQUESTS', '1000001'],
   ['TERCET_DEAD_LETTERS', 'drop'],
-  ['TERCET_HALF_TOPIC', 'half messages'],
+  // Without KAFKA_BROKERS.
+  ['TERCET_HALF_TOPIC', 'tercet.half'],
   ['KAFKA_BROKERS', 'kafka'],
   ['KAFKA_BROKERS', 'kafka:0'],
   ['KAFKA_BROKERS', 'kafka:65536'],
@@ -167,6 +168,10 @@ test.each([
   ['KAFKA_BROKERS', '[::1]:9092'],
 ])('%s=%s stops the start and is named', (name, value) => {
   expect(refusal({ [name]: value })).toMatch(new RegExp(`^${name}\\b`));
+});
+
+test('a topic of half messages has the name of one', () => {
+  expect(refusal({ TERCET_HALF_TOPIC: 'half messages', KAFKA_BROKERS: 'kafka:9092' })).toMatch(/^TERCET_HALF_TOPIC\b/);
 });
 
 test('what is wrong with a URL is said without what is secret in it', () => {

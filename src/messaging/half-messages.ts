@@ -24,6 +24,7 @@ import { RecordsRefused, TopicUnknown } from '../outbox/producer.js';
 const AT_A_TIME = 200;
 const RETRY_MS = { first: 200, cap: 5000 };
 const SESSION_MS = 30_000;
+const STOP_MS = 5000;
 /** Fixed, so that no reply is too long for its topic: what was begun can be looked at over HTTP. */
 const CALLER = { seesPayloads: false };
 const AT_ONCE = { until: 'accepted', ms: 0 } as const;
@@ -84,8 +85,13 @@ export class HalfMessages {
     this.starting = this.connect();
   }
 
+  /** Ends what is under way; a broker that does not answer holds it up for no more than five seconds. */
   async stop(): Promise<void> {
     this.isStopping = true;
+    await Promise.race([this.close(), this.pause(STOP_MS)]);
+  }
+
+  private async close(): Promise<void> {
     await this.starting;
     await this.consumer.disconnect();
     await this.sending;
