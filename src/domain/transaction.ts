@@ -127,8 +127,8 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'pending'; readonly retryAfterMs: number | null }
   | { readonly kind: 'postponed'; readonly retryAfterMs: number }
-  /** `hasLeft` false: not a byte was sent, so that the service knows nothing of it. */
-  | { readonly kind: 'unknown'; readonly detail: string; readonly hasLeft?: boolean };
+  /** `hasLeft`: not a byte was sent, so that the service knows nothing of it. */
+  | { readonly kind: 'unknown'; readonly detail: string; readonly hasLeft?: false };
 
 export interface Answer {
   readonly branchId: string;

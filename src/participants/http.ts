@@ -87,7 +87,7 @@ export class HttpParticipants implements Participants {
       const { instance, live } = choice;
       const { outcome: answer, isAlive, hasLeft } = await this.exchange(request, instance);
       balancer.leave(choice, { isAlive, hasLeft });
-      const outcome = answer.kind === 'unknown' ? { ...answer, hasLeft } : answer;
+      const outcome = answer.kind === 'unknown' && !hasLeft ? { ...answer, hasLeft } : answer;
       if (outcome.kind === 'done' || outcome.kind === 'refused') this.detours.forget(tx.gid, branch.branchId);
       if (outcome.kind !== 'unknown' || isAlive === null || instance === null || live === 1) return outcome;
       this.detours.note(tx.gid, branch.branchId, instance.name);

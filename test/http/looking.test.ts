@@ -234,6 +234,7 @@ describe('components', () => {
         maxAgeMs: 86_400_000,
         tryAttempts: 3,
       },
+      check: { afterMs: 6000, intervalMs: 30_000, maxAttempts: 15 },
       version: null,
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: body.createdAt,

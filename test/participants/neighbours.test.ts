@@ -155,7 +155,7 @@ test('an operation that the component lacks now is unknown, in words, and nobody
   const cut = component(service.url, { targets: { try: tried! } });
   for (let count = 0; count < 20; count += 1) {
     const outcome = await call(cut, { op: 'confirm' });
-    expect(outcome).toEqual({ kind: 'unknown', detail: "component 'account' has no URL for confirm now" });
+    expect(outcome).toMatchObject({ kind: 'unknown', detail: "component 'account' has no URL for confirm now" });
   }
   service.answer = json({});
   expect((await call(cut)).kind).toBe('done');

@@ -45,6 +45,7 @@ afterEach(async () => {
 const urlOf = (scheme = 'http'): string => `${scheme}://rebound.example:${service.port}`;
 const NOT_PERMITTED = {
   kind: 'unknown',
+  hasLeft: false,
   detail: `rebound.example resolves to ${FORBIDDEN}, which the allow-list does not permit`,
 };
 
@@ -59,7 +60,7 @@ test('one that leads to both is not taken, and when it was, only the allowed add
   await expect(allowList.check(urlOf(), 'url')).rejects.toMatchObject({ code: 'TERCET_TARGET_FORBIDDEN' });
   expect(await participants.call(request(urlOf()))).toMatchObject({ kind: 'done' });
   await service.stop();
-  const refused = { kind: 'unknown', detail: `connection refused by ${ALLOWED}:${service.port}` };
+  const refused = { kind: 'unknown', hasLeft: false, detail: `connection refused by ${ALLOWED}:${service.port}` };
   expect(await participants.call(request(urlOf()))).toEqual(refused);
   service = await Service.start(json({}), ALLOWED);
 });

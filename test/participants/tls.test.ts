@@ -55,6 +55,7 @@ async function call(env: Record<string, string>, url: string): Promise<Outcome> 
 const DONE = { kind: 'done', reply: '{"held":300}' };
 const NOT_TRUSTED = {
   kind: 'unknown',
+  hasLeft: false,
   detail: expect.stringMatching(/^the certificate is not accepted \(\w+\)$/) as string,
 };
 
