@@ -18,7 +18,7 @@ import { prepareDatabase } from './storage/data-source.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
 import type { EmbeddedPostgres } from './storage/embedded.js';
-import { PostgresOutbox } from './storage/outbox.js';
+import { OUTBOX, PostgresOutbox } from './storage/outbox.js';
 import { Retention } from './storage/retention.js';
 import { PostgresLog } from './storage/transaction-log.js';
 import { SystemClock } from './system-clock.js';
@@ -133,7 +133,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
 /** Null: nothing goes to Kafka. Loaded late: many run without. */
 async function messagingOf(settings: Settings, url: string, logger: Logger): Promise<Messaging | null> {
   const { kafka, deadLetters: policy } = settings;
-  return kafka && (await import('./messaging/messaging.js')).startMessaging({ url, kafka, policy, logger });
+  return (
+    kafka && (await import('./messaging/messaging.js')).startMessaging({ url, prefix: OUTBOX, kafka, policy, logger })
+  );
 }
 
 /** Null: nobody wants to be told. */

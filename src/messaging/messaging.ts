@@ -10,8 +10,6 @@ import { HalfMessages } from './half-messages.js';
 import { kafkaClient } from './kafka.js';
 import type { KafkaSettings } from './kafka-settings.js';
 
-/** Begins the names of the tables that migration 0006 makes. */
-const PREFIX = 'tercet.outbox';
 const CONNECT_TIMEOUT_MS = 3000;
 const KEEP_ALIVE_MS = 10_000;
 /** One for the lease, one for the lane. */
@@ -20,6 +18,8 @@ const CONNECTIONS = 2;
 export interface MessagingParts {
   /** Of the database of the log. */
   readonly url: string;
+  /** Begins the names of its outbox's tables. */
+  readonly prefix: string;
   readonly kafka: KafkaSettings;
   readonly policy: Policy;
   readonly logger: Logger;
@@ -36,7 +36,7 @@ export interface Messaging {
 }
 
 /** @throws Error when the tables are not there, or may not be used; a broker or a database that is away is no reason */
-export async function startMessaging({ url, kafka, policy, logger }: MessagingParts): Promise<Messaging> {
+export async function startMessaging({ url, prefix, kafka, policy, logger }: MessagingParts): Promise<Messaging> {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'tercet relay',
@@ -47,7 +47,7 @@ export async function startMessaging({ url, kafka, policy, logger }: MessagingPa
   });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
   const client = kafkaClient(kafka, logger);
-  const relay = new Relay({ pool, producer: () => new Lane(client), prefix: PREFIX, policy, logger });
+  const relay = new Relay({ pool, producer: () => new Lane(client), prefix, policy, logger });
   const stop = async (): Promise<void> => {
     await relay.stop();
     await pool.end();

@@ -10,6 +10,7 @@ import type { Kafka, Message, Producer as KafkaProducer } from 'kafkajs';
 import { lastingPartitioner } from './partition.js';
 import { RecordsRefused, TopicUnknown } from './producer.js';
 import type { OutboxRecord, Producer } from './producer.js';
+import { within } from './within.js';
 
 const DEADLINE_MS = 8000;
 /** For what is no send: looking for a topic, and the end. */
@@ -48,7 +49,7 @@ export class Lane implements Producer {
     const session = (this.session ??= open(this.kafka));
     const work = deliver(session, batch, this.deadlineMs);
     try {
-      await within(this.deadlineMs, work);
+      await inTime(this.deadlineMs, work);
     } catch (error) {
       this.session = null;
       session.isOver = true;
@@ -66,7 +67,7 @@ export class Lane implements Producer {
     const { session } = this;
     this.session = null;
     if (session === null) return;
-    await within(SHORT_MS, quit(session)).catch(() => undefined);
+    await inTime(SHORT_MS, quit(session)).catch(() => undefined);
     session.isOver = true;
   }
 
@@ -76,7 +77,7 @@ export class Lane implements Producer {
     if (!OF_THE_TOPIC.includes(type)) return error;
     const topics = [...new Set(records.map(({ topic }) => topic))];
     const topic =
-      topics.length === 1 ? topics[0] : await within(SHORT_MS, missing(this.kafka, topics)).catch(() => undefined);
+      topics.length === 1 ? topics[0] : await inTime(SHORT_MS, missing(this.kafka, topics)).catch(() => undefined);
     if (topic !== undefined) return new TopicUnknown(topic, `${topic}: ${messageOf(error)}`, { cause: error });
     // Whoever halves the batch finds it.
     return OF_A_TOPIC_SHOWN.includes(type) ? new RecordsRefused(messageOf(error), { cause: error }) : error;
@@ -170,16 +171,9 @@ async function quit({ producer, connected }: Session): Promise<void> {
   await producer.disconnect().catch(() => undefined);
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Kafka did not answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Within `ms`, or it has failed. */
+function inTime<T>(ms: number, work: Promise<T>): Promise<T> {
+  return within(ms, work, () => new Error(`Kafka did not answer within ${ms} ms`));
 }
 
 /** kafkajs wraps what the broker said, sometimes twice. */

@@ -1,5 +1,6 @@
 /** The four tables of an outbox: those of the coordinator are made by its migrations, those of a service by this. */
 import type { Executor } from './executor.js';
+import { install } from './install.js';
 import { BUCKETS } from './message.js';
 
 /** Of the tables in a service's own database. */
@@ -68,7 +69,6 @@ CREATE TABLE tercet_outbox_dead (
 );
 `;
 
-/** Instances that start at the same time create the tables one after another. */
 const INSTALL_LOCK = 8372_002;
 
 /**
@@ -76,15 +76,7 @@ const INSTALL_LOCK = 8372_002;
  * use TypeORM's migrations. Call it with one connection (not a pool), outside a transaction.
  */
 export async function installOutbox(executor: Executor): Promise<void> {
-  // One query of several statements is one transaction.
-  await executor.query(`
-    SELECT pg_advisory_xact_lock(${INSTALL_LOCK});
-    DO $install$ BEGIN
-      IF to_regclass(current_schema() || '.${OUTBOX_PREFIX}') IS NULL THEN
-        ${OUTBOX_SCHEMA}
-      END IF;
-    END $install$;
-  `);
+  await install(executor, { lock: INSTALL_LOCK, table: OUTBOX_PREFIX, schema: OUTBOX_SCHEMA });
 }
 
 /** For the `migrations` of a TypeORM DataSource. */

@@ -1,5 +1,6 @@
 /** A connection that a relay has to itself, and makes anew after whatever went wrong. */
 import type { Pool, PoolClient } from 'pg';
+import { within } from './within.js';
 
 /** Prepared once per connection. */
 export interface Statement {
@@ -65,21 +66,13 @@ export class Session {
   /** One that the pool hands out too late goes back at once. */
   private async taken(): Promise<PoolClient> {
     const taking = this.pool.connect();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`no connection to the database within ${this.limitMs} ms`));
-        taking.then(
-          (client) => client.release(true),
-          () => undefined,
-        );
-      }, this.limitMs);
+    return within(this.limitMs, taking, () => {
+      taking.then(
+        (client) => client.release(true),
+        () => undefined,
+      );
+      return new Error(`no connection to the database within ${this.limitMs} ms`);
     });
-    try {
-      return await Promise.race([taking, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   private async guarded<T>(client: PoolClient, work: () => Promise<T>): Promise<T> {

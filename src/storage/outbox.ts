@@ -2,6 +2,7 @@
 import type { Logger } from '../engine/ports.js';
 import { DeadLetters } from '../outbox/dead-letters.js';
 import type { DeadLetter } from '../outbox/dead-letters.js';
+import type { OutboxDepth } from '../outbox/relay.js';
 import { tablesOf } from '../outbox/schema.js';
 import { depthStatement, MAX_DEPTH } from '../outbox/statements.js';
 import { Database } from './database.js';
@@ -11,16 +12,6 @@ import type { DatabaseSettings } from './database.js';
 export const OUTBOX = 'tercet.outbox';
 /** More are not told one by one. */
 const MAX_TOPICS = 100;
-
-/** In the whole outbox, whichever relay sends it. */
-export interface OutboxDepth {
-  /** Messages that the broker has not taken yet; 100000 stands for that many or more. */
-  readonly rows: number;
-  /** Likewise. */
-  readonly dead: number;
-  /** How long the oldest waits, ms; null: there is none. */
-  readonly oldestMs: number | null;
-}
 
 export interface WaitingTopic {
   readonly topic: string;

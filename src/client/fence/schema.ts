@@ -1,5 +1,6 @@
 /** The two tables of the fence, for the service's own database; docs/fence.md explains them. */
 import type { Executor } from './executor.js';
+import { install } from '../../outbox/install.js';
 
 export const FENCE_SCHEMA = `
 CREATE TABLE tercet_fence (
@@ -31,7 +32,6 @@ CREATE TABLE tercet_fence_horizon (
 INSERT INTO tercet_fence_horizon (horizon) VALUES ('-infinity');
 `;
 
-/** Instances that start at the same time create the tables one after another. */
 const INSTALL_LOCK = 8372_001;
 
 /**
@@ -39,15 +39,7 @@ const INSTALL_LOCK = 8372_001;
  * use TypeORM's migrations. Call it with one connection (not a pool), outside a transaction.
  */
 export async function installFence(executor: Executor): Promise<void> {
-  // One query of several statements is one transaction.
-  await executor.query(`
-    SELECT pg_advisory_xact_lock(${INSTALL_LOCK});
-    DO $install$ BEGIN
-      IF to_regclass(current_schema() || '.tercet_fence') IS NULL THEN
-        ${FENCE_SCHEMA}
-      END IF;
-    END $install$;
-  `);
+  await install(executor, { lock: INSTALL_LOCK, table: 'tercet_fence', schema: FENCE_SCHEMA });
 }
 
 /** For the `migrations` of a TypeORM DataSource. */

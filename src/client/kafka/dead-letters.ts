@@ -1,6 +1,7 @@
 /** The topics that take what was given up: the message as it came, with headers that say why. */
 import type { IHeaders, Kafka, KafkaMessage, Producer } from 'kafkajs';
 import { lastingPartitioner } from '../../outbox/partition.js';
+import { within } from '../../outbox/within.js';
 import { TOPIC } from '../../protocol/words.js';
 import { described } from '../errors.js';
 import type { InboxEntry, Obituary } from './inbox.js';
@@ -82,15 +83,13 @@ export class DeadLetters {
   }
 
   private async sendNow(topic: string, letter: ReturnType<typeof deadLetterOf>): Promise<void> {
-    const timer = new AbortController();
+    const late = (): Error => new Error(`no answer within ${SEND_MS} ms`);
     try {
-      await Promise.race([this.confirmed(topic, letter), expiry(timer.signal)]);
+      await within(SEND_MS, this.confirmed(topic, letter), late);
     } catch (error) {
       // What became of it is not known: this producer's next number would be a guess.
       void this.drop();
       throw new Error(`the dead-letter topic ${topic} did not take a message: ${described(error)}`, { cause: error });
-    } finally {
-      timer.abort();
     }
   }
 
@@ -114,12 +113,4 @@ export class DeadLetters {
     this.producer = undefined;
     await producer?.disconnect().catch(() => undefined);
   }
-}
-
-/** Rejects after the longest time that a send may take, unless it is over before. */
-function expiry(over: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${SEND_MS} ms`)), SEND_MS);
-    over.addEventListener('abort', () => clearTimeout(timer));
-  });
 }

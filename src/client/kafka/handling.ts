@@ -3,6 +3,7 @@ import type { KafkaMessage } from 'kafkajs';
 import { Refused, described } from '../errors.js';
 import type { Executor } from '../fence/executor.js';
 import type { Budget, GivingUp } from './budget.js';
+import { within } from '../../outbox/within.js';
 import { HandlerTimeout } from '../database.js';
 import type { Database } from '../database.js';
 import { deadLetterOf } from './dead-letters.js';
@@ -65,7 +66,7 @@ export class Handling<Payload, Manager extends Executor> {
       const entrance = await enter(manager, entry, isReplay);
       if (entrance === 'run') {
         const message = { ...envelope, payload: this.payloadOf(raw) as Payload, manager };
-        await inTime(Promise.resolve(handler(message)), timeoutMs);
+        await within(timeoutMs, Promise.resolve(handler(message)), () => new HandlerTimeout(timeoutMs));
         await settle(manager, entry);
       }
       if (entrance === 'parked') await follow(manager, entry);
@@ -109,18 +110,6 @@ export class Handling<Payload, Manager extends Executor> {
     } catch (error) {
       throw new Refused(`the payload cannot be read: ${described(error)}`);
     }
-  }
-}
-
-async function inTime(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new HandlerTimeout(timeoutMs)), timeoutMs);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The two tables of the inbox, for the consumer's own database. */
 import type { Executor } from '../fence/executor.js';
+import { install } from '../../outbox/install.js';
 
 export const INBOX_SCHEMA = `
 -- What took effect here. A row stands in the transaction of the effect itself.
@@ -34,7 +35,6 @@ CREATE TABLE tercet_inbox_failed (
 CREATE INDEX tercet_inbox_failed_parking ON tercet_inbox_failed (consumer, topic, key) WHERE is_parking;
 `;
 
-/** Instances that start at the same time create the tables one after another. */
 const INSTALL_LOCK = 8372_003;
 
 /**
@@ -42,15 +42,7 @@ const INSTALL_LOCK = 8372_003;
  * use TypeORM's migrations. Call it with one connection (not a pool), outside a transaction.
  */
 export async function installInbox(executor: Executor): Promise<void> {
-  // One query of several statements is one transaction.
-  await executor.query(`
-    SELECT pg_advisory_xact_lock(${INSTALL_LOCK});
-    DO $install$ BEGIN
-      IF to_regclass(current_schema() || '.tercet_inbox') IS NULL THEN
-        ${INBOX_SCHEMA}
-      END IF;
-    END $install$;
-  `);
+  await install(executor, { lock: INSTALL_LOCK, table: 'tercet_inbox', schema: INBOX_SCHEMA });
 }
 
 /** For the `migrations` of a TypeORM DataSource. */
