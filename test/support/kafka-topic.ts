@@ -10,8 +10,8 @@ export interface TopicParts {
 }
 
 /**
- * Makes a topic with a name of its own and waits until every partition has a leader; kafkajs itself gives up, or never
- * comes back, where the broker does not know the topic at once.
+ * Makes a topic with a name of its own and waits until every partition has a leader that knows it is one, which is later
+ * than the metadata says; kafkajs itself gives up, or never comes back, where the broker does not know the topic at once.
  */
 export async function makeTopic(
   admin: Admin,
@@ -23,7 +23,8 @@ export async function makeTopic(
   const isLed = async (): Promise<boolean> => {
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     const leaders = topics[0]?.partitions ?? [];
-    return leaders.length === partitions && leaders.every(({ leader }) => leader >= 0);
+    if (leaders.length !== partitions || leaders.some(({ leader }) => leader < 0)) return false;
+    return (await admin.fetchTopicOffsets(topic)).length === partitions;
   };
   const until = performance.now() + 30_000;
   while (!(await isLed().catch(() => false))) {
