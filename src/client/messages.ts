@@ -5,7 +5,7 @@ import type { TercetClient } from './client.js';
 import { databaseOf } from './database.js';
 import type { Database, DatabaseOption, Isolation } from './database.js';
 import { reasonOf, TercetError } from './errors.js';
-import type { Executor } from './fence/executor.js';
+import type { Executor } from '../platform/executor.js';
 import { fence } from './fence/fence.js';
 import type { CheckAnswer, MessageBegan } from './fence/fence.js';
 import { PROBE } from './fence/statements.js';

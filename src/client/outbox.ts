@@ -1,7 +1,7 @@
 /** An outbox in the service's own database: messages that go to Kafka if and only if the transaction commits that appends them. */
 import { append } from '../outbox/append.js';
 import type { NewMessage } from '../outbox/append.js';
-import type { Executor } from './fence/executor.js';
+import type { Executor } from '../platform/executor.js';
 
 export interface OutboxOptions {
   /** `ce_source` of all its messages: who says so, a URI reference such as `urn:shop:order`. */

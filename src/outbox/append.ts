@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { LIMITS } from '../protocol/words.js';
 import { faultOf, isText } from './bounds.js';
-import type { Executor } from './executor.js';
+import type { Executor } from '../platform/executor.js';
 import { bucketOf, cloudEventHeaders } from './message.js';
 import type { OutboxMessage } from './message.js';
 import { OUTBOX_PREFIX, tablesOf } from './schema.js';

@@ -1,5 +1,5 @@
 /** Waiting that others may cut short. A ring that nobody waits for is heard by the next wait. */
-import type { Clock } from './ports.js';
+import type { Clock } from '../platform/surroundings.js';
 
 export class Bell {
   private isRung = false;

@@ -1,6 +1,6 @@
 /** What one lane does not read for now, since the broker does not take it, and everything else goes on. */
 import type { OutboxRecord } from './producer.js';
-import type { Clock } from './ports.js';
+import type { Clock } from '../platform/surroundings.js';
 
 /** A row on its way. */
 export interface OutboxRow extends OutboxRecord {

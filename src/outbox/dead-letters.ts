@@ -1,6 +1,6 @@
 /** Messages that the broker refused for good, where the policy is to skip them: looked at, put back, or dropped. */
-import { rowsOf } from './executor.js';
-import type { Executor } from './executor.js';
+import { rowsOf } from '../platform/executor.js';
+import type { Executor } from '../platform/executor.js';
 import { OUTBOX_PREFIX, tablesOf } from './schema.js';
 
 export interface DeadLetter {

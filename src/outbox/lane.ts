@@ -10,7 +10,7 @@ import type { Kafka, Message, Producer as KafkaProducer } from 'kafkajs';
 import { lastingPartitioner } from './partition.js';
 import { RecordsRefused, TopicUnknown } from './producer.js';
 import type { OutboxRecord, Producer } from './producer.js';
-import { within } from './within.js';
+import { within } from '../platform/within.js';
 
 const DEADLINE_MS = 8000;
 /** For what is no send: looking for a topic, and the end. */

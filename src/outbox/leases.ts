@@ -4,7 +4,7 @@
  * own monotonic clock, counted from before the renewal was sent.
  */
 import { BUCKETS } from './message.js';
-import type { Clock } from './ports.js';
+import type { Clock } from '../platform/surroundings.js';
 import type { OutboxTables } from './schema.js';
 import type { Session, Statement } from './session.js';
 

@@ -1,6 +1,6 @@
 /** The four tables of an outbox: those of the coordinator are made by its migrations, those of a service by this. */
-import type { Executor } from './executor.js';
-import { install } from './install.js';
+import type { Executor } from '../platform/executor.js';
+import { install } from '../platform/install.js';
 import { BUCKETS } from './message.js';
 
 /** Of the tables in a service's own database. */

@@ -1,6 +1,6 @@
 /** A connection that a relay has to itself, and makes anew after whatever went wrong. */
 import type { Pool, PoolClient } from 'pg';
-import { within } from './within.js';
+import { within } from '../platform/within.js';
 
 /** Prepared once per connection. */
 export interface Statement {

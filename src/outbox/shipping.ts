@@ -2,7 +2,7 @@
 import { Blocks } from './blocks.js';
 import type { OutboxRow } from './blocks.js';
 import type { Epochs, Leases } from './leases.js';
-import type { Clock, Logger } from './ports.js';
+import type { Clock, Logger } from '../platform/surroundings.js';
 import { RecordsRefused, TopicUnknown } from './producer.js';
 import type { Producer } from './producer.js';
 import type { Session } from './session.js';

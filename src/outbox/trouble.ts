@@ -1,5 +1,5 @@
 /** Something that does not work at present: why, since when, and how long to leave it alone. */
-import type { Clock } from './ports.js';
+import type { Clock } from '../platform/surroundings.js';
 
 export interface Trouble {
   readonly why: string;

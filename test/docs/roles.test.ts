@@ -16,7 +16,9 @@ function columnOf(call: string): string {
   if (/\/(abort|submit)$/.test(call)) return 'submits, aborts';
   if (/\/(branches|transactions)$/.test(call)) return 'begins, registers branches';
   if (call === 'delete /v1/components/{name}') return 'takes a component out';
-  return call.includes('/components/') ? 'puts a component and its instances' : 'retries, parks, resumes, forces, bulk, dead letters';
+  return call.includes('/components/')
+    ? 'puts a component and its instances'
+    : 'retries, parks, resumes, forces, bulk, dead letters';
 }
 
 test.each(Object.entries(CALLS).filter(([, { roles }]) => roles !== 'no key'))('%s', (call, { roles }) => {

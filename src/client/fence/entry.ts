@@ -1,8 +1,8 @@
 /** How a call gets at its row: the statements of the fence in their order, and what they found. */
 import type { ParticipantCall } from '../../protocol/words.js';
 import { TercetError } from '../errors.js';
-import { rowsOf, sqlState } from './executor.js';
-import type { Executor } from './executor.js';
+import { rowsOf, sqlState } from '../../platform/executor.js';
+import type { Executor } from '../../platform/executor.js';
 import { BOUND, CANCEL, CANCEL_FIRST, CONFIRM, HOLD_HORIZON, LOOK, RECORD, TRY } from './statements.js';
 import { ORIGIN, verdictOn } from './verdict.js';
 import type { FencedOp, Found, Verdict } from './verdict.js';

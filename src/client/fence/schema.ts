@@ -1,6 +1,6 @@
 /** The two tables of the fence, for the service's own database; docs/fence.md explains them. */
-import type { Executor } from './executor.js';
-import { install } from '../../outbox/install.js';
+import type { Executor } from '../../platform/executor.js';
+import { install } from '../../platform/install.js';
 
 export const FENCE_SCHEMA = `
 CREATE TABLE tercet_fence (

@@ -1,7 +1,7 @@
 /** Messages of Kafka take effect once in the consumer's own database, in order for each key. */
 import type { Kafka } from 'kafkajs';
 import { described } from '../errors.js';
-import type { Executor } from '../fence/executor.js';
+import type { Executor } from '../../platform/executor.js';
 import { Batches } from './batches.js';
 import type { ConsumerLogger, WaitingMessage } from './batches.js';
 import { Budget } from './budget.js';

@@ -1,7 +1,7 @@
 /** The topics that take what was given up: the message as it came, with headers that say why. */
 import type { IHeaders, Kafka, KafkaMessage, Producer } from 'kafkajs';
 import { lastingPartitioner } from '../../outbox/partition.js';
-import { within } from '../../outbox/within.js';
+import { within } from '../../platform/within.js';
 import { TOPIC } from '../../protocol/words.js';
 import { described } from '../errors.js';
 import type { InboxEntry, Obituary } from './inbox.js';

@@ -1,9 +1,9 @@
 /** What becomes of one message: it takes effect, was there before, is given up, or waits for another attempt. */
 import type { KafkaMessage } from 'kafkajs';
 import { Refused, described } from '../errors.js';
-import type { Executor } from '../fence/executor.js';
+import type { Executor } from '../../platform/executor.js';
 import type { Budget, GivingUp } from './budget.js';
-import { within } from '../../outbox/within.js';
+import { within } from '../../platform/within.js';
 import { HandlerTimeout } from '../database.js';
 import type { Database } from '../database.js';
 import { deadLetterOf } from './dead-letters.js';

@@ -2,8 +2,8 @@
  * What a consumer has done already, and what failed, in its own database: a message takes effect in the transaction
  * that its row stands in, so both commit or neither does.
  */
-import { rowsOf, sqlState } from '../fence/executor.js';
-import type { Executor } from '../fence/executor.js';
+import { rowsOf, sqlState } from '../../platform/executor.js';
+import type { Executor } from '../../platform/executor.js';
 import { BOUND, BURY, ENTER, ENTER_DEAD, FAIL, FOLLOW, OBITUARY, PURGE, RELEASE, SETTLE } from './statements.js';
 
 /** One message as the inbox knows it. */

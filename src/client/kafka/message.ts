@@ -1,7 +1,7 @@
 /** A message as the handler gets it. */
 import { createHash } from 'node:crypto';
 import type { IHeaders, KafkaMessage } from 'kafkajs';
-import type { Executor } from '../fence/executor.js';
+import type { Executor } from '../../platform/executor.js';
 
 export interface Message<Payload = unknown, Manager extends Executor = Executor> {
   /** `ce_id`, or topic/partition/offset where the producer gave none. */

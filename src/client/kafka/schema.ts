@@ -1,6 +1,6 @@
 /** The two tables of the inbox, for the consumer's own database. */
-import type { Executor } from '../fence/executor.js';
-import { install } from '../../outbox/install.js';
+import type { Executor } from '../../platform/executor.js';
+import { install } from '../../platform/install.js';
 
 export const INBOX_SCHEMA = `
 -- What took effect here. A row stands in the transaction of the effect itself.

@@ -1,7 +1,7 @@
 /** G8 when calls of one branch meet: the second waits for the first, not for long, and then knows what it did. */
 import { fence, Refused } from '../../../src/client/index.js';
 import type { Executor } from '../../../src/client/index.js';
-import { sqlState } from '../../../src/client/fence/executor.js';
+import { sqlState } from '../../../src/platform/executor.js';
 import { LOOK } from '../../../src/client/fence/statements.js';
 import { branch, effects, held, KINDS, receive, startService, trace, UNDOINGS, waiting } from './service.js';
 import type { Service } from './service.js';

@@ -1,7 +1,7 @@
 /** G9 in the service's own database: what a check answers is so, and stays so, whenever it comes. */
 import { fence, Pending } from '../../../src/client/index.js';
 import type { CheckAnswer } from '../../../src/client/index.js';
-import { sqlState } from '../../../src/client/fence/executor.js';
+import { sqlState } from '../../../src/platform/executor.js';
 import { branch, effects, hold, KINDS, receive, recorded, startService, trace, waiting } from './service.js';
 import type { Call, Held, Isolation, Service } from './service.js';
 

@@ -1,6 +1,6 @@
 /** G8 when the fence forgets: what is older than the horizon is never taken for new. */
 import { fence, Refused } from '../../../src/client/index.js';
-import { sqlState } from '../../../src/client/fence/executor.js';
+import { sqlState } from '../../../src/platform/executor.js';
 import { branch, effects, held, hold, KINDS, receive, recorded, startService, trace, waiting } from './service.js';
 import type { Call, Isolation, Service } from './service.js';
 

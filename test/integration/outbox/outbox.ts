@@ -3,7 +3,7 @@ import pg from 'pg';
 import { append } from '../../../src/outbox/append.js';
 import type { NewMessage } from '../../../src/outbox/append.js';
 import { bucketOf } from '../../../src/outbox/message.js';
-import type { Clock } from '../../../src/outbox/ports.js';
+import type { Clock } from '../../../src/platform/surroundings.js';
 import { Relay } from '../../../src/outbox/relay.js';
 import type { RelayOptions } from '../../../src/outbox/relay.js';
 import { installOutbox } from '../../../src/outbox/schema.js';

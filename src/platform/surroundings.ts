@@ -1,4 +1,4 @@
-/** What a relay needs from its surroundings. */
+/** What the leaves need from their surroundings: relay, locks, ids. */
 
 export interface Clock {
   /** ms since the epoch. */

@@ -8,3 +8,9 @@ export async function rowsOf<Row>(executor: Executor, text: string, values: unkn
   const result = await executor.query(text, values);
   return (Array.isArray(result) ? result : (result as { rows: unknown[] }).rows) as Row[];
 }
+
+/** PostgreSQL's code of what went wrong, if it is PostgreSQL that says so. */
+export function sqlState(error: unknown): string | undefined {
+  const { code, driverError } = error as { code?: string; driverError?: { code?: string } };
+  return driverError?.code ?? code;
+}
