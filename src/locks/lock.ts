@@ -59,8 +59,9 @@ export interface LockStore<C extends LockClass = LockClass> {
   /** Gives it back and wakes who waits. False: it was not held by this owner. Other owners' locks stay as they are. */
   release(wish: Pick<Wish, 'name' | 'owner'>): Promise<boolean>;
   /**
-   * Calls `wake` when the lock may have become free. What goes unheard (a broken connection) is made up for by whoever
-   * waits, who looks again by himself. The function returned ends that.
+   * Calls `wake` when the lock may have become free, and once when it begins to listen, since the lock may have become
+   * free before. What goes unheard (a broken connection) is made up for by whoever waits, who looks again by himself.
+   * The function returned ends that.
    */
   watch(name: string, wake: () => void): () => void;
   list(filter: { readonly prefix: string; readonly limit: number }): Promise<HeldLock[]>;
