@@ -58,12 +58,12 @@ export class Held<C extends LockClass = LockClass> {
     return !this.isDone && !this.signal.aborted && this.parts.clock.monotonic() < this.until;
   }
 
-  /** @throws CodedError TERCET_LOCK_LOST unless it is held now */
-  check(): void {
+  /** Needs no `this`. @throws CodedError TERCET_LOCK_LOST unless it is held now */
+  readonly check = (): void => {
     if (this.isDone) throw lost(this.name, 'it was given back');
     if (!this.isValid) this.lose('it was not renewed in time');
     this.signal.throwIfAborted();
-  }
+  };
 
   /**
    * Gives the lock back. That the store does not answer now is no error, since the lock ends by itself.

@@ -23,6 +23,16 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Timers that nobody took back yet. */
+  get pending(): number {
+    return this.timers.length;
+  }
+
+  /** As for a process that was frozen: time went by, and nothing has run yet. */
+  freeze(ms: number): void {
+    this.passedMs += ms;
+  }
+
   pass(ms: number): void {
     this.passedMs += ms;
     const due = this.timers.filter(({ at }) => at <= this.passedMs);
