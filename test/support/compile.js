@@ -15,7 +15,9 @@ const EMBEDDED = [
   'src/storage/embedded-cluster.ts',
 ];
 /** A broker for the benchmark. */
-const KAFKA = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts'].map((name) => `test/support/${name}`);
+const KAFKA = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts', 'server-process.ts'].map(
+  (name) => `test/support/${name}`,
+);
 
 /** @returns the folder, to be removed after use, and the path of embedded.js in it */
 export function compileEmbedded() {

@@ -1,7 +1,7 @@
 /**
  * One PostgreSQL for the whole run: in a temporary folder, on a free port, gone at the end. A server that
- * TEST_POSTGRES_URL names is used instead, for instance another version. In the same folder is what Kafka brokers need
- * (kafka.ts), and what of them is left at the end of the run is ended with it.
+ * TEST_POSTGRES_URL names is used instead, for instance another version. In the same folder is what Kafka brokers (kafka.ts)
+ * and Redis servers (redis.ts) need, and what of them is left at the end of the run is ended with it.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,8 +13,8 @@ import { compileEmbedded } from './compile.js';
 /** The data is thrown away: nothing needs to outlive a power cut. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
 /** Shell: ends what a test file started in the folder "$1" and did not stop, frozen or not. */
-const END_BROKERS = `
-    for file in "$1"/kafka-*/pid; do [ -f "$file" ] && kill -KILL "$(cat "$file")"; done 2>/dev/null
+const END_SERVERS = `
+    for file in "$1"/*/pid; do [ -f "$file" ] && kill -KILL "$(cat "$file")"; done 2>/dev/null
     for file in "$1"/kafka-*/container; do [ -f "$file" ] && docker rm -f "$(cat "$file")"; done >/dev/null 2>&1`;
 
 export default async function start() {
@@ -23,7 +23,7 @@ export default async function start() {
   const watchdog = watch(folder);
   const stopPostgres = process.env.TEST_POSTGRES_URL ? async () => {} : await startPostgres(folder);
   globalThis.stopTestServers = async () => {
-    spawnSync('/bin/sh', ['-c', END_BROKERS, 'end', folder]);
+    spawnSync('/bin/sh', ['-c', END_SERVERS, 'end', folder]);
     await stopPostgres();
     watchdog.kill();
     rmSync(folder, { recursive: true, force: true });
@@ -56,7 +56,7 @@ function watch(folder) {
   const script = `
     while kill -0 "$2" 2>/dev/null; do sleep 1; done
     pid=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"
-    ${END_BROKERS}
+    ${END_SERVERS}
     sleep 2
     rm -rf "$1"`;
   const args = ['-c', script, 'watch', folder, String(process.pid)];

@@ -1,13 +1,12 @@
 /** A Kafka broker of one's own that can be frozen, killed and started again: a Java process with its data in a folder. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaProgram } from './kafka-jars.js';
+import { freePorts, ServerProcess } from './server-process.js';
 
 const READY_MS = 90_000;
 const HEAP = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC'];
@@ -66,7 +65,7 @@ export function properties(listen: string, port: number, controllerPort: number)
  * id stands in `folder/pid` until it is stopped.
  */
 export async function startJavaBroker({ java, classPath }: KafkaProgram, folder: string): Promise<Broker> {
-  mkdirSync(folder, { recursive: true });
+  const server = new ServerProcess(java, folder);
   const [port, controllerPort] = await freePorts();
   const address = `127.0.0.1:${port}`;
   const config = join(folder, 'server.properties');
@@ -79,49 +78,28 @@ export async function startJavaBroker({ java, classPath }: KafkaProgram, folder:
   const format = ['kafka.tools.StorageTool', 'format', '-t', cluster, '-c', config];
   execFileSync(java, ['-XX:TieredStopAtLevel=1', logging, '-cp', classPath, ...format], { stdio: 'pipe' });
 
-  const log = join(folder, 'log');
-  let running: { readonly pid: number; readonly ended: Promise<void>; ref: () => void } | null = null;
   const start = async (): Promise<void> => {
-    const output = openSync(log, 'a');
     const args = [...HEAP, '-Djava.awt.headless=true', logging, '-cp', classPath, 'kafka.Kafka', config];
-    const child = spawn(java, args, { detached: true, stdio: ['ignore', output, output] });
-    closeSync(output);
-    child.unref();
-    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
-    if (child.pid === undefined) throw new Error(`${java} did not start`);
-    running = { pid: child.pid, ended, ref: () => child.ref() };
-    writeFileSync(join(folder, 'pid'), String(child.pid));
-    await answers(address, ended, log);
-  };
-  const signal = (name: NodeJS.Signals): void => {
-    if (running === null) throw new Error('this broker is not running');
-    process.kill(running.pid, name);
-  };
-  const kill = async (): Promise<void> => {
-    if (running === null) return;
-    const { ended, ref } = running;
-    // Nothing else may keep this process until it has ended.
-    ref();
-    signal('SIGKILL');
-    running = null;
-    await ended;
-    rmSync(join(folder, 'pid'), { force: true });
-  };
-  const stop = async (): Promise<void> => {
-    await kill();
-    rmSync(folder, { recursive: true, force: true });
+    await answers(address, server.start(args), () => server.lastWords());
   };
   try {
     await start();
   } catch (error) {
-    await kill();
+    await server.kill();
     throw error;
   }
-  return { address, freeze: () => signal('SIGSTOP'), thaw: () => signal('SIGCONT'), kill, restart: start, stop };
+  return {
+    address,
+    freeze: () => server.signal('SIGSTOP'),
+    thaw: () => server.signal('SIGCONT'),
+    kill: () => server.kill(),
+    restart: start,
+    stop: () => server.stop(),
+  };
 }
 
 /** Waits until a broker answers for itself. */
-export async function answers(address: string, ended: Promise<void>, log: string): Promise<void> {
+export async function answers(address: string, ended: Promise<void>, lastWords: () => string): Promise<void> {
   const retry = { retries: 0 };
   const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, connectionTimeout: 1000, retry });
   let hasEnded = false;
@@ -135,25 +113,11 @@ export async function answers(address: string, ended: Promise<void>, log: string
       if (brokers.length > 0) return;
     } catch (error) {
       if (hasEnded || performance.now() > until) {
-        const tail = readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n');
-        throw new Error(`Kafka ${hasEnded ? 'ended' : 'does not answer'}: ${tail}`, { cause: error });
+        throw new Error(`Kafka ${hasEnded ? 'ended' : 'does not answer'}: ${lastWords()}`, { cause: error });
       }
     } finally {
       await admin.disconnect();
     }
     await pause(100);
   }
-}
-
-/** Two that nobody listens on. */
-export async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return (server.address() as AddressInfo).port;
-    }),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number];
 }

@@ -1,10 +1,11 @@
 /** A Kafka broker of one's own as a container: the service `kafka` of docker-compose.yml, on a port of its own. */
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, openSync, closeSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { answers, freePorts, properties } from './kafka-broker.js';
+import { answers, properties } from './kafka-broker.js';
 import type { Broker } from './kafka-broker.js';
+import { freePorts } from './server-process.js';
 
 const SERVICE = 'kafka';
 const START_MS = 240_000;
@@ -32,12 +33,11 @@ export async function startDockerBroker(folder: string): Promise<Broker> {
     return ['-e', `KAFKA_${key.toUpperCase().replaceAll('.', '_')}=${value}`];
   });
   writeFileSync(join(folder, 'container'), name);
-  const log = join(folder, 'log');
-  closeSync(openSync(log, 'a'));
   const docker = async (...args: string[]): Promise<void> => void (await run('docker', args, { timeout: START_MS }));
   // Frozen at once: what follows must not reach it.
   const now = (...args: string[]): void => void execFileSync('docker', args, { stdio: 'ignore', timeout: START_MS });
   const never = new Promise<void>(() => {});
+  const lastWords = (): string => `see docker logs ${name}`;
   const ports = ['-p', `127.0.0.1:${port}:${port}`];
   const stop = async (): Promise<void> => {
     await docker('rm', '-f', name);
@@ -45,7 +45,7 @@ export async function startDockerBroker(folder: string): Promise<Broker> {
   };
   try {
     await docker('compose', 'run', '-d', '--no-deps', '--name', name, ...ports, ...environment, SERVICE);
-    await answers(address, never, log);
+    await answers(address, never, lastWords);
   } catch (error) {
     await stop();
     throw error;
@@ -57,7 +57,7 @@ export async function startDockerBroker(folder: string): Promise<Broker> {
     kill: () => docker('kill', name),
     restart: async () => {
       await docker('start', name);
-      await answers(address, never, log);
+      await answers(address, never, lastWords);
     },
     stop,
   };

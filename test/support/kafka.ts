@@ -4,7 +4,6 @@
  * why; with CI set they fail.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
@@ -15,10 +14,10 @@ import { dockerHasKafka, startDockerBroker } from './kafka-docker.js';
 import { kafkaProgram } from './kafka-jars.js';
 import { makeTopic } from './kafka-topic.js';
 import type { TopicParts } from './kafka-topic.js';
+import { runFolder, sharedServer } from './run.js';
 
 export type { Broker } from './kafka-broker.js';
 
-const START_MS = 120_000;
 const READ_MS = 50_000;
 
 type Start = (folder: string) => Promise<Broker>;
@@ -48,48 +47,18 @@ export function withOwnBroker(): typeof describe {
 export async function kafkaBrokers(): Promise<string> {
   const given = process.env['KAFKA_BROKERS'];
   if (given) return given;
-  const started = join(runFolder(), 'kafka-shared.address');
-  try {
-    writeFileSync(join(runFolder(), 'kafka-shared.lock'), String(process.pid), { flag: 'wx' });
-  } catch {
-    return await startedByOther(started);
-  }
-  const state = await startIn('kafka-shared').then(
-    ({ address }) => address,
-    (error: unknown) => `failed: ${String(error)}`,
-  );
-  writeFileSync(`${started}.new`, state);
-  renameSync(`${started}.new`, started);
-  return startedByOther(started);
-}
-
-async function startedByOther(path: string): Promise<string> {
-  const until = performance.now() + START_MS;
-  while (!existsSync(path)) {
-    if (performance.now() > until) throw new Error('the Kafka of the test run did not start');
-    await pause(50);
-  }
-  const state = readFileSync(path, 'utf8');
-  if (state.startsWith('failed: ')) throw new Error(`the Kafka of the test run ${state}`);
-  return state;
+  return await sharedServer('kafka-shared', async (folder) => (await startIn(folder)).address);
 }
 
 /** A broker for tests that freeze, kill or restart it. They stop it; what they do not stop ends with the run. */
 export function startBroker(): Promise<Broker> {
-  return startIn(`kafka-${randomBytes(4).toString('hex')}`);
+  return startIn(join(runFolder(), `kafka-${randomBytes(4).toString('hex')}`));
 }
 
-/** Of the run; the brokers whose folders lie in it end with it (global-setup.js). */
-function runFolder(): string {
-  const folder = process.env['TEST_RUN_FOLDER'];
-  if (!folder) throw new Error('the folder of the test run is missing: start the tests through jest.config.js');
-  return folder;
-}
-
-async function startIn(name: string): Promise<Broker> {
+async function startIn(folder: string): Promise<Broker> {
   const start = starter();
   if (start === null) throw new Error('no Kafka can be started here: use withKafka() or withOwnBroker()');
-  return await start(join(runFolder(), name));
+  return await start(folder);
 }
 
 /** A quiet client. */
