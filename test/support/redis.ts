@@ -69,6 +69,11 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** For who only wants to know where it is: it is not connected. */
+  named(): Redis {
+    return new Redis(this.url, { lazyConnect: true });
+  }
+
   /** It keeps its connections and answers nothing. */
   freeze(): void {
     this.server.signal('SIGSTOP');

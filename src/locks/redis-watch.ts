@@ -1,0 +1,70 @@
+/** Who is to be woken when Redis says that something happened: one connection, there only while somebody waits. */
+import type { Redis } from 'ioredis';
+import { duplicateOf } from './redis-link.js';
+
+/** The connection outlives the last who waited by so long: on a lock in demand the next one comes soon. */
+const IDLE_MS = 5000;
+
+export class RedisWatch {
+  private readonly waiting = new Map<string, Set<() => void>>();
+  private connection: Redis | null = null;
+  private idle: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** Calls `wake` for each message in the channel, and whenever this begins to listen. The function returned ends it. */
+  watch(channel: string, wake: () => void): () => void {
+    clearTimeout(this.idle);
+    const wakes = this.waiting.get(channel);
+    if (wakes) wakes.add(wake);
+    else this.waiting.set(channel, new Set([wake]));
+    this.connection ??= this.connect();
+    this.listen(channel);
+    return () => this.forget(channel, wake);
+  }
+
+  close(): void {
+    clearTimeout(this.idle);
+    this.waiting.clear();
+    this.connection?.disconnect();
+    this.connection = null;
+  }
+
+  private connect(): Redis {
+    const connection = duplicateOf(this.redis, this.timeoutMs);
+    // It connects again by itself; who waits looks from time to time.
+    connection.on('error', () => {});
+    connection.on('ready', () => {
+      for (const channel of this.waiting.keys()) this.listen(channel);
+    });
+    connection.on('message', (channel: string) => this.wake(channel));
+    connection.connect().catch(() => {});
+    return connection;
+  }
+
+  /** To a channel that is listened to already this adds nothing, and wakes once. */
+  private listen(channel: string): void {
+    if (this.connection?.status !== 'ready') return;
+    this.connection.subscribe(channel).then(
+      () => this.wake(channel),
+      () => {},
+    );
+  }
+
+  private wake(channel: string): void {
+    for (const wake of this.waiting.get(channel) ?? []) wake();
+  }
+
+  private forget(channel: string, wake: () => void): void {
+    const wakes = this.waiting.get(channel);
+    if (!wakes?.delete(wake) || wakes.size > 0) return;
+    this.waiting.delete(channel);
+    if (this.connection?.status === 'ready') this.connection.unsubscribe(channel).catch(() => {});
+    if (this.waiting.size > 0) return;
+    this.idle = setTimeout(() => this.close(), IDLE_MS);
+    this.idle.unref();
+  }
+}
