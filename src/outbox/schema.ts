@@ -1,12 +1,10 @@
 /** The four tables of an outbox: those of the coordinator are made by its migrations, those of a service by this. */
 import type { Executor } from '../platform/executor.js';
-import { install } from '../platform/install.js';
+import { install, plainName } from '../platform/install.js';
 import { BUCKETS } from './message.js';
 
 /** Of the tables in a service's own database. */
 export const OUTBOX_PREFIX = 'tercet_outbox';
-
-const PREFIX = /^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$/;
 
 /** Names as they stand in statements. */
 export interface OutboxTables {
@@ -21,8 +19,7 @@ export interface OutboxTables {
 
 /** @throws RangeError unless the prefix is a plain name in lower case, with its schema or without */
 export function tablesOf(prefix: string): OutboxTables {
-  if (!PREFIX.test(prefix)) throw new RangeError(`'${prefix}' cannot begin the names of tables`);
-  return { messages: prefix, lease: `${prefix}_lease`, relay: `${prefix}_relay`, dead: `${prefix}_dead` };
+  return { messages: plainName(prefix), lease: `${prefix}_lease`, relay: `${prefix}_relay`, dead: `${prefix}_dead` };
 }
 
 export const OUTBOX_SCHEMA = `

@@ -1,6 +1,6 @@
 /** A connection that a relay has to itself, and makes anew after whatever went wrong. */
 import type { Pool, PoolClient } from 'pg';
-import { within } from '../platform/within.js';
+import { borrowed } from '../platform/borrowed.js';
 
 /** Prepared once per connection. */
 export interface Statement {
@@ -54,25 +54,13 @@ export class Session {
   }
 
   private async connect(): Promise<PoolClient> {
-    const client = await this.taken();
+    const client = await borrowed(this.pool.connect(), this.limitMs);
     // A connection that breaks while nobody asks says so here, not as an uncaught exception.
     client.on('error', () => this.drop(client));
     await this.guarded(client, () =>
       client.query(`${SETTINGS} SET statement_timeout = ${this.limitMs}; SET lock_timeout = ${this.limitMs >> 1}`),
     );
     return client;
-  }
-
-  /** One that the pool hands out too late goes back at once. */
-  private async taken(): Promise<PoolClient> {
-    const taking = this.pool.connect();
-    return within(this.limitMs, taking, () => {
-      taking.then(
-        (client) => client.release(true),
-        () => undefined,
-      );
-      return new Error(`no connection to the database within ${this.limitMs} ms`);
-    });
   }
 
   private async guarded<T>(client: PoolClient, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,14 @@
 /** How a service that does not use TypeORM's migrations gets its tables. */
 import type { Executor } from './executor.js';
 
+const PLAIN = /^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$/;
+
+/** The name itself, which may stand in a statement. @throws RangeError unless it is plain, in lower case, with its schema or without */
+export function plainName(name: string): string {
+  if (!PLAIN.test(name)) throw new RangeError(`'${name}' cannot name a table`);
+  return name;
+}
+
 /** Tables that belong together. */
 export interface Installation {
   /** Of an advisory lock that nothing else takes: instances that start at the same time come one after another. */

@@ -8,6 +8,7 @@ import { Instances0000000000003 } from '../../migrations/0003-instances.js';
 import { Trace0000000000004 } from '../../migrations/0004-trace.js';
 import { Saga0000000000005 } from '../../migrations/0005-saga.js';
 import { Outbox0000000000006 } from '../../migrations/0006-outbox.js';
+import { Locks0000000000007 } from '../../migrations/0007-locks.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -18,6 +19,7 @@ const MIGRATIONS = [
   Trace0000000000004,
   Saga0000000000005,
   Outbox0000000000006,
+  Locks0000000000007,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

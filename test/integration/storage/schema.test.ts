@@ -81,6 +81,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Trace0000000000004',
     'Saga0000000000005',
     'Outbox0000000000006',
+    'Locks0000000000007',
   ]);
 });
 
