@@ -1,11 +1,9 @@
 /** The whole shop on this machine: PostgreSQL, the coordinator and four services, each a process of its own. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TercetClient } from '@tercet/client';
-import pg from 'pg';
-import { startEmbedded } from '../../src/storage/embedded.js';
+import { createDatabase, onServer, runAll, temporaryServer } from './databases.js';
+import type { CleanUp } from './databases.js';
 import { Gate } from './gate.js';
 import { makeTopic } from './kafka.js';
 import type { KafkaOfShop } from './kafka.js';
@@ -70,8 +68,6 @@ export interface ShopOptions {
   /** Of a database for the coordinator's log, made already; without it one is made beside the others. */
   readonly logUrl?: string;
 }
-
-type CleanUp = () => Promise<unknown>;
 
 export class Shop {
   readonly services = {} as Record<(typeof ALL)[number], Service>;
@@ -264,37 +260,4 @@ async function read<T>(response: Response, url: string): Promise<T> {
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text.slice(0, 300)}`);
   return (text === '' ? null : JSON.parse(text)) as T;
-}
-
-/** The last first, each whatever became of the others. */
-async function runAll(cleanUps: CleanUp[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw new AggregateError(failures, 'not everything was cleaned up');
-}
-
-async function temporaryServer(cleanUps: CleanUp[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'tercet-demo-'));
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-  const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-  const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });
-  cleanUps.push(() => server.stop());
-  return server.url;
-}
-
-async function createDatabase(serverUrl: string, name: string): Promise<string> {
-  await onServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return url.href;
-}
-
-async function onServer(url: string, statement: string): Promise<void> {
-  const client = new pg.Client(url);
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }
