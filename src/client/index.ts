@@ -12,6 +12,19 @@ export type { MessageCallOptions, MessageDone, MessageRequest, MessagesOptions }
 export type { DatabaseOption, DataSourceLike, Isolation, PoolLike } from './database.js';
 export { outbox } from './outbox.js';
 export type { Outbox, OutboxOptions } from './outbox.js';
+export type { IdFacts, IdKind, Ids } from '../ids/id.js';
+export { decode } from '../ids/decode.js';
+export type { Decoded } from '../ids/decode.js';
+export { IDS_SCHEMA, installIds, TercetIds1763683200004 } from '../ids/schema.js';
+export { segment } from '../ids/segment.js';
+export type { SegmentOptions } from '../ids/segment.js';
+export { sequence } from '../ids/sequence.js';
+export type { SequenceOptions } from '../ids/sequence.js';
+export { snowflake } from '../ids/snowflake.js';
+export type { SnowflakeOptions } from '../ids/snowflake.js';
+export { uuidv7 } from '../ids/uuid.js';
+export { CodedError } from '../platform/coded-error.js';
+export type { LeafCode } from '../platform/coded-error.js';
 export { installOutbox, OUTBOX_SCHEMA, TercetOutbox1763683200001 } from '../outbox/schema.js';
 export type { NewMessage } from '../outbox/append.js';
 export type {

@@ -9,6 +9,7 @@ import { Trace0000000000004 } from '../../migrations/0004-trace.js';
 import { Saga0000000000005 } from '../../migrations/0005-saga.js';
 import { Outbox0000000000006 } from '../../migrations/0006-outbox.js';
 import { Locks0000000000007 } from '../../migrations/0007-locks.js';
+import { Ids0000000000008 } from '../../migrations/0008-ids.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -20,6 +21,7 @@ const MIGRATIONS = [
   Saga0000000000005,
   Outbox0000000000006,
   Locks0000000000007,
+  Ids0000000000008,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

@@ -82,6 +82,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Saga0000000000005',
     'Outbox0000000000006',
     'Locks0000000000007',
+    'Ids0000000000008',
   ]);
 });
 
