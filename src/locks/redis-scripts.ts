@@ -68,11 +68,16 @@ if held then
 end
 return held`);
 
-/** ARGV: a token. No token after it is lower or the same. */
-export const RAISE = script(`
-if tonumber(redis.call('GET', KEYS[2]) or 0) < tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[2], ARGV[1], 'PX', ${COUNTER_MS})
+/** ARGV: owner, token. From now on the owner's token is this one, and all after it are higher. */
+export const RAISE = script(`${OWNER}
+if tonumber(redis.call('GET', KEYS[2]) or 0) < tonumber(ARGV[2]) then
+  redis.call('SET', KEYS[2], ARGV[2], 'PX', ${COUNTER_MS})
 end
+local value = redis.call('GET', KEYS[1])
+if ownerOf(value) ~= ARGV[1] then return 0 end
+value = cjson.decode(value)
+value.token = tonumber(ARGV[2])
+redis.call('SET', KEYS[1], cjson.encode(value), 'KEEPTTL')
 return 1`);
 
 function script(text: string): Script {

@@ -71,9 +71,9 @@ export class RedisLocks implements LockStore<'efficiency'> {
     return (await this.link.run(this.call(scripts.RELEASE, name, owner))) === 1;
   }
 
-  /** All tokens after this are higher than `token`. */
-  async raise(name: string, token: number): Promise<void> {
-    await this.link.run(this.call(scripts.RAISE, name, token));
+  /** Gives the owner this token, if he still holds the lock; all tokens after it are higher in any case. */
+  async raise({ name, owner }: Pick<Wish, 'name' | 'owner'>, token: number): Promise<void> {
+    await this.link.run(this.call(scripts.RAISE, name, owner, token));
   }
 
   watch(name: string, wake: () => void): () => void {
