@@ -129,7 +129,7 @@ export class RedisServer {
       await redis.connect();
       return await work(redis);
     } finally {
-      redis.disconnect();
+      if (redis.status !== 'end') redis.disconnect();
     }
   }
 
