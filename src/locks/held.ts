@@ -21,12 +21,14 @@ export interface HeldParts<C extends LockClass> {
   readonly wish: Wish;
   readonly token: TokenOf<C>;
   readonly validUntil: number;
+  /** What the store takes from the lifetime, at each renewal too. */
+  readonly lessMs: number;
   /** Called once, with ms since it was got. */
   readonly ended: (heldMs: number, isLost: boolean) => void;
 }
 
 /** By the monotonic clock: until when a lock is good that was asked for at `sentAt`. */
-export function validUntil(sentAt: number, { ttlMs }: Wish, lessMs = 0): number {
+export function validUntil(sentAt: number, { ttlMs }: Wish, lessMs: number): number {
   return sentAt + ttlMs * (1 - MARGIN_SHARE) - lessMs;
 }
 
@@ -100,7 +102,7 @@ export class Held<C extends LockClass = LockClass> {
   }
 
   private async renew(): Promise<void> {
-    const { clock, store, wish } = this.parts;
+    const { clock, store, wish, lessMs } = this.parts;
     const sentAt = clock.monotonic();
     let isHeld: boolean | null = null;
     try {
@@ -111,7 +113,7 @@ export class Held<C extends LockClass = LockClass> {
     if (this.isDone || this.signal.aborted) return;
     if (isHeld === false) return this.lose('somebody else has taken it');
     if (isHeld) {
-      this.until = validUntil(sentAt, wish);
+      this.until = validUntil(sentAt, wish, lessMs);
       this.stopDeadline();
       this.stopDeadline = this.armed();
     }

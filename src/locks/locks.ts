@@ -162,10 +162,11 @@ export class Locks<C extends LockClass = LockClass> {
     try {
       const attempt = await store.acquire(wish);
       if ('heldForMs' in attempt) return attempt;
-      const until = validUntil(sentAt, wish, attempt.lessMs);
+      const { token, lessMs = 0 } = attempt;
+      const until = validUntil(sentAt, wish, lessMs);
       if (clock.monotonic() < until) {
         const ended = (ms: number, isLost: boolean): void => this.observer?.ended(wish.name, ms, isLost);
-        return new Held({ store, clock, wish, token: attempt.token, validUntil: until, ended });
+        return new Held({ store, clock, wish, token, lessMs, validUntil: until, ended });
       }
     } catch (error) {
       if (error instanceof CodedError) return error;

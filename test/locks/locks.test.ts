@@ -220,6 +220,18 @@ describe('holding', () => {
     expect(held.signal.aborted).toBe(true);
   });
 
+  test('what the store takes from the lifetime is taken from that of each renewal, too', async () => {
+    store.lessMs = 200;
+    const held = await acquire();
+    await pass(400);
+    expect(store.renewals).toBe(1);
+    store.before = never;
+    await pass(600);
+    expect(held.isValid).toBe(true);
+    await pass(60);
+    expect(held.isValid).toBe(false);
+  });
+
   test('a lock that took longer to get than it lives is given back, and not had', async () => {
     store.before = async (call) => {
       if (call === 'acquire') clock.pass(TTL_MS * 0.9);

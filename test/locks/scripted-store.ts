@@ -7,6 +7,7 @@ export class ScriptedStore implements LockStore<'efficiency'> {
   readonly owners: string[] = [];
   readonly watchers = new Set<() => void>();
   renewals = 0;
+  lessMs = 0;
   private token = 0;
 
   /** Replaced by tests of a store that is slow, silent or away. */
@@ -17,7 +18,7 @@ export class ScriptedStore implements LockStore<'efficiency'> {
     this.owners.push(owner);
     if (this.owner !== null) return { heldForMs: null };
     this.owner = owner;
-    return { token: ++this.token };
+    return { token: ++this.token, lessMs: this.lessMs };
   }
 
   async renew({ owner }: Wish): Promise<boolean> {
