@@ -39,7 +39,7 @@ export class Listener {
       ofName.delete(wake);
       if (ofName.size > 0 || this.wakes.get(name) !== ofName) return;
       this.wakes.delete(name);
-      if (this.wakes.size === 0) this.later(LINGER_MS, () => this.drop());
+      if (this.wakes.size === 0) this.dropLater();
     };
   }
 
@@ -80,7 +80,7 @@ export class Listener {
     this.client = client;
     // What became free before that was heard by nobody.
     for (const ofName of this.wakes.values()) for (const wake of ofName) wake();
-    if (this.wakes.size === 0) this.later(LINGER_MS, () => this.drop());
+    if (this.wakes.size === 0) this.dropLater();
   }
 
   private broken(client: PoolClient): void {
@@ -89,12 +89,16 @@ export class Listener {
     if (this.wakes.size > 0) this.later(AGAIN_MS, () => this.open());
   }
 
-  /** Unless somebody came meanwhile who waits. */
   private drop(): void {
-    const { client } = this;
-    if (!client || (this.wakes.size > 0 && !this.isClosed)) return;
+    this.client?.release(true);
     this.client = null;
-    client.release(true);
+  }
+
+  /** Unless somebody comes meanwhile who waits. */
+  private dropLater(): void {
+    this.later(LINGER_MS, () => {
+      if (this.wakes.size === 0) this.drop();
+    });
   }
 
   private later(ms: number, run: () => void): void {

@@ -39,6 +39,7 @@ export class LockTable {
   private readonly statements: LockStatements;
   private readonly table: string;
   private sweptAt = -Infinity;
+  private isClosed = false;
   private readonly undoing = new Set<Promise<unknown>>();
 
   constructor({ pool, table = LOCK_TABLE, limitMs = 2000 }: LockDatabase) {
@@ -98,6 +99,7 @@ export class LockTable {
 
   /** Ends what goes on by itself; the pool stays open. */
   async close(): Promise<void> {
+    this.isClosed = true;
     await Promise.all(this.undoing);
   }
 
@@ -141,6 +143,7 @@ export class LockTable {
   }
 
   private async ask<Row extends object>(text: string, values: unknown[], limitMs = this.limitMs): Promise<Row[]> {
+    if (this.isClosed) throw new CodedError('TERCET_LOCK_UNAVAILABLE', 'the locks were closed; make them anew');
     try {
       return await asked<Row>(this.pool, text, values, limitMs);
     } catch (error) {
