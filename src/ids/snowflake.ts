@@ -81,7 +81,7 @@ export class SnowflakeIds implements Ids {
     const now = this.now();
     const { correctionMs = 0 } = this.reservation ?? {};
     if (correctionMs !== 0) {
-      const far = `the clock of this machine is ${Math.round(-correctionMs / 1000)} s from that of the database`;
+      const far = `the clock of this machine is ${Math.round(Math.abs(correctionMs) / 1000)} s from that of the database`;
       found.push(`ids: ${far}, by which they go meanwhile`);
     }
     if (this.last > this.floor && this.last - now > WAIT_MS) {

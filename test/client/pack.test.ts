@@ -68,8 +68,8 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('it holds the compiled client, the words of the wire, the outbox, the engine for the test kit, its README, and nothing else', () => {
-  const rest = packed.filter((path) => !/^dist\/(client|protocol|domain|engine|outbox)\/.*\.(js|d\.ts)$/.test(path));
+test('it holds the compiled client, the words of the wire, the outbox, ids, the engine for the test kit, its README, and nothing else', () => {
+  const rest = packed.filter((path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|platform)\/.*\.(js|d\.ts)$/.test(path));
   expect(rest.sort()).toEqual(['README.md', 'package.json']);
   expect(packed).toContain('dist/client/index.d.ts');
 });
@@ -113,6 +113,17 @@ test('the part for Kafka can be imported without kafkajs: the instance is yours'
     console.log(typeof startRelay, typeof consume, typeof inbox.purge, typeof installInbox, INBOX_SCHEMA.length > 0);
   `);
   expect([code, output]).toEqual([0, 'function function function function true\n']);
+});
+
+test('the part for Redis can be imported without ioredis: the instance is yours', async () => {
+  const { code, output } = await module(`
+    import { redisIds } from '@tercet/client/redis';
+    import { decode, installIds, IDS_SCHEMA, segment, sequence, snowflake, uuidv7 } from '@tercet/client';
+    const [one, two] = [uuidv7(), snowflake({ workerId: 7 })];
+    console.log(typeof redisIds, typeof installIds, IDS_SCHEMA.length > 0, typeof segment, typeof sequence,
+      decode(await one.next()).kind, decode(await two.next()).worker);
+  `);
+  expect([code, output]).toEqual([0, 'function function true function function uuidv7 7\n']);
 });
 
 test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {
@@ -182,7 +193,7 @@ test('what is missing for Nest is declared as a peer', async () => {
     peerDependenciesMeta: Record<string, { optional: boolean }>;
   };
   const nest = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices'];
-  expect(Object.keys(peerDependencies).sort()).toEqual([...nest, 'kafkajs', 'pg', 'rxjs', 'typeorm']);
+  expect(Object.keys(peerDependencies).sort()).toEqual([...nest, 'ioredis', 'kafkajs', 'pg', 'rxjs', 'typeorm']);
   for (const name of Object.keys(peerDependencies)) expect(peerDependenciesMeta[name]).toEqual({ optional: true });
 });
 

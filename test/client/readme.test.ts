@@ -61,6 +61,7 @@ beforeAll(async () => {
     '@tercet/client/kafka': [join(root, 'src/client/kafka/index.ts')],
     '@tercet/client/nest/kafka': [join(root, 'src/client/nest/kafka/index.ts')],
     '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],
+    '@tercet/client/redis': [join(root, 'src/client/redis/index.ts')],
     '@tercet/client/testing': [join(root, 'src/client/testing/index.ts')],
   };
   const emit = { noEmit: false, sourceMap: false, declaration: false, rootDir: root, outDir: 'all' };

@@ -1,0 +1,3 @@
+/** @tercet/client/redis: what needs an instance of ioredis, which is yours. */
+export { redisIds } from '../../ids/redis.js';
+export type { RedisIdsOptions } from '../../ids/redis.js';
