@@ -104,6 +104,32 @@ export function describeHolders<C extends LockClass>(
       await held.release();
     });
 
+    test('several processes want it: everybody gets it, in turn within a process, and no process is left behind', async () => {
+      const name = nameOf('hot');
+      const [count, waiters, rounds] = [4, 3, 10];
+      const all = await Promise.all(Array.from({ length: count }, () => LockProcess.start(bench.spec)));
+      processes.push(...all);
+      const answers = await Promise.all(all.map((each) => each.order('contend', { name, waiters, rounds })));
+      expect(answers).toEqual(Array.from({ length: count }, () => ({ done: 'contend' })));
+      const turns = all.flatMap(({ said }, by) => {
+        return said.flatMap(({ waiter, token }) => (token === undefined ? [] : [{ by, waiter, token }]));
+      });
+      turns.sort((a, b) => a.token - b.token);
+      expect(new Set(turns.map(({ token }) => token)).size).toBe(count * waiters * rounds);
+      for (const by of all.keys()) {
+        const own = turns.filter((turn) => turn.by === by).map(({ waiter }) => waiter);
+        const first = own.slice(0, waiters);
+        expect(new Set(first).size).toBe(waiters);
+        expect(own).toEqual(Array.from({ length: rounds }, () => first).flat());
+      }
+      // When the first process has had all its turns, every other has had some part of them.
+      const last = all.map((_, by) => turns.findLastIndex((turn) => turn.by === by));
+      const sofar = turns.slice(0, Math.min(...last));
+      for (const by of all.keys()) {
+        expect(sofar.filter((turn) => turn.by === by).length).toBeGreaterThanOrEqual((waiters * rounds) / 10);
+      }
+    });
+
     test.each([
       ['is frozen', () => bench.freeze(), () => bench.thaw()],
       ['ends', () => bench.kill(), () => bench.restart()],
