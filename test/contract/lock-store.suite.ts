@@ -28,7 +28,7 @@ export interface LockBench<C extends LockClass> {
 
 /** Of a lock of the class `correctness`: what was taken over is kept out, and the one who took over is let in. */
 export async function demandGuarded<C extends LockClass>(
-  { write }: LockBench<C>,
+  { write }: Pick<LockBench<C>, 'write'>,
   name: string,
   old: TokenOf<C>,
   next: TokenOf<C>,

@@ -109,12 +109,20 @@ export class RedisServer {
     return this.server.start([...own, ...quick, ...this.settings, ...settings]);
   }
 
-  /** Until it has all that `master` has, and gets what comes. */
-  async replicate(master: RedisServer): Promise<void> {
-    await this.with((redis) => redis.replicaof('127.0.0.1', master.port));
+  /** Until it has all that the master has, and gets what comes. @param port of the master, or of what leads to it */
+  async replicate(port: number): Promise<void> {
+    await this.with((redis) => redis.replicaof('127.0.0.1', port));
     const isUp = (): Promise<boolean> =>
       this.with(async (redis) => (await redis.info('replication')).includes('master_link_status:up'));
     await this.until(isUp, 'the replica did not catch up');
+  }
+
+  /** Until it has what the master has now. */
+  async caughtUp(master: RedisServer): Promise<void> {
+    const offset = (server: RedisServer): Promise<number> =>
+      server.with(async (redis) => Number(/master_repl_offset:(\d+)/.exec(await redis.info('replication'))?.[1]));
+    const goal = await offset(master);
+    await this.until(async () => (await offset(this)) >= goal, 'the replica did not catch up');
   }
 
   async promote(): Promise<void> {
