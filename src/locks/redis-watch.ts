@@ -1,6 +1,6 @@
 /** Who is to be woken when Redis says that something happened: one connection, there only while somebody waits. */
 import type { Redis } from 'ioredis';
-import { duplicateOf } from './redis-link.js';
+import { duplicateOf } from '../platform/redis-duplicate.js';
 
 /** The connection outlives the last who waited by so long: on a lock in demand the next one comes soon. */
 const IDLE_MS = 5000;

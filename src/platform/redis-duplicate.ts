@@ -3,6 +3,8 @@ import type { Redis } from 'ioredis';
 
 const RECONNECT_MS = { step: 50, most: 1000 };
 const CONNECT_MS = 3000;
+/** For the other end to close a connection, too, before it is cut. */
+const DISCONNECT_MS = 100;
 /** Ends a connection whose other end is gone without a word. */
 const KEEP_ALIVE_MS = 10_000;
 
@@ -18,6 +20,7 @@ export function duplicateOf(redis: Redis, timeoutMs: number): Redis {
     maxLoadingRetryTime: RECONNECT_MS.most,
     commandTimeout: timeoutMs,
     connectTimeout: CONNECT_MS,
+    disconnectTimeout: DISCONNECT_MS,
     keepAlive: KEEP_ALIVE_MS,
     readOnly: false,
     stringNumbers: false,
