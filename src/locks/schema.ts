@@ -34,7 +34,7 @@ CREATE TABLE tercet_lock (
 ) WITH (autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false);
 `;
 
-const INSTALL_LOCK = 8372_003;
+const INSTALL_LOCK = 8372_005;
 
 /**
  * Creates the table unless it is there, in the first schema of the search path; for services that do not use TypeORM's
