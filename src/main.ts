@@ -4,6 +4,7 @@ import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
+import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { Outbox } from './http/outbox.js';
 import { Readiness } from './http/readiness.js';
@@ -15,6 +16,7 @@ import { settingsShown } from './settings-shown.js';
 import type { Settings } from './settings.js';
 import { PostgresComponents } from './storage/components.js';
 import { prepareDatabase } from './storage/data-source.js';
+import { idDatabase } from './storage/ids.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
 import type { EmbeddedPostgres } from './storage/embedded.js';
@@ -79,7 +81,16 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const observers = [metrics.engine, ...(alerts ? [alerts] : []), ...(tracing ? [tracing.traces] : [])];
     const traced = tracing ? { traceOf: tracing.traces.traceOf } : {};
     const isKafkaOn = messaging !== null;
-    const from = { node, leaseMs, maxUnfinished, isKafkaOn };
+    const ofIds = idDatabase({ url, leaseMs }, logger);
+    stops.push(() => ofIds.close());
+    const ids = await openGids(settings.ids, {
+      database: ofIds.executor,
+      memberOf: () => coordinator.member,
+      redis: null,
+    });
+    if (ids) stops.push(() => ids.close());
+    const gids = ids ? { makeGid: gidsFrom(ids, logger) } : {};
+    const from = { node, leaseMs, maxUnfinished, isKafkaOn, ...gids };
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
@@ -87,7 +98,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
     const isWell = [() => embedded?.problems() ?? [], () => coordinator.problems()];
-    const readiness = new Readiness(isWell, [() => desk.warnings()]);
+    const readiness = new Readiness(isWell, [() => desk.warnings(), () => ids?.warnings() ?? []]);
     metrics.watch({
       underWay: () => coordinator.underWay(),
       maxUnfinished,
@@ -97,6 +108,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
       historyAheadMs: () => log.historyAheadMs(),
       outbox: () => stored.depth(),
       relay: () => messaging?.relay.status ?? null,
+      ids: () => ids?.facts() ?? null,
     });
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());

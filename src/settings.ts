@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import type { SecureContext } from 'node:tls';
+import { gidSetting } from './gids.js';
+import type { GidSetting } from './gids.js';
 import { parseKeys } from './http/keys.js';
 import type { KeyEntry } from './http/keys.js';
 import { kafkaSettings } from './messaging/kafka-settings.js';
@@ -41,6 +43,8 @@ export interface Settings {
   readonly maxRequests: number;
   /** How long a transaction is kept after its end. */
   readonly retentionDays: number;
+  /** What makes the gids of transactions that are begun without one. */
+  readonly ids: GidSetting;
   /** Null: no message goes to a topic. */
   readonly kafka: KafkaSettings | null;
   /** What becomes of a message that the broker refuses for good: its key waits for a person, or it is put aside. */
@@ -81,6 +85,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_MAX_REQUESTS',
   'TERCET_DEAD_LETTERS',
   'TERCET_HALF_TOPIC',
+  'TERCET_IDS',
   'KAFKA_BROKERS',
   'KAFKA_SSL',
   'KAFKA_SASL_MECHANISM',
@@ -140,6 +145,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
+    ids: parsed('TERCET_IDS', gidSetting) ?? gidSetting('uuidv7'),
     kafka: orRefuse('', () => kafkaSettings(value)),
     halfTopic: parsed('TERCET_HALF_TOPIC', halfTopic),
     deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),

@@ -36,6 +36,7 @@ test('without any, every setting has its default', () => {
     deadLetters: 'block',
     halfTopic: null,
     retentionDays: 30,
+    ids: { kind: 'uuidv7' },
     kafka: null,
     traces: false,
   });
@@ -63,6 +64,7 @@ test('each is taken as it is given', () => {
     TERCET_MAX_REQUESTS: '9',
     TERCET_DEAD_LETTERS: 'skip',
     TERCET_HALF_TOPIC: 'tercet.half',
+    TERCET_IDS: 'sequence:2/3',
     TERCET_RETENTION_DAYS: '3650',
     KAFKA_BROKERS: 'kafka-1:9092, 10.0.0.7:19092',
     KAFKA_SSL: 'true',
@@ -91,6 +93,7 @@ test('each is taken as it is given', () => {
     maxRequests: 9,
     deadLetters: 'skip',
     halfTopic: 'tercet.half',
+    ids: { kind: 'sequence', index: 2, of: 3 },
     retentionDays: 3650,
     kafka: {
       brokers: ['kafka-1:9092', '10.0.0.7:19092'],
@@ -160,6 +163,10 @@ test.each([
   ['TERCET_DEAD_LETTERS', 'drop'],
   // Without KAFKA_BROKERS.
   ['TERCET_HALF_TOPIC', 'tercet.half'],
+  ['TERCET_IDS', 'uuid'],
+  ['TERCET_IDS', 'sequence:4/3'],
+  ['TERCET_IDS', 'sequence:0/3'],
+  ['TERCET_IDS', 'sequence:'],
   ['KAFKA_BROKERS', 'kafka'],
   ['KAFKA_BROKERS', 'kafka:0'],
   ['KAFKA_BROKERS', 'kafka:65536'],

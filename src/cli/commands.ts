@@ -148,6 +148,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MAX_REQUESTS', '10000 at a time'],
   ['TERCET_DEAD_LETTERS', 'block or skip: what Kafka refuses for good'],
   ['TERCET_HALF_TOPIC', 'a topic to take half messages from'],
+  ['TERCET_IDS', 'uuidv7, snowflake, segment, sequence, sequence:1/3 or redis'],
   ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
   ['KAFKA_BROKERS', 'HOST:PORT, …; unset: no message goes to a topic'],
   ['KAFKA_SSL', 'true or false'],

@@ -1,5 +1,4 @@
 /** What a new transaction or branch must satisfy, and how it starts. */
-import { uuidv7 } from 'uuidv7';
 import { begun } from '../domain/machine.js';
 import { planSaga } from '../domain/saga-plan.js';
 import type { PlannedBranch } from '../domain/saga-plan.js';
@@ -114,13 +113,14 @@ export function opsOf(mode: Mode, branchId: string, plan: BranchPlan | null): Op
 }
 
 export function openTransaction(
+  gid: string,
   request: BeginRequest,
   { plans, message }: Accepted,
   trace: string | null,
   now: number,
 ): Transaction {
   const tx: Transaction = {
-    gid: request.gid ?? uuidv7(),
+    gid,
     mode: request.mode,
     drive: request.drive,
     businessKey: request.businessKey,

@@ -1,4 +1,5 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
+import { uuidv7 } from 'uuidv7';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
 import { passedOn } from '../protocol/trace.js';
@@ -33,6 +34,8 @@ import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
 const MAX_UNFINISHED = 20_000;
+/** Gids made for one begin, each of which somebody had used as one of his own. */
+const MAX_MADE = 5;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -48,6 +51,8 @@ export interface CoordinatorParts {
   readonly maxUnfinished?: number;
   /** Whether messages may go to topics; default: they are refused. */
   readonly isKafkaOn?: boolean;
+  /** Makes the gids of begins that bring none; default: UUIDv7. */
+  readonly makeGid?: () => Promise<string>;
   /** None unless given. */
   readonly observers?: readonly Observer[];
   /** What is kept of the trace that a begin names in its `traceparent`; default: that it is passed on. */
@@ -112,6 +117,11 @@ export class Coordinator {
     return problem === null ? [] : [problem];
   }
 
+  /** This node among the members. @throws LogUnavailable while it has no valid lease */
+  get member(): string {
+    return this.membership.current.id;
+  }
+
   /** What this node drives at this moment; parked ones are not among them. */
   underWay(): readonly UnderWay[] {
     return this.driver.all();
@@ -125,14 +135,8 @@ export class Coordinator {
       if (!known) throw accepted;
       return { ...(await this.wait(known, waiting)), begun: false };
     }
-    const traceOf = this.parts.traceOf ?? (({ traceparent }) => passedOn(traceparent));
-    const tx = openTransaction(request, accepted, traceOf(request), this.parts.clock.now());
-    // Forward recovery is a decision: nothing that fails takes it back.
-    const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, this.parts.node)];
-    const { inserted, held, sameContent } = await this.owning((member) =>
-      this.parts.log.insert(member, tx, request.contentHash, events),
-    );
-    if (!sameContent) throw contentConflict(tx.gid);
+    const { inserted, held, sameContent } = await this.insert(request, accepted);
+    if (!sameContent) throw contentConflict(held.tx.gid);
     if (inserted) {
       this.observers.begun(held.tx);
       if (held.tx.decision !== null) this.observers.decided(held.tx);
@@ -196,6 +200,25 @@ export class Coordinator {
 
   private async decide(gid: string, wanted: Wanted, waiting: Waiting): Promise<Answered> {
     return this.wait(await this.decisions.make(gid, wanted), waiting);
+  }
+
+  /**
+   * A gid that was made here and is there already is one that somebody chose for himself: then another one is made. A write
+   * of which it is not known what became rejects, so that nothing is begun under two gids.
+   */
+  private async insert(request: BeginRequest, accepted: Accepted): ReturnType<TransactionLog['insert']> {
+    const { makeGid, node, log, traceOf = ({ traceparent }: BeginRequest) => passedOn(traceparent) } = this.parts;
+    const trace = traceOf(request);
+    for (let made = 1; made <= MAX_MADE; made += 1) {
+      const gid = request.gid ?? (makeGid ? await makeGid() : uuidv7());
+      const tx = openTransaction(gid, request, accepted, trace, this.parts.clock.now());
+      // Forward recovery is a decision: nothing that fails takes it back.
+      const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, node)];
+      const answer = await this.owning((member) => log.insert(member, tx, request.contentHash, events));
+      if (answer.inserted || request.gid !== null) return answer;
+    }
+    const detail = `${MAX_MADE} gids that were made here were all in use; nothing was begun: begin again, or with a gid of your own`;
+    throw new TercetError('TERCET_ID_UNSAFE', detail);
   }
 
   /** A write that makes this node an owner. If its answer is lost, recovery looks for what this node owns. */

@@ -6,7 +6,8 @@
  */
 import { CodedError } from '../platform/coded-error.js';
 import type { Executor } from '../platform/executor.js';
-import { rowsOf } from '../platform/executor.js';
+import { rowsOf, sqlState } from '../platform/executor.js';
+import { plainName } from '../platform/install.js';
 import { SYSTEM_CLOCK } from '../platform/surroundings.js';
 import type { Clock } from '../platform/surroundings.js';
 import type { IdFacts, Ids } from './id.js';
@@ -73,7 +74,7 @@ class SegmentIds implements Ids {
     // Whatever a session's default is: a segment that a crash of the server forgets would be bought twice.
     this.statement = `
       WITH bought AS (
-        INSERT INTO ${table} AS s (name, next) VALUES ($1, 1 + $2::bigint)
+        INSERT INTO ${plainName(table)} AS s (name, next) VALUES ($1, 1 + $2::bigint)
         ON CONFLICT (name) DO UPDATE SET next = s.next + $2::bigint
         RETURNING s.next
       )
@@ -157,8 +158,7 @@ class SegmentIds implements Ids {
 const OUT_OF_RANGE = '22003';
 
 function refused(error: unknown): never {
-  const { code, driverError, cause } = error as { code?: string; driverError?: { code?: string }; cause?: unknown };
-  if ((driverError?.code ?? code ?? (cause as { code?: string } | undefined)?.code) !== OUT_OF_RANGE) throw error;
+  if (sqlState(error) !== OUT_OF_RANGE) throw error;
   const detail = 'the numbers of 63 bits are used up; begin a new segment under another name';
   throw new CodedError('TERCET_ID_UNSAFE', detail, { cause: error });
 }

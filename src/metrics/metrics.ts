@@ -6,13 +6,15 @@ import type { Unfinished } from '../storage/unfinished.js';
 import { EngineMetrics } from './engine-metrics.js';
 import { EventLoop } from './event-loop.js';
 import { HttpMetrics } from './http-metrics.js';
+import { idMetrics } from './id-metrics.js';
+import type { IdSources } from './id-metrics.js';
 import { logMetrics } from './log-metrics.js';
 import { outboxMetrics } from './outbox-metrics.js';
 import type { OutboxSources } from './outbox-metrics.js';
 import { alertMetrics, flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
 
 /** What is looked up when somebody asks. */
-export interface Sources extends OutboxSources {
+export interface Sources extends OutboxSources, IdSources {
   readonly underWay: () => readonly UnderWay[];
   /** How many of them there may be. */
   readonly maxUnfinished: number;
@@ -43,6 +45,7 @@ export class Metrics {
     workMetrics(this.registry, sources);
     logMetrics(this.registry, sources);
     outboxMetrics(this.registry, sources);
+    idMetrics(this.registry, sources);
   }
 
   text(): Promise<string> {

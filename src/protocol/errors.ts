@@ -30,6 +30,8 @@ const REGISTRY = {
   TERCET_TARGET_FORBIDDEN: [422, 'The target is not on the allow-list'],
   TERCET_TRANSACTIONS_TOO_MANY: [429, 'Too many transactions are unfinished'],
   TERCET_INTERNAL: [500, 'Tercet has a defect'],
+  TERCET_ID_UNAVAILABLE: [503, 'No id can be made now'],
+  TERCET_ID_UNSAFE: [503, 'Ids made this way could repeat'],
   TERCET_NOT_READY: [503, 'The coordinator is not ready'],
   TERCET_OUTCOME_UNKNOWN: [504, 'The outcome is not known'],
 } as const satisfies Record<string, readonly [number, string]>;

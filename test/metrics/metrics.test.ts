@@ -152,6 +152,7 @@ describe('the metrics by themselves', () => {
       historyAheadMs: async () => 1,
       outbox: async () => ({ rows: 0, dead: 0, oldestMs: null }),
       relay: () => null,
+      ids: () => null,
     });
   }
 
