@@ -200,7 +200,7 @@ export class SnowflakeIds implements Ids {
     const { reservation } = this;
     if (!reservation) return this.replaced();
     const sentAt = this.clock.now();
-    const more = await this.store.ask(() => this.workers.prolong(reservation.worker, sentAt));
+    const more = await this.store.ask(() => this.workers.prolong(reservation, sentAt));
     if (!more) return this.replaced();
     if (more.from > reservation.until + 1) {
       // An answer was lost, and with it the time that comes next.

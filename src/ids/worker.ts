@@ -26,8 +26,11 @@ export interface WorkerIds {
   readonly isReplaceable: boolean;
   /** A worker id, another one than before, and its first reservation. @param now by this machine's clock */
   take(now: number): Promise<Reservation>;
-  /** What comes after the last reservation; null: others have the worker id by now. */
-  prolong(worker: number, now: number): Promise<Reservation | null>;
+  /**
+   * What comes after the last reservation, or that one, if it still reaches far enough; null: others have the worker id by
+   * now.
+   */
+  prolong(last: Reservation, now: number): Promise<Reservation | null>;
   /** Others may take it. */
   leave(): Promise<void>;
 }
@@ -52,7 +55,7 @@ export function givenWorker(worker: number): WorkerIds {
   return {
     isReplaceable: false,
     take: async (now) => take(now),
-    prolong: async (_worker, now) => take(now),
+    prolong: async (_last, now) => take(now),
     leave: async () => undefined,
   };
 }
@@ -103,6 +106,7 @@ export class LeasedWorkers implements WorkerIds {
       used AS (
         UPDATE ${worker} w SET used_until = greatest(w.used_until, held.at) + $4::bigint FROM held
          WHERE w.id = held.id AND greatest(w.used_until, held.at) + $4 <= held.now + ${LEAD_MS}
+           AND NOT (w.used_until = $5 AND w.used_until >= held.at + $4)
         RETURNING w.used_until
       )${memberOf ? '' : renewed}
       SELECT used.used_until::text AS used, held.used_until::text AS before, (at - $3)::text AS correction,
@@ -114,7 +118,7 @@ export class LeasedWorkers implements WorkerIds {
     for (let collisions = 0; ; collisions += 1) {
       try {
         const worker = await this.leased(this.memberOf?.() ?? (await this.join()));
-        const reservation = await this.prolong(worker, now);
+        const reservation = await this.prolong({ worker, from: 0, until: -1, correctionMs: 0 }, now);
         if (reservation) return reservation;
       } catch (error) {
         if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
@@ -123,16 +127,20 @@ export class LeasedWorkers implements WorkerIds {
     }
   }
 
-  async prolong(worker: number, now: number): Promise<Reservation | null> {
+  async prolong(last: Reservation, now: number): Promise<Reservation | null> {
+    const { worker } = last;
     const member = this.memberOf?.() ?? this.ownMember;
-    const [row] = await rowsOf<Reserved>(this.database, this.reserve, [worker, member, now, RESERVED_MS]);
+    const values = [worker, member, now, RESERVED_MS, last.until];
+    const [row] = await rowsOf<Reserved>(this.database, this.reserve, values);
     if (!row) return null;
-    if (row.used === null) {
-      const until = new Date(Number(row.before)).toISOString();
-      throw new Error(`worker id ${worker} may have been used until ${until}, far beyond the clock of the database`);
+    const correctionMs = Number(row.correction);
+    if (row.used !== null) {
+      const until = Number(row.used);
+      return { worker, from: until - RESERVED_MS + 1, until, correctionMs };
     }
-    const until = Number(row.used);
-    return { worker, from: until - RESERVED_MS + 1, until, correctionMs: Number(row.correction) };
+    if (Number(row.before) === last.until) return { ...last, correctionMs };
+    const before = new Date(Number(row.before)).toISOString();
+    throw new Error(`worker id ${worker} may have been used until ${before}, far beyond the clock of the database`);
   }
 
   async leave(): Promise<void> {

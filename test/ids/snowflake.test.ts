@@ -24,10 +24,10 @@ class Workers implements WorkerIds {
     this.isLost = false;
     this.taken += 1;
     this.usedUntil = 0;
-    return (await this.prolong(this.taken, now)) as Reservation;
+    return (await this.prolong({ worker: this.taken }, now)) as Reservation;
   }
 
-  async prolong(worker: number, now: number): Promise<Reservation | null> {
+  async prolong({ worker }: Pick<Reservation, 'worker'>, now: number): Promise<Reservation | null> {
     if (this.isAway) throw new Error('connect ECONNREFUSED');
     if (this.isLost) return null;
     const at = Math.abs(now - this.databaseNow()) <= 5000 ? now : this.databaseNow();
