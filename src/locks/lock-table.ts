@@ -63,7 +63,7 @@ export class LockTable {
       void this.sweep();
       return (await this.attempt(wish, from)) ?? { heldForMs: SOON_MS };
     } catch (error) {
-      const cause = error instanceof CodedError ? error.cause : error;
+      const cause: unknown = (error as Error).cause ?? error;
       if (COLLIDED.includes(sqlState(cause) ?? '')) return { heldForMs: SOON_MS };
       // What the database did not refuse it may have done all the same.
       if (!isRefusal(cause)) this.undo(wish);
@@ -113,7 +113,8 @@ export class LockTable {
     );
     const [row] = rows;
     if (!row) return null;
-    return row.token === null ? { heldForMs: row.leftMs ?? SOON_MS } : { token: row.token };
+    if (row.token !== null) return { token: row.token };
+    return { heldForMs: (from === 'nobody' ? row.leftMs : null) ?? SOON_MS };
   }
 
   private undo(wish: Wish): void {

@@ -1,0 +1,24 @@
+import { PostgresLocks } from '../../src/locks/postgres.js';
+import { Server } from '../e2e/server.js';
+import { Guarded } from './guarded.js';
+import { describeLockStore } from './lock-store.suite.js';
+import type { LockBench } from './lock-store.suite.js';
+
+async function start(): Promise<LockBench<'correctness'>> {
+  const server = await Server.start();
+  const guarded = await Guarded.install(server.url);
+  return {
+    open: () => new PostgresLocks({ pool: guarded.pool(), limitMs: 300 }),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
+    kill: () => server.crash(),
+    restart: () => server.start(),
+    write: (name, token) => guarded.write(name, token),
+    close: async () => {
+      await guarded.close();
+      await server.remove();
+    },
+  };
+}
+
+describeLockStore('PostgreSQL', describe, start);
