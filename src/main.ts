@@ -11,6 +11,7 @@ import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
 import type { Messaging } from './messaging/messaging.js';
 import { Metrics } from './metrics/metrics.js';
+import { startLocks } from './node-locks.js';
 import { HttpParticipants } from './participants/http.js';
 import { settingsShown } from './settings-shown.js';
 import type { Settings } from './settings.js';
@@ -68,6 +69,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => components.stop());
     await components.start();
     stopping?.throwIfAborted();
+    if (settings.redisUrls.length > 0 && settings.locks !== 'redis') {
+      logger.info({}, 'REDIS_URL is set, and nothing uses it: TERCET_LOCKS is postgres');
+    }
     const clock = new SystemClock(() => log.clockOffsetMs);
     const messaging = await messagingOf(settings, url, logger);
     if (messaging) stops.push(() => messaging.stop());
@@ -94,11 +98,21 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
+    const kept = await startLocks(
+      { url, node, locks: settings.locks, redisUrls: settings.redisUrls },
+      logger,
+      metrics.locks,
+    );
+    stops.push(() => kept.close());
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
     const isWell = [() => embedded?.problems() ?? [], () => coordinator.problems()];
-    const readiness = new Readiness(isWell, [() => desk.warnings(), () => ids?.warnings() ?? []]);
+    const readiness = new Readiness(isWell, [
+      () => desk.warnings(),
+      () => kept.warnings(),
+      () => ids?.warnings() ?? [],
+    ]);
     metrics.watch({
       underWay: () => coordinator.underWay(),
       maxUnfinished,
@@ -121,7 +135,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
     // Answers go out as long as drives run: those who wait for an end are told it.
-    const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, clock, logger);
+    const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, kept.locks, clock, logger);
     stops.push(() => Promise.all([coordinator.drain(DRAIN_MS), retention.stop()]));
     const half = settings.halfTopic && messaging?.halfMessages(settings.halfTopic, coordinator, clock);
     if (half) stops.push(() => half.stop());

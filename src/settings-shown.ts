@@ -24,6 +24,7 @@ const OPEN = new Set([
   'TERCET_DEAD_LETTERS',
   'TERCET_HALF_TOPIC',
   'TERCET_IDS',
+  'TERCET_LOCKS',
   'KAFKA_BROKERS',
   'KAFKA_SSL',
   'KAFKA_SASL_MECHANISM',
@@ -44,6 +45,7 @@ export function settingsShown(env: Readonly<Record<string, string | undefined>>)
 function shown(name: string, value: string): string {
   if (OPEN.has(name)) return `${name}=${value}`;
   if (name === 'DATABASE_URL') return `${name}=${withoutSecrets(value)}`;
+  if (name === 'REDIS_URL') return `${name}=${value.split(',').map(withoutSecrets).join(',')}`;
   if (name === 'TERCET_KEYS') return `${name} of ${holders(value)}`;
   return `${name} is set`;
 }

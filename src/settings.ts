@@ -51,6 +51,10 @@ export interface Settings {
   readonly deadLetters: 'block' | 'skip';
   /** Where producers send half messages through Kafka; null: over HTTP alone. */
   readonly halfTopic: string | null;
+  /** Empty: there is no Redis. */
+  readonly redisUrls: readonly string[];
+  /** Where the locks of this service are kept; their tokens always come from the database. */
+  readonly locks: 'postgres' | 'redis';
   /** Whether spans are exported; the standard OTEL_… variables say where. */
   readonly traces: boolean;
 }
@@ -86,6 +90,8 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_DEAD_LETTERS',
   'TERCET_HALF_TOPIC',
   'TERCET_IDS',
+  'TERCET_LOCKS',
+  'REDIS_URL',
   'KAFKA_BROKERS',
   'KAFKA_SSL',
   'KAFKA_SASL_MECHANISM',
@@ -125,6 +131,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   if (value('TERCET_HALF_TOPIC') && !value('KAFKA_BROKERS')) {
     throw new SettingError('TERCET_HALF_TOPIC is set, and KAFKA_BROKERS is not: say where that topic is');
   }
+  const locks = oneOf('TERCET_LOCKS', value('TERCET_LOCKS') ?? 'postgres', ['postgres', 'redis']);
+  if (locks === 'redis' && !value('REDIS_URL')) {
+    throw new SettingError(`TERCET_LOCKS is 'redis', and REDIS_URL is not set: say where Redis is`);
+  }
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),
@@ -149,6 +159,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     kafka: orRefuse('', () => kafkaSettings(value)),
     halfTopic: parsed('TERCET_HALF_TOPIC', halfTopic),
     deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),
+    redisUrls: parsed('REDIS_URL', redisUrls) ?? [],
+    locks,
     traces: traces(value),
   });
 }
@@ -224,6 +236,20 @@ function alertUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
   throw new Error('it must be a URL that begins with http:// or https:// and has no user in it');
+}
+
+/** One server, or several that know nothing of each other; not repeated when wrong, since a password may stand in it. */
+function redisUrls(text: string): string[] {
+  const urls = text.split(',').map((each) => each.trim());
+  const isGood = (url: string): boolean => URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol);
+  if (!urls.every(isGood)) {
+    throw new Error('it must be like redis://user:password@host:6379/0, with commas between several');
+  }
+  if ([1, 3, 5].includes(urls.length)) return urls;
+  throw new Error(
+    `it names ${urls.length} servers, and must name 1, 3 or 5 that are independent of each other: of an even number ` +
+      'a half could lock out the other half, and no more may fail than of one less',
+  );
 }
 
 function traces(value: (name: string) => string | undefined): boolean {

@@ -38,6 +38,8 @@ test('without any, every setting has its default', () => {
     retentionDays: 30,
     ids: { kind: 'uuidv7' },
     kafka: null,
+    redisUrls: [],
+    locks: 'postgres',
     traces: false,
   });
   expect(node).toMatch(/^[\w.:-]{1,128}$/);
@@ -66,6 +68,8 @@ test('each is taken as it is given', () => {
     TERCET_HALF_TOPIC: 'tercet.half',
     TERCET_IDS: 'sequence:2/3',
     TERCET_RETENTION_DAYS: '3650',
+    TERCET_LOCKS: 'redis',
+    REDIS_URL: 'redis://:secret@a:6379, rediss://b:6380/1,redis://[::1]:6379',
     KAFKA_BROKERS: 'kafka-1:9092, 10.0.0.7:19092',
     KAFKA_SSL: 'true',
     KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
@@ -100,6 +104,8 @@ test('each is taken as it is given', () => {
       ssl: true,
       sasl: { mechanism: 'scram-sha-512', username: 'tercet', password: 'secret' },
     },
+    redisUrls: ['redis://:secret@a:6379', 'rediss://b:6380/1', 'redis://[::1]:6379'],
+    locks: 'redis',
     traces: false,
   });
   expect(allowList.permits('account.svc.local', '10.9.9.9')).toBe(true);
@@ -167,6 +173,13 @@ test.each([
   ['TERCET_IDS', 'sequence:4/3'],
   ['TERCET_IDS', 'sequence:0/3'],
   ['TERCET_IDS', 'sequence:'],
+  // Without REDIS_URL.
+  ['TERCET_LOCKS', 'redis'],
+  ['TERCET_LOCKS', 'etcd'],
+  ['REDIS_URL', 'localhost:6379'],
+  ['REDIS_URL', 'redis://a:6379,redis://b:6379'],
+  ['REDIS_URL', 'redis://a,redis://b,redis://c,redis://d'],
+  ['REDIS_URL', 'redis://a,'],
   ['KAFKA_BROKERS', 'kafka'],
   ['KAFKA_BROKERS', 'kafka:0'],
   ['KAFKA_BROKERS', 'kafka:65536'],
@@ -183,6 +196,7 @@ test('a topic of half messages has the name of one', () => {
 
 test('what is wrong with a URL is said without what is secret in it', () => {
   expect(refusal({ TERCET_ALERT_URL: 'ftp://alerts.example.org/secret' })).not.toContain('secret');
+  expect(refusal({ REDIS_URL: 'http://:secret@redis:6379' })).not.toContain('secret');
   expect(refusal({ DATABASE_URL: 'mysql://tercet:secret@db/log' })).not.toContain('secret');
 });
 
@@ -261,7 +275,6 @@ test('what Kubernetes sets beside a service called tercet, and other names, are 
     TERCET_PORT: 'tcp://10.0.0.7:8372',
     TERCET_PORT_8372_TCP: 'tcp://10.0.0.7:8372',
     TERCET_PORT_8372_TCP_ADDR: '10.0.0.7',
-    REDIS_URL: 'x',
     PATH: '/bin',
     tercet_listen: 'x',
   };

@@ -150,6 +150,8 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_HALF_TOPIC', 'a topic to take half messages from'],
   ['TERCET_IDS', 'uuidv7, snowflake, segment, sequence, sequence:1/3 or redis'],
   ['TERCET_RETENTION_DAYS', '30, how long what has ended is kept'],
+  ['TERCET_LOCKS', 'postgres or redis: where locks are kept'],
+  ['REDIS_URL', 'redis://HOST:PORT; 3 or 5 between commas: Redlock'],
   ['KAFKA_BROKERS', 'HOST:PORT, …; unset: no message goes to a topic'],
   ['KAFKA_SSL', 'true or false'],
   ['KAFKA_SASL_MECHANISM', 'plain, scram-sha-256 or scram-sha-512'],

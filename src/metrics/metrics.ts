@@ -8,6 +8,7 @@ import { EventLoop } from './event-loop.js';
 import { HttpMetrics } from './http-metrics.js';
 import { idMetrics } from './id-metrics.js';
 import type { IdSources } from './id-metrics.js';
+import { LockMetrics } from './lock-metrics.js';
 import { logMetrics } from './log-metrics.js';
 import { outboxMetrics } from './outbox-metrics.js';
 import type { OutboxSources } from './outbox-metrics.js';
@@ -33,6 +34,7 @@ export class Metrics {
   readonly contentType: string = this.registry.contentType;
   readonly engine = new EngineMetrics(this.registry);
   readonly http = new HttpMetrics(this.registry);
+  readonly locks = new LockMetrics(this.registry);
   readonly flushed = flushMetrics(this.registry);
   readonly alerted = alertMetrics(this.registry);
 

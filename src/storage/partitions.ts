@@ -1,5 +1,6 @@
 /** Partitions of history: made ahead by the day, taken out by age, and dropped when their gids are free. */
 import type pg from 'pg';
+import type { Guarded } from './guarded.js';
 
 export const DAY_MS = 86_400_000;
 const DAYS_AHEAD = 7;
@@ -47,6 +48,12 @@ interface Partition {
   readonly until: Date;
 }
 
+interface Freed {
+  /** Null: there are no more. */
+  readonly last: string | null;
+  readonly count: number;
+}
+
 /**
  * Gives each day from `now` on that has none a partition; resolves to the names of the new ones. A day with rows in
  * history_default stays without: they would have to be moved while more of them come.
@@ -75,9 +82,10 @@ export async function makeAhead(client: pg.Client, now: number, days: number): P
 }
 
 /** What ended before `horizon`, ms, is gone from here on: nobody finds it, and its gids may be begun anew. */
-export async function detach(client: pg.Client, horizon: number): Promise<void> {
+export async function detach(client: pg.Client, horizon: number, guarded: Guarded): Promise<void> {
   for (const { name, until } of await partitions(client)) {
-    if (until.getTime() <= horizon) await client.query(`ALTER TABLE tercet.history DETACH PARTITION tercet.${name}`);
+    if (until.getTime() > horizon) continue;
+    await guarded(() => client.query(`ALTER TABLE tercet.history DETACH PARTITION tercet.${name}`));
   }
 }
 
@@ -87,22 +95,24 @@ export async function detached(client: pg.Client): Promise<string[]> {
 }
 
 /** Frees the gids of a partition that was taken out, then drops it; resolves to how many transactions it had. */
-export async function drop(client: pg.Client, name: string): Promise<number> {
+export async function drop(client: pg.Client, name: string, guarded: Guarded): Promise<number> {
   let count = 0;
   for (let last: string | null = ''; last !== null;) {
-    const result: pg.QueryResult<{ last: string | null; count: number }> = await client.query(freeGids(name), [last]);
-    last = result.rows[0]?.last ?? null;
-    count += result.rows[0]?.count ?? 0;
+    const after: string = last;
+    const free = (): Promise<pg.QueryResult<Freed>> => client.query<Freed>(freeGids(name), [after]);
+    const { rows }: pg.QueryResult<Freed> = await guarded(free);
+    last = rows[0]?.last ?? null;
+    count += rows[0]?.count ?? 0;
   }
-  await client.query(`DROP TABLE tercet.${name}`);
+  await guarded(() => client.query(`DROP TABLE tercet.${name}`));
   return count;
 }
 
 /** Drops what no partition took, row by row, each together with its gid; resolves to how many. */
-export async function dropRows(client: pg.Client, horizon: number): Promise<number> {
+export async function dropRows(client: pg.Client, horizon: number, guarded: Guarded): Promise<number> {
   let count = 0;
   for (let found = BATCH; found === BATCH; count += found) {
-    const { rows } = await client.query<{ count: number }>(DROP_ROWS, [new Date(horizon)]);
+    const { rows } = await guarded(() => client.query<{ count: number }>(DROP_ROWS, [new Date(horizon)]));
     found = rows[0]?.count ?? 0;
   }
   return count;

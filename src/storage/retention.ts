@@ -1,7 +1,16 @@
-/** Looks after history: partitions ahead, and out with what ended long enough ago. One node at a time. */
+/**
+ * Looks after history: partitions ahead, and out with what ended long enough ago. One node at a time, which the lock sees
+ * to, and where the lock errs the token: nothing is taken out or dropped but in a transaction that it guards. Nodes of
+ * versions before the lock had an advisory one; beside this they do no harm, since each step is found done or is refused
+ * (a partition that exists, is detached, is dropped), and tried again later.
+ */
 import pg from 'pg';
 import type { Clock, Logger } from '../engine/ports.js';
+import type { Held } from '../locks/held.js';
+import type { Locks } from '../locks/locks.js';
+import { CodedError } from '../platform/coded-error.js';
 import { flushLockMs } from './database.js';
+import { guardedBy } from './guarded.js';
 import { DAY_MS, detach, detached, drop, dropRows, makeAhead } from './partitions.js';
 
 const HOUR_MS = 3_600_000;
@@ -13,8 +22,7 @@ const STATEMENT_MS = 10_000;
 const END_MS = 1000;
 /** Who waits for a lock holds up everybody behind him. */
 const LOCK_MS = 100;
-/** Beside the one of migrations (data-source.ts). */
-const RETENTION_LOCK = 8372_0002;
+const LOCK = 'tercet.retention';
 
 const LOCKED = '55P03';
 const TOO_SLOW = '57014';
@@ -36,6 +44,7 @@ export class Retention {
 
   constructor(
     private readonly settings: RetentionSettings,
+    private readonly locks: Pick<Locks<'correctness'>, 'attempt'>,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -59,6 +68,23 @@ export class Retention {
 
   /** Resolves to false if a run a little later may manage what this one did not; never rejects. */
   async run(): Promise<boolean> {
+    try {
+      const held = await this.locks.attempt(LOCK);
+      // Somebody else is at it.
+      if (!held) return true;
+      try {
+        return await this.runUnder(held);
+      } finally {
+        await held.release();
+      }
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      this.failed(error.detail);
+      return false;
+    }
+  }
+
+  private async runUnder(held: Held<'correctness'>): Promise<boolean> {
     // Shorter than a flush waits before it is taken apart.
     const lockMs = Math.min(LOCK_MS, Math.floor(flushLockMs(this.settings.leaseMs) / 2));
     const client = new pg.Client({
@@ -73,25 +99,29 @@ export class Retention {
     client.on('error', (error) => {
       broken = error;
     });
+    const breakOff = (): void => void end(client);
+    held.signal.addEventListener('abort', breakOff);
     try {
       await client.connect();
       if (this.isStopped) return false;
       this.client = client;
-      return await this.lookAfter(client);
+      return await this.lookAfter(client, held);
     } catch (error) {
-      const cause = String(broken ?? error);
-      if (!this.isStopped) this.logger.warn({ error: cause }, 'history could not be looked after; it is tried again');
+      this.failed(String(broken ?? error));
       return false;
     } finally {
+      held.signal.removeEventListener('abort', breakOff);
       this.client = null;
       await end(client);
     }
   }
 
-  private async lookAfter(client: pg.Client): Promise<boolean> {
-    // The lock goes with the session, however that ends.
-    const { rows } = await client.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1) AS free', [RETENTION_LOCK]);
-    if (!rows[0]?.free) return true;
+  private failed(error: string): void {
+    if (!this.isStopped) this.logger.warn({ error }, 'history could not be looked after; it is tried again');
+  }
+
+  private async lookAfter(client: pg.Client, held: Held<'correctness'>): Promise<boolean> {
+    const guarded = guardedBy(client, held);
     const { days } = this.settings;
     const now = await this.now(client);
     const horizon = now - days * DAY_MS;
@@ -100,11 +130,11 @@ export class Retention {
         const partitions = await makeAhead(client, now, days);
         if (partitions.length > 0) this.logger.info({ partitions }, 'history has new partitions');
       }),
-      await this.attempt(() => detach(client, horizon)),
+      await this.attempt(() => detach(client, horizon, guarded)),
       await this.attempt(async () => {
-        for (const partition of await detached(client)) this.dropped(await drop(client, partition), partition);
+        for (const partition of await detached(client)) this.dropped(await drop(client, partition, guarded), partition);
       }),
-      await this.attempt(async () => this.dropped(await dropRows(client, horizon), 'history_default')),
+      await this.attempt(async () => this.dropped(await dropRows(client, horizon, guarded), 'history_default')),
     ];
     return done.every((each) => each);
   }

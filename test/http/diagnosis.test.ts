@@ -98,7 +98,7 @@ describe('settings as they are shown', () => {
 
   test('no setting shows a value that nobody said is harmless, and none is left out', () => {
     const harmless =
-      /^TERCET_(LISTEN|DATA_DIR|NODE|LEASE_MS|ALLOWED_TARGETS|MIGRATE|VIEWER_SEES|RETENTION_DAYS)$|_(CERT|CA|AGE_MS)$|^TERCET_(TLS|CALL)_KEY$|^TERCET_(LOG|LOG_LEVEL|MAX_\w+|DEAD_LETTERS|HALF_TOPIC|IDS)$|^KAFKA_(BROKERS|SSL|SASL_MECHANISM|SASL_USERNAME)$/;
+      /^TERCET_(LISTEN|DATA_DIR|NODE|LEASE_MS|ALLOWED_TARGETS|MIGRATE|VIEWER_SEES|RETENTION_DAYS)$|_(CERT|CA|AGE_MS)$|^TERCET_(TLS|CALL)_KEY$|^TERCET_(LOG|LOG_LEVEL|MAX_\w+|DEAD_LETTERS|HALF_TOPIC|IDS|LOCKS)$|^KAFKA_(BROKERS|SSL|SASL_MECHANISM|SASL_USERNAME)$/;
     for (const name of [...KNOWN, 'OTEL_EXPORTER_OTLP_HEADERS', 'TERCET_TO_COME']) {
       const shown = settingsShown({ [name]: secret }).join();
       if (!harmless.test(name)) expect([name, shown]).toEqual([name, expect.not.stringContaining(secret)]);
@@ -113,9 +113,11 @@ describe('settings as they are shown', () => {
         DATABASE_URL: `postgres://tercet:${secret}@db:5433/log?sslmode=require&password=${secret}`,
         TERCET_KEYS: `ops:operator:${'0a'.repeat(32)}, order:initiator+component=order:${'0b'.repeat(32)} ${'c'.repeat(64)}`,
         TERCET_LEASE_MS: '',
+        REDIS_URL: `redis://:${secret}@a:6379,rediss://me:${secret}@b:6380/1?x=${secret}`,
       }),
     ).toEqual([
       'DATABASE_URL=postgres://tercet@db:5433/log',
+      'REDIS_URL=redis://a:6379,rediss://me@b:6380/1',
       'TERCET_KEYS of ops (operator), order (initiator+component=order), something that is no entry',
     ]);
   });

@@ -1,6 +1,8 @@
 /** Partitions of history come ahead and go by age; what has gone is gone, and its gids are free. */
 import pg from 'pg';
 import type { Held, Member } from '../../../src/engine/ports.js';
+import { Locks } from '../../../src/locks/locks.js';
+import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { Retention } from '../../../src/storage/retention.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
@@ -32,13 +34,18 @@ class Later extends Retention {
   }
 }
 let notices: string[];
-const retention = (days = 30, url = database.url): Retention => new Later({ url, days, leaseMs: 5000 }, clock, logger);
+let pool: pg.Pool;
+let locks: Locks<'correctness'>;
+const retention = (days = 30, url = database.url): Retention =>
+  new Later({ url, days, leaseMs: 5000 }, locks, clock, logger);
 
 beforeEach(async () => {
   database = await createDatabase();
   await prepareDatabase(database.url, 'auto', quiet);
   admin = new pg.Client({ connectionString: database.url });
   await admin.connect();
+  pool = new pg.Pool({ connectionString: database.url });
+  locks = new Locks(new PostgresLocks({ pool, table: 'tercet.lock' }));
   log = new PostgresLog({ url: database.url, leaseMs: 5000 }, quiet);
   member = await log.join('north', 600_000);
   now = Date.now();
@@ -48,6 +55,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await log.close();
+  await locks.close();
+  await pool.end();
   await admin.end();
   await database.drop();
 });
@@ -145,7 +154,7 @@ test('a machine whose clock is wrong drops nothing: the time is that of the data
   await finish('today');
   const before = await partitions();
   now += 400 * DAY_MS;
-  expect(await new Retention({ url: database.url, days: 30, leaseMs: 5000 }, clock, logger).run()).toBe(true);
+  expect(await new Retention({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run()).toBe(true);
   expect([await partitions(), (await log.get('today'))?.tx.status]).toEqual([before, 'committed']);
 });
 
@@ -195,7 +204,7 @@ test('however short the lease, it waits less for a lock than a flush does', asyn
     }
   }
   for (const leaseMs of [500, 1000, 5000])
-    await new Asked({ url: database.url, days: 30, leaseMs }, clock, logger).run();
+    await new Asked({ url: database.url, days: 30, leaseMs }, locks, clock, logger).run();
   // A flush waits for a tenth of half a lease.
   expect(waits).toEqual([12, 25, 100]);
 });
@@ -206,6 +215,33 @@ test('two at once: one looks after history, the other leaves it', async () => {
   expect(await Promise.all([1, 2, 3].map(() => retention().run()))).toEqual([true, true, true]);
   expect(told.filter(({ message }) => /new partitions/.test(message))).toHaveLength(1);
   expect(told.filter(({ fields }) => 'transactions' in fields && fields.transactions === 1)).toHaveLength(1);
+});
+
+test('who lost the lock while he looked after history drops nothing more, and says so', async () => {
+  await finish('old');
+  now += 40 * DAY_MS;
+  class Robbed extends Retention {
+    protected override async now(): Promise<number> {
+      await locks.store.seize('tercet.retention');
+      return now;
+    }
+  }
+  const robbed = new Robbed({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger);
+  expect(await robbed.run()).toBe(false);
+  expect(told.at(-1)).toMatchObject({ message: expect.stringMatching(/tried again/) as string });
+  expect((await log.get('old'))?.tx.status).toBe('committed');
+  expect(await retention().run()).toBe(true);
+  expect(await log.get('old')).toBeNull();
+});
+
+test('a node of an earlier version that looks after history by its advisory lock does no harm', async () => {
+  await finish('old');
+  now += 40 * DAY_MS;
+  await admin.query('SELECT pg_advisory_lock(83720002)');
+  // As far as that one has come.
+  await admin.query(`ALTER TABLE tercet.history DETACH PARTITION tercet.${dayOf(now - 40 * DAY_MS)}`);
+  expect(await retention().run()).toBe(true);
+  expect(await claimed()).toEqual([]);
 });
 
 test('killed after a partition was taken out: its gids can be begun anew, and the next run ends what was begun', async () => {
@@ -304,7 +340,7 @@ test('stopped while its server is frozen it ends all the same', async () => {
     proxy.silence();
     stopped.push(frozen.stop());
   };
-  const frozen = new Later({ url: proxy.url, leaseMs: 5000, days: 30 }, clock, { ...logger, info: freeze });
+  const frozen = new Later({ url: proxy.url, leaseMs: 5000, days: 30 }, locks, clock, { ...logger, info: freeze });
   now += 3 * DAY_MS;
   expect(await frozen.run()).toBe(false);
   expect(await Promise.all(stopped)).toHaveLength(1);

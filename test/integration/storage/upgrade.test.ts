@@ -2,6 +2,8 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { TransactionLog0000000000001 } from '../../../migrations/0001-transaction-log.js';
+import { Locks } from '../../../src/locks/locks.js';
+import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { createDataSource, prepareDatabase } from '../../../src/storage/data-source.js';
 import { Retention } from '../../../src/storage/retention.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
@@ -121,7 +123,11 @@ test('what had ended keeps its gid and goes by age, and what had not goes on', a
   if (taken) await upgraded.save(taken, ended(taken.tx), [{ at: 10, node: 'south', kind: 'ended' }]);
   expect((await upgraded.timeline('open-7'))?.at(-1)).toEqual({ at: 10, node: 'south', kind: 'ended' });
   const clock = { now: Date.now, monotonic: Date.now, after: () => () => undefined };
-  await new Later({ url: database.url, days: 30, leaseMs: 5000 }, clock, logger).run();
+  const pool = new pg.Pool({ connectionString: database.url });
+  const locks = new Locks(new PostgresLocks({ pool, table: 'tercet.lock' }));
+  await new Later({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run();
+  await locks.close();
+  await pool.end();
   const left = (await upgraded.list({ limit: 500 })).items.map(({ tx }) => tx.status);
   expect(left).toEqual(Array(49).fill('committing'));
   expect(await upgraded.insert(member, transaction({ gid: 'done-7' }), 'other')).toMatchObject({ inserted: true });
