@@ -18,15 +18,17 @@ export interface HeldSegment<C extends LockClass> extends Pick<Held<C>, 'name' |
   readonly segment: number;
 }
 
-export interface SegmentOptions extends LockOptions {
+export interface SegmentedOptions extends LockOptions {
   /** Segments that still have something as far as the caller knows: they come first, the others after them. */
   readonly prefer?: readonly number[];
 }
 
 const MAX_SEGMENTS = 1024;
 const WAIT_MS = 30_000;
-/** Whoever stands in line for one segment looks at the others again after so long. */
-const LOOK_MS = 500;
+/** So many are asked for in turn before he stands in line for one: each that is taken costs a request for nothing. */
+const ASKED = 4;
+/** In that line for so long, then he asks for others: the holder may be frozen, and others free. */
+const LINE_MS = 100;
 
 export class SegmentedLock<C extends LockClass = LockClass> {
   /**
@@ -43,33 +45,36 @@ export class SegmentedLock<C extends LockClass = LockClass> {
   }
 
   /**
-   * Does the work with one segment, as `Locks.run` does with one lock: any that is free, in random order, else it waits
-   * for one, `waitMs` in all. Work that answers NOTHING_HERE is done again with another segment, each once; it must then
-   * have had no effect.
+   * Does the work with one segment, as `Locks.run` does with one lock: any that is free, in random order; else it stands in
+   * line for one after the other, `waitMs` in all. Work that answers NOTHING_HERE is done again with another segment, each
+   * once; it must then have had no effect.
    *
    * @returns what the work answers; NOTHING_HERE: every segment was looked at, and none has anything
    * @throws as `Locks.run`; TERCET_LOCK_HELD when those not looked at were not free in time
    */
   async run<T>(
-    { prefer = [], waitMs = WAIT_MS, ...options }: SegmentOptions,
+    { prefer = [], waitMs = WAIT_MS, ...options }: SegmentedOptions,
     work: (held: HeldSegment<C>) => Promise<T | typeof NOTHING_HERE>,
   ): Promise<T | typeof NOTHING_HERE> {
     const until = performance.now() + waitMs;
+    const leftMs = (): number => Math.max(0, until - performance.now());
     const open = new Set(Array.from({ length: this.count }, (_, segment) => segment));
     while (open.size > 0) {
       const inOrder = shuffled(open).sort((a, b) => Number(prefer.includes(b)) - Number(prefer.includes(a)));
+      // Nobody who does not wait leaves one out.
+      const asked = leftMs() > 0 ? inOrder.slice(0, ASKED) : inOrder;
       let failure: CodedError | null = null;
-      for (const [segment, patienceMs] of [...inOrder.map((each) => [each, 0]), [inOrder[0], LOOK_MS]]) {
-        if (segment === undefined || !open.has(segment)) continue;
-        const leftMs = Math.max(0, until - performance.now());
-        const entered = await this.enter(segment, { ...options, waitMs: Math.min(patienceMs ?? 0, leftMs) }, work);
+      for (const [index, segment] of [...asked, ...asked.slice(0, 1)].entries()) {
+        if (!open.has(segment)) continue;
+        const patienceMs = index < asked.length ? 0 : Math.min(LINE_MS, leftMs());
+        const entered = await this.enter(segment, { ...options, waitMs: patienceMs }, work);
         if (entered instanceof CodedError) failure = entered;
         else if (entered.answer === NOTHING_HERE) open.delete(segment);
         else return entered.answer;
         // A store that is away takes its time to say so.
-        if (failure?.code === 'TERCET_LOCK_UNAVAILABLE' && performance.now() >= until) throw failure;
+        if (failure?.code === 'TERCET_LOCK_UNAVAILABLE' && leftMs() === 0) throw failure;
       }
-      if (failure && open.size > 0 && performance.now() >= until) throw failure;
+      if (failure && open.size > 0 && asked === inOrder) throw failure;
     }
     return NOTHING_HERE;
   }
