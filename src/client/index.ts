@@ -47,6 +47,17 @@ export type {
   WaitOptions,
 } from './requests.js';
 export type { OrReference, Reference } from './saga/reference.js';
+export { fenced } from '../locks/fenced.js';
+export { guard } from '../locks/guard.js';
+export type { Held } from '../locks/held.js';
+export type { Attempt, FencingToken, HeldLock, LockClass, LockStore, TokenOf, Wish } from '../locks/lock.js';
+export type { LockDatabase } from '../locks/lock-table.js';
+export { Locks } from '../locks/locks.js';
+export type { LockObserver, LockOptions, LocksOptions, Outcome as LockOutcome } from '../locks/locks.js';
+export { PostgresLocks } from '../locks/postgres.js';
+export { installLocks, LOCK_SCHEMA as LOCKS_SCHEMA, TercetLocks1763769600001 } from '../locks/schema.js';
+export { NOTHING_HERE, SegmentedLock } from '../locks/segments.js';
+export type { HeldSegment, SegmentedOptions } from '../locks/segments.js';
 export { saga } from './saga/saga.js';
 export type { Saga, SagaReplies, SagaRun, SagaRunOptions } from './saga/saga.js';
 export { sagaComponent } from './saga/step.js';
