@@ -1,10 +1,10 @@
 /**
- * npm run bench [-- --quick] [--messages]
+ * npm run bench [-- --quick] [--messages] [--locks]
  *
  * TCC and sagas per second and latency against participants that do nothing, and in the same run what bounds them: the
  * same calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces,
- * signatures and a scraped /metrics cost. Then messages (messages.js); `--messages`: these alone. Only the ratios carry over
- * to another machine.
+ * signatures and a scraped /metrics cost. Then messages (messages.js) and locks (locks.js); `--messages`, `--locks`:
+ * these alone. Only the ratios carry over to another machine.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -326,9 +326,13 @@ async function main() {
   process.stdout.write(`${await measureExtras(database, participant)}\n`);
 }
 
+/** What can be asked for alone. */
+const OTHERS = { '--messages': './messages.js', '--locks': './locks.js' };
+const asked = Object.keys(OTHERS).filter((option) => process.argv.includes(option));
+
 try {
-  if (!process.argv.includes('--messages')) await main();
+  if (asked.length === 0) await main();
 } finally {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();
 }
-await import('./messages.js');
+for (const option of asked.length > 0 ? asked : Object.keys(OTHERS)) await import(OTHERS[option]);

@@ -14,7 +14,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { installOutbox } from '../../dist/src/outbox/schema.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
-import { compileKafka } from '../support/compile.js';
+import { compileSupport } from '../support/compile.js';
 import { insert } from './message-rows.js';
 
 const isQuick = process.argv.includes('--quick');
@@ -35,7 +35,8 @@ const quiet = {
 };
 const cleanUps = [];
 
-const { folder: compiled, support } = compileKafka();
+const parts = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts', 'server-process.ts'];
+const { folder: compiled, support } = compileSupport(...parts);
 cleanUps.push(() => rmSync(compiled, { recursive: true, force: true }));
 const part = (name) => import(pathToFileURL(join(support, name)).href);
 const { makeTopic } = await part('kafka-topic.js');

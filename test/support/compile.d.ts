@@ -1,2 +1,2 @@
 export function compileEmbedded(): { folder: string; entry: string };
-export function compileKafka(): { folder: string; support: string };
+export function compileSupport(...names: string[]): { folder: string; support: string };

@@ -14,20 +14,15 @@ const EMBEDDED = [
   'src/storage/embedded-binaries.ts',
   'src/storage/embedded-cluster.ts',
 ];
-/** A broker for the benchmark. */
-const KAFKA = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts', 'server-process.ts'].map(
-  (name) => `test/support/${name}`,
-);
-
 /** @returns the folder, to be removed after use, and the path of embedded.js in it */
 export function compileEmbedded() {
   const folder = compile(EMBEDDED);
   return { folder, entry: join(folder, 'src/storage/embedded.js') };
 }
 
-/** @returns the folder, to be removed after use, with kafka-jars.js, kafka-broker.js and kafka-topic.js in `support` */
-export function compileKafka() {
-  const folder = compile(KAFKA);
+/** Files of this folder, for the benchmarks. @returns the folder, to be removed after use, and where they are in it */
+export function compileSupport(...names) {
+  const folder = compile(names.map((name) => `test/support/${name}`));
   return { folder, support: join(folder, 'test/support') };
 }
 
