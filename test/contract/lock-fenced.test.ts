@@ -78,12 +78,7 @@ withOwnRedis()('where Redis lets in two at once', () => {
     const token = await taken(other, wishFor(first.name));
     expect(token).toBeGreaterThan(old);
     expect(await store.renew(first).catch(() => false)).toBe(false);
-    await demandGuarded(
-      { write: (name, by) => guarded.write(name, by) } as LockBench<'correctness'>,
-      first.name,
-      old,
-      token,
-    );
+    await demandGuarded<'correctness'>({ write: (name, by) => guarded.write(name, by) }, first.name, old, token);
     expect(await guarded.tokens(first.name)).toEqual([old, token]);
   }
 
