@@ -69,7 +69,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('it holds the compiled client, the words of the wire, the outbox, ids, the engine for the test kit, its README, and nothing else', () => {
-  const rest = packed.filter((path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|platform)\/.*\.(js|d\.ts)$/.test(path));
+  const rest = packed.filter(
+    (path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|platform)\/.*\.(js|d\.ts)$/.test(path),
+  );
   expect(rest.sort()).toEqual(['README.md', 'package.json']);
   expect(packed).toContain('dist/client/index.d.ts');
 });
