@@ -20,6 +20,7 @@ export interface Word {
   readonly told?: string;
   readonly token?: number;
   readonly waiter?: number;
+  readonly timers?: number;
 }
 
 const program = fileURLToPath(new URL('lock-program.js', import.meta.url));
@@ -46,8 +47,9 @@ export class LockProcess {
 
   /** What it says of the order when it has been carried out, or could not be. */
   async order(order: string, details: object = {}): Promise<Word> {
+    const before = this.said.length;
     this.child.send({ order, ...details });
-    return await this.hears((word) => word.done === order || word.failed === order);
+    return await this.hears((word) => word.done === order || word.failed === order, before);
   }
 
   /** It does nothing until it is thawed; what is sent meanwhile waits for it. */
@@ -66,10 +68,10 @@ export class LockProcess {
     await once(child, 'exit');
   }
 
-  private hears(isIt: (word: Word) => boolean): Promise<Word> {
+  private hears(isIt: (word: Word) => boolean, from = 0): Promise<Word> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        const word = this.said.find(isIt);
+        const word = this.said.slice(from).find(isIt);
         if (word === undefined && this.child.exitCode === null && this.child.signalCode === null) return;
         this.heard.delete(look);
         if (word) resolve(word);

@@ -1,7 +1,7 @@
 /**
  * Somebody with locks in a process of its own, with the built package; asked for by its parent, one order at a time.
  * `hold`: holds a lock until told to `act` (which it does only if the lock is still its own) or to `end`.
- * `contend`: several who want one lock several times each.
+ * `contend`: several who want one lock several times each. `wait`: waits for a lock until that is over or told to `stop`.
  */
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -39,6 +39,19 @@ const orders = {
       }
     };
     await Promise.all(Array.from({ length: waiters }, (_, waiter) => contender(waiter)));
+  },
+  async wait({ name, waitMs }) {
+    const stopping = new AbortController();
+    orders.stop = async () => stopping.abort({ code: 'stopped' });
+    const code = await locks.acquire(name, { waitMs, signal: stopping.signal }).then(
+      () => 'got',
+      (error) => error.code,
+    );
+    return { code };
+  },
+  /** What would keep this process from ending by itself. */
+  async timers() {
+    return { timers: process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length };
   },
   async close() {
     await locks.close();
