@@ -193,6 +193,34 @@ withOwnRedis()('locks in a Redis of their own', () => {
     await expect(store.acquire(wishFor('stock'))).rejects.toEqual(away(/NOAUTH/));
   });
 
+  test('that still loads its data is waited for', async () => {
+    const wish = wishFor('stock');
+    const token = await taken(store, wish);
+    const fill = "for i = 1, 400 do redis.call('SET', 'k' .. i, string.rep('x', 1000)) end";
+    await server.with((redis) => redis.config('SET', 'rdbcompression', 'no'));
+    await server.with((redis) => redis.eval(fill, 0));
+    await server.with((redis) => redis.save());
+    await server.kill();
+    // A pause for each key: µs.
+    void server.start('--key-load-delay', '5000', '--loading-process-events-interval-bytes', '1024');
+    const unready = new Redis(server.url, { enableReadyCheck: false, lazyConnect: true });
+    unready.on('error', () => undefined);
+    const early = new RedisLocks(unready, OPTIONS);
+    let detail = '';
+    await until('it says that it loads', async () => {
+      await early.show('stock').catch((error: { detail: string }) => (detail = error.detail));
+      return detail.includes('LOADING');
+    });
+    await expect(store.acquire(wishFor('stock'))).rejects.toMatchObject({ code: AWAY });
+    await until('it has loaded', () =>
+      store.show('stock').then(
+        (held) => held?.token === token,
+        () => false,
+      ),
+    );
+    await early.close();
+  });
+
   test('that became a replica: said so, and served again once it is a master', async () => {
     const master = await startRedis();
     const wish = wishFor('stock');
