@@ -1,14 +1,16 @@
 import { PostgresLocks } from '../../src/locks/postgres.js';
 import { Server } from '../e2e/server.js';
 import { Guarded } from './guarded.js';
+import { describeHolders } from './lock-holders.suite.js';
+import type { HolderBench } from './lock-holders.suite.js';
 import { describeLockStore } from './lock-store.suite.js';
-import type { LockBench } from './lock-store.suite.js';
 
-async function start(): Promise<LockBench<'correctness'>> {
+async function start(): Promise<HolderBench<'correctness'>> {
   const server = await Server.start();
   const guarded = await Guarded.install(server.url);
   return {
     open: () => new PostgresLocks({ pool: guarded.pool(), limitMs: 300 }),
+    spec: { redis: [], database: server.url, options: {} },
     freeze: () => server.freeze(),
     thaw: () => server.thaw(),
     kill: () => server.crash(),
@@ -22,3 +24,4 @@ async function start(): Promise<LockBench<'correctness'>> {
 }
 
 describeLockStore('PostgreSQL', describe, start);
+describeHolders('PostgreSQL', describe, start);

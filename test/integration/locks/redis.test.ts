@@ -266,11 +266,15 @@ withOwnRedis()('locks in a Redis of their own', () => {
     const proxy = await Proxy.start(server.url);
     const behind = new RedisLocks(new Redis(proxy.url, { lazyConnect: true }), OPTIONS);
     await taken(behind, wishFor(nameOf('warm')));
+    const connections = (): Promise<string[]> =>
+      server.with(async (redis) => String(await redis.client('LIST')).match(/^id=\d+/gm) ?? []);
+    const before = await connections();
     proxy.silence();
     const wish = wishFor(nameOf('silent'));
     await expect(behind.acquire(wish)).rejects.toMatchObject({ code: AWAY });
     proxy.heal();
     await taken(behind, wishFor(wish.name));
+    expect((await connections()).filter((id) => before.includes(id))).toEqual([]);
     await behind.close();
     await proxy.stop();
   });
