@@ -7,6 +7,8 @@ import { DiagnosisController } from './http/diagnosis.controller.js';
 import { DocsController } from './http/docs.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { InstancesController } from './http/instances.controller.js';
+import { LockDesk } from './http/locks.js';
+import { LocksController } from './http/locks.controller.js';
 import { MetricsController } from './http/metrics.controller.js';
 import { OpenApiController } from './http/openapi.controller.js';
 import { OperatorController } from './http/operator.controller.js';
@@ -29,6 +31,7 @@ export interface Parts {
   /** In flight at a time. */
   readonly maxRequests: number;
   readonly outbox: Outbox;
+  readonly locks: LockDesk;
   readonly diagnosis: Diagnosis;
 }
 
@@ -36,7 +39,7 @@ export interface Parts {
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
   static over(parts: Parts): DynamicModule {
-    const { coordinator, components, participants, allowList, metrics, readiness, outbox, diagnosis } = parts;
+    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, diagnosis } = parts;
     return {
       module: AppModule,
       controllers: [
@@ -45,6 +48,7 @@ export class AppModule {
         TransactionsController,
         OperatorController,
         OutboxController,
+        LocksController,
         DiagnosisController,
         HealthController,
         MetricsController,
@@ -59,6 +63,7 @@ export class AppModule {
         { provide: Metrics, useValue: metrics },
         { provide: Readiness, useValue: readiness },
         { provide: Outbox, useValue: outbox },
+        { provide: LockDesk, useValue: locks },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

@@ -6,6 +6,7 @@ import { Coordinator } from './engine/coordinator.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
+import { LockDesk } from './http/locks.js';
 import { Outbox } from './http/outbox.js';
 import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
@@ -21,6 +22,7 @@ import { idDatabase } from './storage/ids.js';
 import { PostgresDiagnosis } from './storage/diagnosis.js';
 import { startEmbedded } from './storage/embedded.js';
 import type { EmbeddedPostgres } from './storage/embedded.js';
+import { LockReleases } from './storage/lock-releases.js';
 import { OUTBOX, PostgresOutbox } from './storage/outbox.js';
 import { Retention } from './storage/retention.js';
 import { PostgresLog } from './storage/transaction-log.js';
@@ -104,6 +106,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
       metrics.locks,
     );
     stops.push(() => kept.close());
+    const releases = new LockReleases({ url, leaseMs }, logger);
+    stops.push(() => releases.close());
+    const lockDesk = new LockDesk({ store: kept.locks.store, releases, logger });
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
@@ -131,7 +136,17 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
     const countBrokers = messaging && (() => messaging.countBrokers());
     const diagnosis = new Diagnosis({ ...about, outbox: desk, clock, countBrokers });
-    const parts = { coordinator, components, participants, allowList, metrics, maxRequests, readiness, outbox: desk };
+    const parts = {
+      coordinator,
+      components,
+      participants,
+      allowList,
+      metrics,
+      maxRequests,
+      readiness,
+      outbox: desk,
+      locks: lockDesk,
+    };
     const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
     // Answers go out as long as drives run: those who wait for an end are told it.

@@ -20,6 +20,7 @@ const NEXT: Readonly<Record<string, string>> = {
   TERCET_TRANSACTION_DECIDED: '`tercet tx show GID` says how',
   TERCET_TRANSACTION_STATE: '`tercet tx show GID` says what it is now',
   TERCET_DEAD_LETTER_UNKNOWN: '`tercet outbox dead` shows them',
+  TERCET_LOCK_UNKNOWN: '`tercet lock list` shows those that somebody has',
   TERCET_COMPONENT_UNKNOWN: '`tercet component list` shows them',
   TERCET_COMPONENT_IN_USE: '`tercet tx list --unfinished --component NAME` shows them',
   TERCET_ROUTE_UNKNOWN: 'the coordinator is of another version than this command: `tercet --version`',

@@ -4,6 +4,7 @@ import type { Command } from './command.js';
 import { COMPONENT_COMMANDS } from './components.js';
 import { doctor } from './doctor.js';
 import { keyNew } from './key.js';
+import { LOCK_COMMANDS } from './locks.js';
 import { OUTBOX_COMMANDS } from './outbox.js';
 import { bench, demo } from './scripts.js';
 import { listTransactions } from './transaction-list.js';
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   watchTransaction,
   ...ORDER_COMMANDS,
   ...OUTBOX_COMMANDS,
+  ...LOCK_COMMANDS,
   ...COMPONENT_COMMANDS,
   keyNew,
 ];
@@ -71,6 +73,13 @@ const GROUPS: Readonly<Record<string, Group>> = {
     examples: [
       ['tercet outbox dead', 'what Kafka refused, and why'],
       ['tercet outbox requeue 4711 --reason "repaired"', 'it goes out'],
+    ],
+  },
+  lock: {
+    about: 'Locks: what one node does for all, and which node',
+    examples: [
+      ['tercet lock list', 'who has what'],
+      ['tercet lock release tercet.retention --force --reason "n1 hangs"', 'the next node takes it'],
     ],
   },
   component: {
@@ -169,7 +178,7 @@ const EXITS = section('exit codes', [
   ['0', 'done; `tx watch`: committed'],
   ['1', 'failure at work: not reachable, not ready, a defect; `doctor` found something wrong'],
   ['2', 'wrong use, a wrong setting, or a request that is not valid'],
-  ['3', 'there is no such transaction, branch, component or dead letter'],
+  ['3', 'there is no such transaction, branch, component, dead letter or lock'],
   ['4', 'its state does not allow it'],
   ['5', 'no key, an unknown one, or one that may not do this'],
   ['6 7 8', '`tx watch`: aborted, parked, neither within --for'],

@@ -6,7 +6,7 @@ export const EXIT = {
   failed: 1,
   /** Wrong use of the command line, or a setting that cannot be. */
   wrongUse: 2,
-  /** There is no such transaction, branch, component or dead letter. */
+  /** There is no such transaction, branch, component, dead letter or lock. */
   notThere: 3,
   /** The state of it does not allow this. */
   notNow: 4,

@@ -9,7 +9,7 @@ import { Caller, OPERATOR, STRANGER } from './caller.js';
 import { hashOf, KEY } from './keys.js';
 import type { KeyEntry, Role } from './keys.js';
 import { CALLS } from './openapi-calls.js';
-import type { Call } from './openapi-calls.js';
+import type { Call } from './openapi-call.js';
 
 /** By method and path as Fastify writes it. */
 const NEEDS: ReadonlyMap<string, Call['roles']> = new Map(

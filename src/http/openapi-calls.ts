@@ -2,46 +2,16 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../protocol/errors.js';
 import { begin } from '../protocol/begin.js';
-import {
-  abort,
-  bulk,
-  component,
-  dead,
-  instance,
-  list,
-  look,
-  order,
-  registerBranch,
-  requeue,
-  submit,
-} from '../protocol/schema.js';
+import { abort, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
 import { DOCS_FILES } from './docs-files.js';
-import type { Role } from './keys.js';
-import type { ViewName } from './openapi-views.js';
-
-export interface Call {
-  readonly id: string;
-  readonly summary: string;
-  /** One of these is needed, or admin; of `component` alone, one that is for the component in the path. */
-  readonly roles: readonly Role[] | 'any role' | 'no key';
-  /** What may stand in the path, where that is not any identifier. */
-  readonly names?: z.ZodType;
-  readonly query?: z.ZodObject;
-  /** Whether `Idempotency-Key` and `traceparent` may be given. */
-  readonly hasKey?: true;
-  readonly body?: z.ZodType;
-  /** By status: when it comes, and what it holds. */
-  readonly answers: Readonly<Record<number, readonly [string, ViewName | null]>>;
-  /** Beside those that any call may have. */
-  readonly problems: readonly ErrorCode[];
-}
+import { found, WRITES } from './openapi-call.js';
+import type { Call } from './openapi-call.js';
+import { WORK_CALLS } from './openapi-work-calls.js';
 
 const WAITED = ['what was waited for has come', 'Transaction'] as const;
 const NOT_YET = ['what was waited for has not come, or nothing was waited for', 'Transaction'] as const;
-const found = (view: ViewName) => ['as it is now', view] as const;
 const UNKNOWN = 'TERCET_TRANSACTION_UNKNOWN';
 const NAMES_COMPONENTS: readonly ErrorCode[] = ['TERCET_COMPONENT_NOT_REGISTERED', 'TERCET_COMPONENT_LACKS_OPERATION'];
-const WRITES: readonly ErrorCode[] = ['TERCET_OUTCOME_UNKNOWN'];
 
 /** What the orders of an operator for one transaction have in common. */
 const ORDER = {
@@ -50,8 +20,6 @@ const ORDER = {
   answers: { 200: found('Transaction') },
   problems: [UNKNOWN, 'TERCET_TRANSACTION_STATE', ...WRITES],
 } as const satisfies Partial<Call>;
-
-const deadLetterId = z.string().regex(/^[1-9]\d{0,17}$/);
 
 /** By method and path. */
 export const CALLS: Readonly<Record<string, Call>> = {
@@ -154,39 +122,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answers: { 200: ['what was done, or would be', 'Bulk'] },
     problems: WRITES,
   },
-  'get /v1/outbox': {
-    id: 'getOutbox',
-    summary: 'What waits for Kafka, and who sends it',
-    roles: 'any role',
-    answers: { 200: found('Outbox') },
-    problems: [],
-  },
-  'get /v1/outbox/dead': {
-    id: 'listDeadLetters',
-    summary: 'Messages that Kafka refused for good, the oldest first, page by page',
-    roles: 'any role',
-    query: dead,
-    answers: { 200: found('DeadLetters') },
-    problems: [],
-  },
-  'post /v1/outbox/dead/{id}/requeue': {
-    id: 'requeueDeadLetter',
-    summary: 'Send a dead letter again: after all that waits, or at its old place',
-    roles: ['operator'],
-    names: deadLetterId,
-    body: requeue,
-    answers: { 200: ['it was put back, as it had been', 'DeadLetter'] },
-    problems: ['TERCET_DEAD_LETTER_UNKNOWN', ...WRITES],
-  },
-  'delete /v1/outbox/dead/{id}': {
-    id: 'dropDeadLetter',
-    summary: 'Drop a dead letter for ever',
-    roles: ['operator'],
-    names: deadLetterId,
-    query: order,
-    answers: { 204: ['dropped', null] },
-    problems: ['TERCET_DEAD_LETTER_UNKNOWN', ...WRITES],
-  },
+  ...WORK_CALLS,
   'get /v1/components': {
     id: 'listComponents',
     summary: 'All components, by name',

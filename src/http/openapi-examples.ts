@@ -24,6 +24,7 @@ export const EXAMPLES: Readonly<Record<string, object>> = {
     dryRun: true,
   },
   requeueDeadLetter: { reason: 'the topic takes larger messages now', at: 'place' },
+  releaseLock: { reason: 'its node hangs' },
   putComponent: { url: 'http://127.0.0.1:3002/tercet/account', timeoutMs: 3000, retry: { maxAttempts: 25 } },
   putInstance: { url: 'http://127.0.0.1:3002/tercet/account', ttlMs: 15000 },
 };

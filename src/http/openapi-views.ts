@@ -16,6 +16,7 @@ import type {
   TimelineView,
   TransactionView,
 } from '../protocol/words.js';
+import type { LockReleaseView, LockView, OneLockView } from '../protocol/locks.js';
 import type { DeadLetterView, OutboxView, RelayView, TroubleView } from '../protocol/outbox.js';
 import type { PreparedCall } from '../engine/ports.js';
 
@@ -121,6 +122,8 @@ const deadLetter: Fields<DeadLetterView> = {
   failedAt: time,
 };
 
+const holder: Fields<Omit<LockView, 'name'>> = { node: text, token: count, since: time, until: time };
+
 export const VIEWS = {
   Transaction: object<TransactionView>(
     {
@@ -183,6 +186,15 @@ export const VIEWS = {
   DeadLetters: object<{ messages: DeadLetterView[]; next: string | null }>({
     messages: list(view('DeadLetter')),
     next: orNull(text),
+  }),
+  Lock: object<LockView>({ name: text, ...holder }),
+  Locks: object<{ locks: LockView[] }>({ locks: list(view('Lock')) }),
+  OneLock: object<OneLockView>({
+    name: text,
+    holder: orNull(object<Omit<LockView, 'name'>>(holder)),
+    releases: list(
+      object<LockReleaseView>({ at: time, by: text, reason: text, node: text, token: count, since: time }),
+    ),
   }),
   Component: object<ComponentView>({
     name: text,

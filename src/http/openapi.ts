@@ -4,7 +4,7 @@ import { TercetError } from '../protocol/errors.js';
 import type { ErrorCode } from '../protocol/errors.js';
 import { identifier } from '../protocol/fields.js';
 import { CALLS } from './openapi-calls.js';
-import type { Call } from './openapi-calls.js';
+import type { Call } from './openapi-call.js';
 import { EXAMPLES } from './openapi-examples.js';
 import { VIEWS } from './openapi-views.js';
 import type { Schema, ViewName } from './openapi-views.js';
@@ -19,6 +19,7 @@ const TAGS = [
   ['On call', 'What a person decides, with a reason that is recorded'],
   ['Components', 'The services that take part, and their running instances'],
   ['Outbox', 'What waits for Kafka, and what Kafka refused'],
+  ['Locks', 'Who has them; for what one node does at a time'],
   ['The node', 'How it is'],
 ] as const;
 
@@ -93,6 +94,7 @@ function operation(method: string, path: string, call: Call): Schema {
 function tagOf(path: string, roles: Call['roles']): (typeof TAGS)[number][0] {
   if (path.startsWith('/v1/components')) return 'Components';
   if (path.startsWith('/v1/outbox')) return 'Outbox';
+  if (path.startsWith('/v1/locks')) return 'Locks';
   if (typeof roles !== 'string' && roles.every((role) => role === 'operator')) return 'On call';
   return path.startsWith('/v1/transactions') ? 'Transactions' : 'The node';
 }

@@ -16,6 +16,7 @@ const REGISTRY = {
   TERCET_COMPONENT_UNKNOWN: [404, 'There is no such component'],
   TERCET_INSTANCE_UNKNOWN: [404, 'There is no such instance'],
   TERCET_DEAD_LETTER_UNKNOWN: [404, 'There is no such dead letter'],
+  TERCET_LOCK_UNKNOWN: [404, 'Nobody has the lock'],
   TERCET_GID_CONFLICT: [409, 'The gid was used with other content'],
   TERCET_BRANCH_CONFLICT: [409, 'The branchId was used with other content'],
   TERCET_TRANSACTION_DECIDED: [409, 'The transaction is decided'],

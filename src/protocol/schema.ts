@@ -132,4 +132,11 @@ export const dead = z.strictObject({
     .regex(/^\d{1,18}$/, 'must be the `next` of the page before')
     .optional(),
 });
+export const locks = z.strictObject({
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._:-]{0,128}$/, 'must be how the name of a lock begins')
+    .default(''),
+  limit: number(whole(1, 500)).default(100),
+});
 export const nothing = z.strictObject({});

@@ -118,6 +118,12 @@ export async function dropRows(client: pg.Client, horizon: number, guarded: Guar
   return count;
 }
 
+/** Which locks people took from their holders is kept as long as history. */
+export async function dropReleases(client: pg.Client, horizon: number, guarded: Guarded): Promise<void> {
+  const old = 'DELETE FROM tercet.lock_release WHERE released_at < $1';
+  await guarded(() => client.query(old, [new Date(horizon)]));
+}
+
 async function partitions(client: pg.Client): Promise<Partition[]> {
   return (await client.query<Partition>(PARTITIONS)).rows;
 }

@@ -11,7 +11,7 @@ import type { Locks } from '../locks/locks.js';
 import { CodedError } from '../platform/coded-error.js';
 import { flushLockMs } from './database.js';
 import { guardedBy } from './guarded.js';
-import { DAY_MS, detach, detached, drop, dropRows, makeAhead } from './partitions.js';
+import { DAY_MS, detach, detached, drop, dropReleases, dropRows, makeAhead } from './partitions.js';
 
 const HOUR_MS = 3_600_000;
 /** After a run that could not do all, for instance because somebody reads for long what is to go. */
@@ -135,6 +135,7 @@ export class Retention {
         for (const partition of await detached(client)) this.dropped(await drop(client, partition, guarded), partition);
       }),
       await this.attempt(async () => this.dropped(await dropRows(client, horizon, guarded), 'history_default')),
+      await this.attempt(() => dropReleases(client, horizon, guarded)),
     ];
     return done.every((each) => each);
   }

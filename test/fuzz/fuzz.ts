@@ -41,14 +41,16 @@ const AT_A_TIME = 24;
 const PROGRESS_EVERY = 1000;
 const ODD_IN_PERCENT = 50;
 
-/** What Kafka refused: no request makes such a message where there is no Kafka. */
-async function leaveDeadLetters(databaseUrl: string): Promise<void> {
+/** What no request makes: messages that Kafka refused, where there is no Kafka, and locks of somebody else. */
+async function leaveWork(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query(`
       INSERT INTO tercet.outbox_dead (bucket, id, message_id, topic, payload, headers, created_at, error)
-      SELECT id % 64, id, 'gid/' || id, 'order-paid', 'null', '{}', now(), 'too large' FROM generate_series(1, 200) id`);
+      SELECT id % 64, id, 'gid/' || id, 'order-paid', 'null', '{}', now(), 'too large' FROM generate_series(1, 200) id;
+      INSERT INTO tercet.lock (name, token, owner, node, since, until)
+      SELECT 'job-' || id, nextval('tercet.lock_token'), 'owner', 'north', now(), now() + interval '1 day' FROM generate_series(1, 200) id`);
   } finally {
     await client.end();
   }
@@ -63,7 +65,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     const node = await Node.start(root, databaseUrl);
     let operations: Operation[] = [];
     try {
-      await leaveDeadLetters(databaseUrl);
+      await leaveWork(databaseUrl);
       const document = (await (await fetch(`${node.url}/openapi.json`)).json()) as OpenApi;
       operations = operationsOf(document);
       const run = new Run(random, tally, node, participant.url, document, operations);

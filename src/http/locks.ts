@@ -1,0 +1,72 @@
+/** The locks of this service as the wire shows them, and how a person takes one from its holder. */
+import type { Logger } from '../engine/ports.js';
+import type { Order } from '../engine/timeline.js';
+import type { HeldLock, LockStore } from '../locks/lock.js';
+import { CodedError } from '../platform/coded-error.js';
+import { TercetError } from '../protocol/errors.js';
+import type { LockView, OneLockView } from '../protocol/locks.js';
+import type { LockReleases } from '../storage/lock-releases.js';
+
+export interface LockDeskParts {
+  readonly store: LockStore<'correctness'>;
+  readonly releases: LockReleases;
+  readonly logger: Logger;
+}
+
+export class LockDesk {
+  constructor(private readonly parts: LockDeskParts) {}
+
+  async list(prefix: string, limit: number): Promise<{ locks: LockView[] }> {
+    const held = await answered(this.parts.store.list({ prefix, limit }));
+    return { locks: held.map(lockView) };
+  }
+
+  /** @throws TercetError when nobody has it, and no person ever took it from anybody */
+  async one(name: string): Promise<OneLockView> {
+    const { store, releases } = this.parts;
+    const [held, taken] = await Promise.all([answered(store.show(name)), releases.of(name)]);
+    if (held === null && taken.length === 0) throw unknown(name);
+    return {
+      name,
+      holder: held && holderView(held),
+      releases: taken.map(({ at, by, reason, node, token, since }) => {
+        return { at: iso(at), by, reason, node, token, since: iso(since) };
+      }),
+    };
+  }
+
+  /**
+   * Recorded before it is done: nobody loses a lock without a word why.
+   *
+   * @throws TercetError when nobody has it
+   */
+  async release(name: string, { who, reason }: Order): Promise<LockView> {
+    const { store, releases, logger } = this.parts;
+    const held = await answered(store.show(name));
+    if (held === null) throw unknown(name);
+    const { node, token, since } = held;
+    await releases.record({ name, node, token, since, by: who, reason });
+    logger.warn({ who, reason, lock: name, node, token }, 'an operator takes a lock from its holder');
+    return lockView((await answered(store.seize(name))) ?? held);
+  }
+}
+
+function holderView({ node, token, since, until }: HeldLock): Omit<LockView, 'name'> {
+  return { node, token, since: iso(since), until: iso(until) };
+}
+
+const lockView = (held: HeldLock): LockView => ({ name: held.name, ...holderView(held) });
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+async function answered<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw new TercetError('TERCET_NOT_READY', 'where the locks are kept, nobody answers; repeat the request soon');
+  }
+}
+
+function unknown(name: string): TercetError {
+  return new TercetError('TERCET_LOCK_UNKNOWN', `nobody has the lock '${name.slice(0, 200)}'; it may have ended`);
+}
