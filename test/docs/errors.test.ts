@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { OWN_CODES, TercetError as ClientError } from '../../src/client/errors.js';
 import { ERROR_CODES, TercetError } from '../../src/protocol/errors.js';
+import { LEAF_CODES } from '../../src/platform/coded-error.js';
 import type { Problem } from '../../src/protocol/words.js';
 
 interface Section {
@@ -31,6 +32,17 @@ test('every code has one section with its status and title, and every section is
   expect(shown.sort(byCode)).toEqual(real.sort(byCode));
 });
 
+test('what locks throw, and no call answers, is in a table of its own', () => {
+  const rows = [...document.matchAll(/^\| `(TERCET_\w+)` \| ([^:.|]+)[:.,|]/gm)].map(([, code, title]) => [
+    code,
+    title,
+  ]);
+  const answered = new Set<string>(problems.map(({ code }) => code));
+  const own = Object.entries(LEAF_CODES).filter(([code]) => !answered.has(code));
+  expect(rows.map(([code]) => code)).toEqual(own.map(([code]) => code));
+  for (const [index, [, title]] of own.entries()) expect(rows[index]?.[1]).toMatch(new RegExp(`^${title}`));
+});
+
 test('every heading of a section is in its form: status, title, what happened, what to do next', () => {
   const headings = [...document.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading);
   expect(sections.map(({ code }) => code)).toEqual(headings);
@@ -38,7 +50,7 @@ test('every heading of a section is in its form: status, title, what happened, w
 
 test('no text names a code that does not exist', () => {
   const settings = ['ALLOWED_TARGETS', 'IDS', 'KEY', 'KEYS', 'SIGNING_SECRET', 'URL'].map((name) => `TERCET_${name}`);
-  const known = new Set([...problems.map(({ code }) => code), ...settings]);
+  const known = new Set([...problems.map(({ code }) => code), ...Object.keys(LEAF_CODES), ...settings]);
   expect([...document.matchAll(/TERCET_[A-Z_]+/g)].map(([name]) => name).filter((name) => !known.has(name))).toEqual(
     [],
   );
