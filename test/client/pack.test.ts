@@ -68,7 +68,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('it holds the compiled client, the words of the wire, the outbox, ids, the engine for the test kit, its README, and nothing else', () => {
+test('it holds the compiled client, the words of the wire, the outbox, locks, ids, the engine for the test kit, its README, and nothing else', () => {
   const rest = packed.filter(
     (path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|platform)\/.*\.(js|d\.ts)$/.test(path),
   );
@@ -98,6 +98,7 @@ test('installed, it has less than 3 MB', async () => {
 
 test('everything that it exports can be imported, without pg and TypeORM', async () => {
   const { code, output } = await module(`
+    import { guard, installLocks, Locks, LOCKS_SCHEMA, PostgresLocks, SegmentedLock } from '@tercet/client';
     import { FENCE_SCHEMA, fence, installFence, Messages, outbox, Pending, Refused, TercetClient, TercetError, TercetUnreachable }
       from '@tercet/client';
     const client = new TercetClient({ url: 'http://127.0.0.1:1', retry: { attempts: 1 } });
@@ -105,8 +106,13 @@ test('everything that it exports can be imported, without pg and TypeORM', async
     console.log(error instanceof TercetUnreachable, typeof fence.run, typeof installFence, FENCE_SCHEMA.length > 0,
       new Refused('no').reason, new Pending(5).retryAfterMs, TercetError.name,
       Messages.name, typeof outbox({ source: 'urn:shop' }).append);
+    const locks = new Locks(new PostgresLocks({ pool: { options: {} } }));
+    console.log(new SegmentedLock(locks, 'lamp', 4).count, typeof guard, typeof installLocks, LOCKS_SCHEMA.length > 0);
   `);
-  expect([code, output]).toEqual([0, 'true function function true no 5 TercetError Messages function\n']);
+  expect([code, output]).toEqual([
+    0,
+    'true function function true no 5 TercetError Messages function\n4 function function true\n',
+  ]);
 });
 
 test('the part for Kafka can be imported without kafkajs: the instance is yours', async () => {
@@ -119,13 +125,14 @@ test('the part for Kafka can be imported without kafkajs: the instance is yours'
 
 test('the part for Redis can be imported without ioredis: the instance is yours', async () => {
   const { code, output } = await module(`
-    import { redisIds } from '@tercet/client/redis';
+    import { redisIds, RedisLocks, Redlock } from '@tercet/client/redis';
     import { decode, installIds, IDS_SCHEMA, segment, sequence, snowflake, uuidv7 } from '@tercet/client';
     const [one, two] = [uuidv7(), snowflake({ workerId: 7 })];
     console.log(typeof redisIds, typeof installIds, IDS_SCHEMA.length > 0, typeof segment, typeof sequence,
-      decode(await one.next()).kind, decode(await two.next()).worker);
+      decode(await one.next()).kind, decode(await two.next()).worker,
+      RedisLocks.name, Redlock.name);
   `);
-  expect([code, output]).toEqual([0, 'function function true function function uuidv7 7\n']);
+  expect([code, output]).toEqual([0, 'function function true function function uuidv7 7 RedisLocks Redlock\n']);
 });
 
 test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {
@@ -205,7 +212,7 @@ test.each([
 ])('its declarations are complete and sound %s', async (_name, over) => {
   await writeFile(
     join(project, 'use.ts'),
-    `import { fence, Messages, outbox, Pending, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
+    `import { fence, guard, Locks, Messages, outbox, Pending, PostgresLocks, Refused, saga, sagaComponent, TercetClient } from '@tercet/client';
      import { everyCrash, testCoordinator } from '@tercet/client/testing';
      import type { TestCall } from '@tercet/client/testing';
      import type {

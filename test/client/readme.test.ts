@@ -10,13 +10,14 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { register } from 'prom-client';
-import { installFence, TercetClient } from '../../src/client/index.js';
-import type { Executor } from '../../src/client/index.js';
+import { guard, installFence, installLocks, TercetClient } from '../../src/client/index.js';
+import type { Executor, Locks } from '../../src/client/index.js';
 import type { Consumption } from '../../src/client/kafka/index.js';
 import { TestNode } from '../http/node.js';
 import { clientOf, kafkaBrokers, withKafka } from '../support/kafka.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { redisUrl, withRedis } from '../support/redis.js';
 import { ready, until } from './until.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -107,6 +108,9 @@ interface Purchase {
 interface Depositing {
   payIn: (customer: string, amount: number) => Promise<void>;
 }
+interface PayingInterest {
+  pay: (customer: string, percent: number) => Promise<number>;
+}
 interface Checkout {
   checkout: (orderId: string, customer: string) => Promise<string>;
 }
@@ -114,6 +118,12 @@ interface Checkout {
 async function balance(): Promise<{ balance: number; held: number } | undefined> {
   const { rows } = await pool.query<{ balance: number; held: number }>('SELECT balance, held FROM wallet');
   return rows[0];
+}
+
+/** With one connection, as it has to be. */
+async function installed(install: (executor: Executor) => Promise<void>): Promise<void> {
+  const client = await pool.connect();
+  await install(client).finally(() => client.release());
 }
 
 /** What a customer of the service sees, whatever it is made with. */
@@ -207,6 +217,56 @@ test('money is paid in, and its mail arrives', async () => {
   }
 });
 
+test('interest is paid by one at a time, and the locks are closed with the application', async () => {
+  const { WalletLocks } = await imported<{ WalletLocks: Type<Locks<'correctness'>> }>('wallet.locks.js');
+  const { Interest } = await imported<{ Interest: Type<PayingInterest> }>('interest.js');
+  const { AppModule } = await imported<{ AppModule: Type }>('app.module.js');
+  await installed(installLocks);
+  await pool.query('UPDATE wallet SET balance = 1000, held = 0');
+  class Bank {}
+  Module({ imports: [AppModule], providers: [WalletLocks, Interest] })(Bank);
+  const app = await NestFactory.create(Bank, new FastifyAdapter(), { logger: false, abortOnError: false });
+  await app.init();
+  const [interest, locks] = [app.get(Interest), app.get(WalletLocks)];
+  const paid = await Promise.all([10, 10, 10].map((percent) => interest.pay('alice', percent)));
+  expect(paid).toEqual([1100, 1210, 1331]);
+  expect((await balance())?.balance).toBe(1331);
+  await app.close();
+  await expect(locks.acquire('interest:alice')).rejects.toMatchObject({ code: 'TERCET_LOCK_UNAVAILABLE' });
+});
+
+withRedis()('locks in Redis', () => {
+  const { REDIS_URL } = process.env;
+  beforeAll(async () => {
+    process.env['REDIS_URL'] = await redisUrl();
+  });
+  afterAll(() => {
+    if (REDIS_URL === undefined) delete process.env['REDIS_URL'];
+    else process.env['REDIS_URL'] = REDIS_URL;
+  });
+
+  test('are had, and where they are fenced their token guards', async () => {
+    const own = await imported<{ caches: Locks; reports: Locks<'correctness'>; pool: pg.Pool }>('report.locks.js');
+    await installed(installLocks);
+    const name = `report-${process.pid}`;
+    expect(await own.caches.run(name, {}, ({ token }) => Promise.resolve(token > 0))).toBe(true);
+    const guarded = await own.reports.run(name, {}, async (held) => {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await guard(client, held);
+        await client.query('COMMIT');
+        return 'guarded';
+      } finally {
+        client.release();
+      }
+    });
+    expect(guarded).toBe('guarded');
+    await Promise.all([own.caches.close(), own.reports.close()]);
+    await own.pool.end();
+  });
+});
+
 test('the service with pg alone takes part', async () => {
   const { start } = await imported<{ start: () => Promise<void> }>('wallet.start.js');
   const own = await imported<{ server: Server; pool: pg.Pool }>('wallet.server.js');
@@ -243,9 +303,7 @@ test('the test of the saga is one that passes, in a Jest of its own', async () =
 
 test('the purge forgets all that is old, however much it is, and nothing else', async () => {
   const { purgeFence } = await imported<{ purgeFence: (executor: Executor) => Promise<number> }>('purge.js');
-  const client = await pool.connect();
-  await installFence(client);
-  client.release();
+  await installed(installFence);
   await pool.query(`DELETE FROM tercet_fence`);
   await pool.query(`INSERT INTO tercet_fence (gid, branch_id, op, began_at)
                     SELECT 'old-' || n, 'a', 'try', now() - interval '61 days' FROM generate_series(1, 10001) n

@@ -1,12 +1,8 @@
 /** `saga(…).step(…)`: what goes out for a definition and an input, and what is refused before anything goes out. */
-import { execFile } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { saga, sagaComponent, TercetClient } from '../../src/client/index.js';
 import { json, Service } from '../participants/service.js';
+import { compilerSays } from '../support/compiler.js';
 import { committed } from './coordinator.js';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
 interface Reply {
   orderId: string;
@@ -27,13 +23,7 @@ const placeOrder = saga<{ customer: string; cents: number }>('place-order')
 const input = { customer: 'alice', cents: 300 };
 
 test('the types hold: what is wrong does not compile, and what is right does', async () => {
-  const strict = ['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes', '--skipLibCheck'];
-  const node = ['--target', 'es2022', '--module', 'nodenext', '--types', 'node'];
-  const args = ['node_modules/typescript/bin/tsc', '--noEmit', ...strict, ...node, 'test/client/saga-types.ts'];
-  const output = await new Promise<string>((done) => {
-    execFile(process.execPath, args, { cwd: root }, (error, stdout) => done(stdout + (error?.message ?? '')));
-  });
-  expect(output).toBe('');
+  expect(await compilerSays('test/client/saga-types.ts')).toBe('');
 });
 
 describe('the request', () => {
