@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { Logger } from './engine/ports.js';
 import { fenced } from './locks/fenced.js';
 import type { LockStore } from './locks/lock.js';
-import type { LockDatabase } from './locks/lock-table.js';
+import type { LockDatabase } from './locks/lock-database.js';
 import { Locks } from './locks/locks.js';
 import type { LockObserver } from './locks/locks.js';
 import { PostgresLocks } from './locks/postgres.js';

@@ -51,7 +51,7 @@ export { fenced } from '../locks/fenced.js';
 export { guard } from '../locks/guard.js';
 export type { Held } from '../locks/held.js';
 export type { Attempt, FencingToken, HeldLock, LockClass, LockStore, TokenOf, Wish } from '../locks/lock.js';
-export type { LockDatabase } from '../locks/lock-table.js';
+export type { LockDatabase, LockPool } from '../locks/lock-database.js';
 export { Locks } from '../locks/locks.js';
 export type { LockObserver, LockOptions, LocksOptions, Outcome as LockOutcome } from '../locks/locks.js';
 export { PostgresLocks } from '../locks/postgres.js';

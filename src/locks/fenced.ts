@@ -5,9 +5,9 @@
  * the database alone.
  */
 import { CodedError } from '../platform/coded-error.js';
+import type { LockDatabase } from './lock-database.js';
 import type { Attempt, HeldLock, LockStore, Wish } from './lock.js';
 import { LockTable } from './lock-table.js';
-import type { LockDatabase } from './lock-table.js';
 
 export function fenced(store: LockStore<'efficiency'>, database: LockDatabase): LockStore<'correctness'> {
   return new FencedLocks(store, new LockTable(database));

@@ -4,6 +4,7 @@ import { borrowed } from '../platform/borrowed.js';
 import { CodedError } from '../platform/coded-error.js';
 import { sqlState } from '../platform/executor.js';
 import { within } from '../platform/within.js';
+import type { LockDatabase } from './lock-database.js';
 import type { Attempt, FencingToken, HeldLock, Wish } from './lock.js';
 import { lockStatements, SWEEP } from './lock-statements.js';
 import type { LockStatements } from './lock-statements.js';
@@ -19,18 +20,6 @@ const COLLIDED = ['55P03', '40001', '40P01'];
 /** The table, the schema or the right is missing: SQLSTATE. */
 const MISPLACED = ['42P01', '42501', '3F000'];
 
-export interface LockDatabase {
-  /**
-   * Of the database that guarded writes go to. Each request takes a connection for a moment, and one more listens while
-   * somebody waits. It needs a listener of its own for `error`, as every pool of pg does.
-   */
-  readonly pool: Pool;
-  /** With its schema or without; default `tercet_lock`. */
-  readonly table?: string;
-  /** How long the database may take to answer, ms; default 2000, and never more than half of a lock's lifetime. */
-  readonly limitMs?: number;
-}
-
 export class LockTable {
   readonly pool: Pool;
   readonly limitMs: number;
@@ -43,7 +32,8 @@ export class LockTable {
   private readonly undoing = new Set<Promise<unknown>>();
 
   constructor({ pool, table = LOCK_TABLE, limitMs = 2000 }: LockDatabase) {
-    this.pool = pool;
+    // Known by its shape outside; here it is used as what it is.
+    this.pool = pool as Pool;
     this.table = table;
     this.limitMs = limitMs;
     this.channel = table.slice(0, MAX_CHANNEL);

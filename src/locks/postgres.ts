@@ -6,9 +6,9 @@
  * A failover to a standby that had not got everything forgets what was committed last, and with it tokens: they could
  * be drawn again. What guards data needs the same standby as the data, a synchronous one.
  */
+import type { LockDatabase } from './lock-database.js';
 import type { Attempt, HeldLock, LockStore, Wish } from './lock.js';
 import { LockTable } from './lock-table.js';
-import type { LockDatabase } from './lock-table.js';
 import { Listener } from './listener.js';
 
 export class PostgresLocks implements LockStore<'correctness'> {

@@ -216,7 +216,7 @@ test.each([
      import { everyCrash, testCoordinator } from '@tercet/client/testing';
      import type { TestCall } from '@tercet/client/testing';
      import type {
-       BeginRequest, Executor, FencedCall, FenceAnswer, PoolLike, TccDone, TransactionView,
+       BeginRequest, Executor, FencedCall, FenceAnswer, LockPool, PoolLike, TccDone, TransactionView,
      } from '@tercet/client';
 
      export async function pay(client: TercetClient): Promise<TransactionView> {
@@ -233,6 +233,9 @@ test.each([
          if (call.op === 'try') throw new Refused('no');
          return new Pending(1000);
        });
+     }
+     export async function report(pool: LockPool, executor: Executor): Promise<void> {
+       await new Locks(new PostgresLocks({ pool })).run('report', { waitMs: 0 }, (held) => guard(executor, held));
      }
      const ordered = sagaComponent<{ customer: string }, { orderId: string }>('order');
      export const placeOrder = saga<{ customer: string }>('place-order')
