@@ -3,6 +3,7 @@ import { section } from './command.js';
 import type { Command } from './command.js';
 import { COMPONENT_COMMANDS } from './components.js';
 import { doctor } from './doctor.js';
+import { idDecode } from './id.js';
 import { keyNew } from './key.js';
 import { LOCK_COMMANDS } from './locks.js';
 import { OUTBOX_COMMANDS } from './outbox.js';
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   ...OUTBOX_COMMANDS,
   ...LOCK_COMMANDS,
   ...COMPONENT_COMMANDS,
+  idDecode,
   keyNew,
 ];
 
@@ -88,6 +90,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
       ['tercet component list', 'who is there, and how calls to them go'],
       ['tercet component show account', 'where it is called, its retries, its instances'],
     ],
+  },
+  id: {
+    about: 'Ids, of whatever was made by Tercet',
+    examples: [['tercet id decode 117440512000008192', 'when it was made, and by which worker']],
   },
   key: {
     about: 'Keys for TERCET_KEYS',

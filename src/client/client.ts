@@ -33,14 +33,21 @@ const EARLY_PAUSE_MS = 100;
  */
 export class TercetClient {
   private readonly transport: Transport;
+  private readonly ids: ClientOptions['ids'];
 
   constructor(options: ClientOptions = {}) {
     this.transport = new Transport(options);
+    this.ids = options.ids;
   }
 
   /** Where the coordinator is. */
   get url(): string {
     return this.transport.url;
+  }
+
+  /** A new id, as a begin without gid gets one. @throws CodedError, if the generator of `ids` has none now */
+  async newId(): Promise<string> {
+    return this.ids ? this.ids.next() : uuidv7();
   }
 
   /**
@@ -49,7 +56,7 @@ export class TercetClient {
    * decided yet (`wait`). A message that is begun waits for `submit` or `abort`; `Messages` does all of it.
    */
   async begin(request: BeginRequest, { signal }: CallOptions = {}): Promise<TransactionView> {
-    const { mode = 'tcc', gid = uuidv7(), ...rest } = request;
+    const { mode = 'tcc', gid = await this.newId(), ...rest } = request;
     const isDrivenByCaller = 'drive' in request ? request.drive === 'initiator' : mode === 'message';
     const wait = request.wait ?? (isDrivenByCaller ? 'accepted' : 'decided');
     return this.post(gid, '/v1/transactions', { mode, gid, ...rest }, waitMsOf({ ...request, wait }), signal);

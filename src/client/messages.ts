@@ -1,5 +1,4 @@
 /** Messages of a service that has a database of its own: they go out if and only if its local transaction commits (G9). */
-import { uuidv7 } from 'uuidv7';
 import type { CheckPolicy, TransactionView } from '../protocol/words.js';
 import type { TercetClient } from './client.js';
 import { databaseOf } from './database.js';
@@ -19,7 +18,7 @@ export type MessagesOptions<Manager extends Executor> = DatabaseOption<Manager> 
 };
 
 export interface MessageRequest extends MessageOptions, WaitOptions {
-  /** Default: a new UUIDv7. With one of your own, the work is done once, however often it is sent again. */
+  /** Default: a new one, as the client makes them. With one of your own, the work is done once, however often it is sent again. */
   gid?: string;
   /** To find it by: a customer's number, for instance. */
   businessKey?: string;
@@ -79,11 +78,11 @@ export class Messages<Manager extends Executor = Executor> {
     work: (manager: Manager) => Promise<T>,
     { isolation, submitMs = SUBMIT_MS, signal }: MessageCallOptions = {},
   ): Promise<MessageDone<T>> {
-    const { gid = uuidv7(), check, wait, waitMs, ...content } = message;
+    const { check, wait, waitMs, ...content } = message;
     const database = databaseOf(this.options);
     const { component } = this.options;
     const begun = await this.client.begin(
-      { ...content, mode: 'message', gid, check: { ...check, component } },
+      { ...content, mode: 'message', check: { ...check, component } },
       signal ? { signal } : {},
     );
     if (begun.decision === 'abort') throw rolledBack(begun);

@@ -1,5 +1,4 @@
 /** A TCC that its initiator drives: it calls `try` itself, the coordinator confirms or cancels. */
-import { uuidv7 } from 'uuidv7';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
 import type { RegisteredBranch, TercetClient } from './client.js';
@@ -44,15 +43,15 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export async function runTcc<T>(
   client: TercetClient,
-  { gid = uuidv7(), businessKey, deadlineMs, ...waiting }: TccRequest,
+  { gid: given, businessKey, deadlineMs, ...waiting }: TccRequest,
   work: (tx: TccScope) => Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<TccDone<T>> {
   const options = signal ? { signal } : {};
   const deadline = performance.now() + (deadlineMs ?? DEFAULT_DEADLINE_MS);
-  await client.begin(
+  const { gid } = await client.begin(
     {
-      gid,
+      ...(given === undefined ? {} : { gid: given }),
       drive: 'initiator',
       ...(businessKey === undefined ? {} : { businessKey }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),

@@ -1,5 +1,6 @@
 /** One request to the coordinator, repeated while that is safe and makes sense. */
 import { setTimeout as timer } from 'node:timers/promises';
+import type { Ids } from '../ids/id.js';
 import type { Problem } from '../protocol/words.js';
 import { TercetError, TercetUnreachable } from './errors.js';
 import { jsonText } from './json-text.js';
@@ -21,6 +22,8 @@ export interface ClientOptions {
   /** How long one attempt may take, in ms, beyond what it waits for at the coordinator; default 10000. */
   timeoutMs?: number;
   retry?: Partial<RetryOptions>;
+  /** Makes the gids of transactions that are begun without one: `snowflake(…)`, `segment(…)`, …; default: UUIDv7. */
+  ids?: Pick<Ids, 'next'>;
   /** The active trace context of the W3C, asked for each request; for where nothing instruments `fetch`. */
   traceparent?: () => string | undefined;
 }

@@ -98,11 +98,11 @@ export class Saga<Input, Done extends Steps, Last extends NameOf<Done>> {
    * @throws as `client.begin`. A refusal is none: the answer has `decision: 'abort'`
    */
   async run(
-    client: Pick<TercetClient, 'begin'>,
+    client: Pick<TercetClient, 'begin'> & Partial<Pick<TercetClient, 'newId'>>,
     input: Input,
     { signal, ...options }: SagaRunOptions & CallOptions = {},
   ): Promise<SagaRun<Done>> {
-    const { gid = `${this.name}-${uuidv7()}` } = options;
+    const { gid = `${this.name}-${(await client.newId?.()) ?? uuidv7()}` } = options;
     const transaction = await client.begin(this.request(input, { ...options, gid }), signal ? { signal } : {});
     return { transaction, replies: this.replies(transaction) };
   }
