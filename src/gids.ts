@@ -1,5 +1,4 @@
 /** What makes the gids of transactions that are begun without one; TERCET_IDS says which. */
-import type { Redis } from 'ioredis';
 import { redisIds } from './ids/redis.js';
 import type { IdTables } from './ids/schema.js';
 import { segment } from './ids/segment.js';
@@ -41,8 +40,8 @@ export interface GidParts {
   readonly database: Executor;
   /** What this node is among the members; throws while it has no lease. */
   readonly memberOf: () => string;
-  /** Null: REDIS_URL is not set. */
-  readonly redis: Redis | null;
+  /** Of the server that has the numbers, with TERCET_IDS=redis. */
+  readonly redisUrl: string | null;
 }
 
 /** Null: UUIDv7, which need nothing. @throws TercetError when they could repeat, or their store is not there */
@@ -54,7 +53,7 @@ export async function openGids(setting: GidSetting, parts: GidParts): Promise<Id
   }
 }
 
-async function open(setting: GidSetting, { database, memberOf, redis }: GidParts): Promise<Ids | null> {
+async function open(setting: GidSetting, { database, memberOf, redisUrl }: GidParts): Promise<Ids | null> {
   switch (setting.kind) {
     case 'uuidv7':
       return null;
@@ -64,9 +63,12 @@ async function open(setting: GidSetting, { database, memberOf, redis }: GidParts
       return segment({ database, name: NAME, table: TABLES.segment });
     case 'sequence':
       return sequence({ database, sequence: TABLES.sequence, share: setting });
-    case 'redis':
-      if (!redis) throw new CodedError('TERCET_ID_UNSAFE', 'TERCET_IDS is redis, and REDIS_URL is not set');
+    case 'redis': {
+      if (redisUrl === null) throw new CodedError('TERCET_ID_UNSAFE', 'TERCET_IDS is redis, and there is no REDIS_URL');
+      // Loaded late: most run without.
+      const redis = (await import('./redis.js')).redisOf(redisUrl);
       return redisIds({ redis, name: NAME });
+    }
   }
 }
 

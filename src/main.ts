@@ -71,8 +71,8 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => components.stop());
     await components.start();
     stopping?.throwIfAborted();
-    if (settings.redisUrls.length > 0 && settings.locks !== 'redis') {
-      logger.info({}, 'REDIS_URL is set, and nothing uses it: TERCET_LOCKS is postgres');
+    if (settings.redisUrls.length > 0 && settings.locks !== 'redis' && settings.ids.kind !== 'redis') {
+      logger.info({}, 'REDIS_URL is set, and nothing uses it: neither TERCET_LOCKS nor TERCET_IDS is redis');
     }
     const clock = new SystemClock(() => log.clockOffsetMs);
     const messaging = await messagingOf(settings, url, logger);
@@ -92,7 +92,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const ids = await openGids(settings.ids, {
       database: ofIds.executor,
       memberOf: () => coordinator.member,
-      redis: null,
+      redisUrl: settings.redisUrls[0] ?? null,
     });
     if (ids) stops.push(() => ids.close());
     const gids = ids ? { makeGid: gidsFrom(ids, logger) } : {};

@@ -135,6 +135,14 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   if (locks === 'redis' && !value('REDIS_URL')) {
     throw new SettingError(`TERCET_LOCKS is 'redis', and REDIS_URL is not set: say where Redis is`);
   }
+  const ids = parsed('TERCET_IDS', gidSetting) ?? gidSetting('uuidv7');
+  if (ids.kind === 'redis' && !value('REDIS_URL')) {
+    throw new SettingError(`TERCET_IDS is 'redis', and REDIS_URL is not set: say where Redis is`);
+  }
+  const servers = parsed('REDIS_URL', redisUrls) ?? [];
+  if (ids.kind === 'redis' && servers.length > 1) {
+    throw new SettingError(`TERCET_IDS is 'redis', which counts in one server, and REDIS_URL names ${servers.length}`);
+  }
   const { host, port } = listen(value('TERCET_LISTEN') ?? '127.0.0.1:8372', keys.length > 0);
   return Object.freeze({
     databaseUrl: databaseUrl(value('DATABASE_URL')),
@@ -155,11 +163,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     maxUnfinished: whole('TERCET_MAX_UNFINISHED', MAX_UNFINISHED),
     maxRequests: whole('TERCET_MAX_REQUESTS', MAX_REQUESTS),
     retentionDays: whole('TERCET_RETENTION_DAYS', RETENTION_DAYS),
-    ids: parsed('TERCET_IDS', gidSetting) ?? gidSetting('uuidv7'),
+    ids,
     kafka: orRefuse('', () => kafkaSettings(value)),
     halfTopic: parsed('TERCET_HALF_TOPIC', halfTopic),
     deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),
-    redisUrls: parsed('REDIS_URL', redisUrls) ?? [],
+    redisUrls: servers,
     locks,
     traces: traces(value),
   });

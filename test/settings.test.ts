@@ -169,6 +169,8 @@ test.each([
   ['TERCET_DEAD_LETTERS', 'drop'],
   // Without KAFKA_BROKERS.
   ['TERCET_HALF_TOPIC', 'tercet.half'],
+  // Without REDIS_URL.
+  ['TERCET_IDS', 'redis'],
   ['TERCET_IDS', 'uuid'],
   ['TERCET_IDS', 'sequence:4/3'],
   ['TERCET_IDS', 'sequence:0/3'],
@@ -279,4 +281,10 @@ test('what Kubernetes sets beside a service called tercet, and other names, are 
     tercet_listen: 'x',
   };
   expect(readSettings(env)).toMatchObject({ host: '127.0.0.1', port: 8372 });
+});
+
+test('numbers of Redis are counted in one server: several are refused', () => {
+  const env = { TERCET_IDS: 'redis', REDIS_URL: 'redis://a,redis://b,redis://c' };
+  expect(refusal(env)).toBe("TERCET_IDS is 'redis', which counts in one server, and REDIS_URL names 3");
+  expect(readSettings({ ...env, REDIS_URL: 'redis://a' }).ids).toEqual({ kind: 'redis' });
 });

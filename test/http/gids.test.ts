@@ -1,12 +1,13 @@
 /** Gids that the coordinator makes, by each TERCET_IDS. */
 import pg from 'pg';
 import { decode } from '../../src/ids/decode.js';
+import { startRedis, withOwnRedis } from '../support/redis.js';
 import { TestNode } from './node.js';
 
 const nodes: TestNode[] = [];
 
-async function start(ids: string): Promise<TestNode> {
-  const node = await TestNode.start({ TERCET_IDS: ids });
+async function start(ids: string, env: Record<string, string> = {}): Promise<TestNode> {
+  const node = await TestNode.start({ TERCET_IDS: ids, ...env });
   nodes.push(node);
   await node.component('account');
   return node;
@@ -103,5 +104,20 @@ test('a sequence that does not count as was said stops the start, with what to r
   await expect(start('sequence:2/3')).rejects.toMatchObject({
     code: 'TERCET_ID_UNSAFE',
     detail: expect.stringContaining('ALTER SEQUENCE tercet.id_sequence START WITH 2 INCREMENT BY 3 RESTART') as string,
+  });
+});
+
+withOwnRedis()('over Redis', () => {
+  test('they are numbers of the one that keeps what it has answered; another one stops the start', async () => {
+    const [safe, unsafe] = await Promise.all([startRedis('--appendonly', 'yes'), startRedis('--appendonly', 'no')]);
+    try {
+      const node = await start('redis', { REDIS_URL: safe.url });
+      expect([(await begin(node)).body.gid, (await begin(node)).body.gid]).toEqual(['1', '2']);
+      await safe.kill();
+      expect(await begin(node)).toMatchObject({ status: 503, body: { code: 'TERCET_ID_UNAVAILABLE' } });
+      await expect(start('redis', { REDIS_URL: unsafe.url })).rejects.toMatchObject({ code: 'TERCET_ID_UNSAFE' });
+    } finally {
+      await Promise.all([safe.kill(), unsafe.kill()]);
+    }
   });
 });
