@@ -234,6 +234,15 @@ test('who lost the lock while he looked after history drops nothing more, and sa
   expect(await log.get('old')).toBeNull();
 });
 
+test('which locks people took from their holders is kept as long as history', async () => {
+  await admin.query(`INSERT INTO tercet.lock_release (name, token, node, since, released_by, reason, released_at)
+                     SELECT 'a', day, 'n', now(), 'anna', 'why', now() - day * interval '1 day' FROM (VALUES (29), (31)) AS v (day)`);
+  expect(await retention().run()).toBe(true);
+  expect((await admin.query<{ token: string }>('SELECT token FROM tercet.lock_release')).rows).toEqual([
+    { token: '29' },
+  ]);
+});
+
 test('a node of an earlier version that looks after history by its advisory lock does no harm', async () => {
   await finish('old');
   now += 40 * DAY_MS;
