@@ -90,3 +90,25 @@ test('what was given out is not given out again, although the server crashes and
     await server.remove();
   }
 }, 60_000);
+
+test('nor one that another session had logged, and had not yet written to the disk', async () => {
+  const server = await Server.start();
+  const own = await idDatabase(server.url);
+  try {
+    await own.pool.query(`ALTER SYSTEM SET wal_writer_delay = '10s'`);
+    await own.pool.query('SELECT pg_reload_conf()');
+    const ids = await sequence({ database: own.pool });
+    const other = await own.pool.connect();
+    other.on('error', () => undefined);
+    await other.query('BEGIN');
+    await other.query(`SELECT nextval('tercet_id_sequence')`);
+    const made = await ids.next();
+    await server.crash();
+    other.release(true);
+    await server.start();
+    expect(Number(await ids.next())).toBeGreaterThan(Number(made));
+  } finally {
+    await own.drop();
+    await server.remove();
+  }
+}, 60_000);
