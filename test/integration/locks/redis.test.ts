@@ -252,7 +252,7 @@ withOwnRedis()('locks in a Redis of their own', () => {
   test('whose answer is lost: the lock that may have been taken is given back over the next connection', async () => {
     const proxy = await Proxy.start(server.url);
     const behind = new RedisLocks(new Redis(proxy.url, { lazyConnect: true }), OPTIONS);
-    await behind.show('warm');
+    await taken(behind, wishFor(nameOf('warm')));
     const wish = wishFor(nameOf('lost'));
     proxy.loseAnswerTo(wish.name);
     await expect(behind.acquire(wish)).rejects.toMatchObject({ code: AWAY });
