@@ -1,5 +1,6 @@
 /** Locks over any store: who waits, for how long, and in which order. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { CodedError } from '../platform/coded-error.js';
 import { SYSTEM_CLOCK } from '../platform/surroundings.js';
@@ -46,6 +47,7 @@ type Wanted = Omit<Wish, 'owner'>;
 export class Locks<C extends LockClass = LockClass> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
+  private readonly acquiring = new Set<Promise<unknown>>();
   private readonly node: string;
   private readonly clock: Clock;
   private readonly observer: LockObserver | undefined;
@@ -57,6 +59,8 @@ export class Locks<C extends LockClass = LockClass> {
     this.node = node;
     this.observer = observer;
     this.clock = clock;
+    // As many as wait.
+    setMaxListeners(0, this.closing.signal);
   }
 
   /**
@@ -96,6 +100,35 @@ export class Locks<C extends LockClass = LockClass> {
     const limitMs = bounded('waitMs', waitMs, WAIT_MS);
     const signals = [this.closing.signal, ...(signal ? [signal] : [])];
     for (const each of signals) each.throwIfAborted();
+    const acquiring = this.acquired(wanted, limitMs, signals);
+    this.acquiring.add(acquiring);
+    try {
+      return await acquiring;
+    } finally {
+      this.acquiring.delete(acquiring);
+    }
+  }
+
+  /** The lock if it is free now, else null. @throws as {@link acquire}, but for TERCET_LOCK_HELD */
+  async attempt(name: string, options: Pick<LockOptions, 'ttlMs'> = {}): Promise<Held<C> | null> {
+    try {
+      return await this.acquire(name, { ...options, waitMs: 0 });
+    } catch (error) {
+      if (error instanceof CodedError && error.code === 'TERCET_LOCK_HELD') return null;
+      throw error;
+    }
+  }
+
+  /** Who waits stops waiting, and the store is closed. What is held is not given back: end its work first. */
+  async close(): Promise<void> {
+    this.closing.abort(unavailable('the locks of this process were closed'));
+    // What the store gives them now they give back, for which it must be open.
+    await Promise.allSettled(this.acquiring);
+    await this.store.close();
+  }
+
+  private async acquired(wanted: Wanted, limitMs: number, signals: readonly AbortSignal[]): Promise<Held<C>> {
+    const { name } = wanted;
     const stopped = (): AbortSignal | undefined => signals.find(({ aborted }) => aborted);
     const startedAt = this.clock.monotonic();
     const tell = (outcome: Outcome): void => this.observer?.waited(name, this.clock.monotonic() - startedAt, outcome);
@@ -115,22 +148,6 @@ export class Locks<C extends LockClass = LockClass> {
     } finally {
       patience.stop();
     }
-  }
-
-  /** The lock if it is free now, else null. @throws as {@link acquire}, but for TERCET_LOCK_HELD */
-  async attempt(name: string, options: Pick<LockOptions, 'ttlMs'> = {}): Promise<Held<C> | null> {
-    try {
-      return await this.acquire(name, { ...options, waitMs: 0 });
-    } catch (error) {
-      if (error instanceof CodedError && error.code === 'TERCET_LOCK_HELD') return null;
-      throw error;
-    }
-  }
-
-  /** Who waits stops waiting, and the store is closed. What is held is not given back: end its work first. */
-  async close(): Promise<void> {
-    this.closing.abort(unavailable('the locks of this process were closed'));
-    await this.store.close();
   }
 
   /** @param isPatient false: look once, whoever else waits here */

@@ -147,6 +147,23 @@ describe('waiting', () => {
     await expect(acquire()).rejects.toEqual(AWAY);
   });
 
+  test('a lock that comes after the locks were closed is given back, before the store is', async () => {
+    let answer = (): void => undefined;
+    let isClosed = false;
+    store.before = async (call) => {
+      if (isClosed) away();
+      if (call === 'acquire') await new Promise<void>((resolve) => (answer = resolve));
+    };
+    store.close = async () => void (isClosed = true);
+    const waiting = expect(acquire()).rejects.toEqual(AWAY);
+    await settled();
+    const closing = locks.close();
+    await settled();
+    answer();
+    await Promise.all([waiting, closing]);
+    expect([store.owner, isClosed]).toEqual([null, true]);
+  });
+
   test.each([
     ['name', () => locks.acquire('a b')],
     ['ttlMs', () => acquire({ ttlMs: 99 })],
