@@ -1,5 +1,6 @@
 /** How an application with TercetModule makes itself known, and what it says when that does not work. */
 import { Injectable, Scope } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -7,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TercetClient } from '../../src/client/index.js';
-import { Cancel, Confirm, TccComponent, Try } from '../../src/client/nest/index.js';
+import { Cancel, Confirm, Registration, TccComponent, Try } from '../../src/client/nest/index.js';
 import { TestNode } from '../http/node.js';
 import { json, Service } from '../participants/service.js';
 import type { Asked } from '../participants/service.js';
@@ -15,7 +16,7 @@ import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { problem, silence } from './coordinator.js';
 import { until } from './until.js';
-import { create, Currency, Wallet, WalletApp } from './wallet.js';
+import { create, Currency, moduleOf, Wallet, WalletApp } from './wallet.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -96,6 +97,18 @@ describe('with a coordinator that says what the test wants', () => {
     const service = await WalletApp.start({ url: coordinator.url, providers: [Currency] });
     expect((await service.ready()).status).toBe(200);
     await service.stop();
+    expect(coordinator.asked).toHaveLength(0);
+  });
+
+  test('an application without HTTP starts, registers nothing, and says that nobody can call it', async () => {
+    const { url, drop } = await createDatabase();
+    const module = moduleOf(url, [Currency, Wallet], { url: coordinator.url });
+    const app = await NestFactory.createApplicationContext(module, { logger: false, abortOnError: false });
+    expect(app.get(Registration).problems).toEqual([
+      "component 'wallet' is not registered: the application has no HTTP server",
+    ]);
+    await app.close();
+    await drop();
     expect(coordinator.asked).toHaveLength(0);
   });
 

@@ -1,6 +1,6 @@
 /** A service that takes part with Nest and TypeORM: money that is held, then taken or given back. */
 import { Injectable, Module } from '@nestjs/common';
-import type { ModuleMetadata, Type } from '@nestjs/common';
+import type { ModuleMetadata, Provider, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -162,9 +162,7 @@ export function callOf(gid: string, op: ParticipantCall['op'], over: Partial<Par
   return { ...call, payload: { amount: 300 }, reply: null, ...over };
 }
 
-/** The application, created and not listening yet. */
-export async function create(url: string, options: WalletOptions): Promise<NestFastifyApplication> {
-  const { providers = [Currency, Wallet], configure, bodyLimit, rawBody = false, adapter, ...tercet } = options;
+export function moduleOf(url: string, providers: Provider[], tercet: TercetOptions): Type {
   class App {}
   Module({
     imports: [
@@ -173,8 +171,15 @@ export async function create(url: string, options: WalletOptions): Promise<NestF
     ],
     providers,
   })(App);
+  return App;
+}
+
+/** The application, created and not listening yet. */
+export async function create(url: string, options: WalletOptions): Promise<NestFastifyApplication> {
+  const { providers = [Currency, Wallet], configure, bodyLimit, rawBody = false, adapter, ...tercet } = options;
+  const App = moduleOf(url, providers, tercet);
   const fastify = new FastifyAdapter(bodyLimit === undefined ? {} : { bodyLimit });
-  const app = await NestFactory.create<NestFastifyApplication>(App as Type, adapter ?? fastify, {
+  const app = await NestFactory.create<NestFastifyApplication>(App, adapter ?? fastify, {
     rawBody,
     logger: false,
     abortOnError: false,

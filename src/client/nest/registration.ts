@@ -2,6 +2,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -54,8 +55,12 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
       throw new TypeError(`the instance's name '${instance}' must have 1 to 128 characters of A-Z a-z 0-9 . _ : -`);
     }
     if (this.components.all.length === 0) return;
-    for (const { name } of this.components.all) this.missing.set(name, 'the application does not listen yet');
-    const server = this.host.httpAdapter.getHttpServer() as Server;
+    // A worker made with createApplicationContext has none, whatever Nest's types say.
+    const adapter = this.host.httpAdapter as AbstractHttpAdapter | null;
+    const why = adapter ? 'the application does not listen yet' : 'the application has no HTTP server';
+    for (const { name } of this.components.all) this.missing.set(name, why);
+    if (!adapter) return;
+    const server = adapter.getHttpServer() as Server;
     // Not before: whoever is registered is called.
     if (server.listening) this.registerAll(server);
     else server.once('listening', () => this.registerAll(server));
