@@ -108,7 +108,7 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => kept.close());
     const releases = new LockReleases({ url, leaseMs }, logger);
     stops.push(() => releases.close());
-    const lockDesk = new LockDesk({ store: kept.locks.store, releases, logger });
+    const lockDesk = new LockDesk({ store: kept.locks.store, place: kept.place, releases, logger });
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
@@ -134,8 +134,9 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const shown = settingsShown(process.env);
     const { callTls } = settings;
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
+    const ofGids = () => ({ kind: settings.ids.kind, warnings: ids?.warnings() ?? [] });
     const countBrokers = messaging && (() => messaging.countBrokers());
-    const diagnosis = new Diagnosis({ ...about, outbox: desk, clock, countBrokers });
+    const diagnosis = new Diagnosis({ ...about, outbox: desk, locks: lockDesk, ids: ofGids, clock, countBrokers });
     const parts = {
       coordinator,
       components,

@@ -25,6 +25,8 @@ export interface NodeLocksSettings {
 
 export interface NodeLocks {
   readonly locks: Locks<'correctness'>;
+  /** Where they are kept, for people. */
+  readonly place: string;
   /** What goes wrong with Redis at present, without the name of any host. */
   warnings(): string[];
   close(): Promise<void>;
@@ -48,8 +50,11 @@ export async function startLocks(
   const store = isRedis ? await redisStore(settings.redisUrls, database) : new PostgresLocks(database);
   const locks = new Locks(store, { node: `${node}@${hostname()}/${process.pid}`, observer });
   const probe = isRedis ? new Probe(store, logger) : null;
+  const { length } = settings.redisUrls;
+  const inRedis = length > 1 ? `in ${length} Redis servers` : 'in Redis';
   return {
     locks,
+    place: isRedis ? `${inRedis}, their tokens in PostgreSQL` : 'in PostgreSQL',
     warnings: () => probe?.warnings() ?? [],
     close: async () => {
       probe?.stop();

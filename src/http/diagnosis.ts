@@ -10,6 +10,7 @@ import type { PostgresComponents, StoredComponent } from '../storage/components.
 import type { StoredInstance } from '../storage/instances.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
+import type { LockDesk } from './locks.js';
 import { kafkaCheck, outboxChecks } from './outbox-checks.js';
 import type { Outbox } from './outbox.js';
 
@@ -32,6 +33,9 @@ export interface DiagnosisParts {
   readonly components: PostgresComponents;
   readonly coordinator: Coordinator;
   readonly outbox: Outbox;
+  readonly locks: LockDesk;
+  /** What makes gids, and what is wrong with it at present. */
+  readonly ids: () => { readonly kind: string; readonly warnings: readonly string[] };
   readonly clock: Clock;
   /** How many brokers Kafka has; null: this node has no Kafka. */
   readonly countBrokers: (() => Promise<number>) | null;
@@ -55,14 +59,15 @@ export class Diagnosis {
 
   private async look(): Promise<DiagnosisView> {
     const { node, version } = this.parts;
-    const [ofDatabase, ofKafka, ofOutbox, ofComponents, ofLoop] = await Promise.all([
+    const [ofDatabase, ofKafka, ofOutbox, ofLocks, ofComponents, ofLoop] = await Promise.all([
       this.database(),
       kafkaCheck(this.parts.countBrokers),
       this.outbox(),
+      this.parts.locks.check(),
       this.components(),
       eventLoop(),
     ]);
-    const checks = [...ofDatabase, ofKafka, ...ofOutbox, ...ofComponents, ofLoop];
+    const checks = [...ofDatabase, ofKafka, ...ofOutbox, ofLocks, this.ids(), ...ofComponents, ofLoop];
     return { node, version, checks: [this.ready(), this.settings(), ...checks] };
   }
 
@@ -75,6 +80,13 @@ export class Diagnosis {
   private settings(): CheckView {
     const { settings } = this.parts;
     return good('settings', settings.length === 0 ? 'none is given: all defaults' : settings.join(', '));
+  }
+
+  private ids(): CheckView {
+    const { kind, warnings } = this.parts.ids();
+    const [first] = warnings;
+    const detail = `gids are made by ${kind}`;
+    return first === undefined ? good('ids', detail) : doubtful('ids', `${detail}; ${first}`, 'docs/locks-and-ids.md');
   }
 
   private async database(): Promise<CheckView[]> {

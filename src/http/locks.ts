@@ -5,10 +5,14 @@ import type { HeldLock, LockStore } from '../locks/lock.js';
 import { CodedError } from '../platform/coded-error.js';
 import { TercetError } from '../protocol/errors.js';
 import type { LockView, OneLockView } from '../protocol/locks.js';
+import type { CheckView } from '../protocol/words.js';
 import type { LockReleases } from '../storage/lock-releases.js';
+import { good, wrong } from './checks.js';
 
 export interface LockDeskParts {
   readonly store: LockStore<'correctness'>;
+  /** For people: `in PostgreSQL`. */
+  readonly place: string;
   readonly releases: LockReleases;
   readonly logger: Logger;
 }
@@ -19,6 +23,18 @@ export class LockDesk {
   async list(prefix: string, limit: number): Promise<{ locks: LockView[] }> {
     const held = await answered(this.parts.store.list({ prefix, limit }));
     return { locks: held.map(lockView) };
+  }
+
+  /** What `tercet doctor` says of them. */
+  async check(): Promise<CheckView> {
+    const { store, place } = this.parts;
+    try {
+      await store.list({ prefix: '', limit: 1 });
+      return good('locks', `kept ${place}`);
+    } catch (error) {
+      const advice = 'what only one node may do waits until it answers; transactions do not';
+      return wrong('locks', `kept ${place}: ${error instanceof CodedError ? error.detail : String(error)}`, advice);
+    }
   }
 
   /** @throws TercetError when nobody has it, and no person ever took it from anybody */
@@ -45,9 +61,13 @@ export class LockDesk {
     const held = await answered(store.show(name));
     if (held === null) throw unknown(name);
     const { node, token, since } = held;
-    await releases.record({ name, node, token, since, by: who, reason });
+    const order = { by: who, reason };
+    await releases.record({ name, node, token, since, ...order });
     logger.warn({ who, reason, lock: name, node, token }, 'an operator takes a lock from its holder');
-    return lockView((await answered(store.seize(name))) ?? held);
+    const seized = await answered(store.seize(name));
+    // It went from hand to hand meanwhile.
+    if (seized && seized.owner !== held.owner) await releases.record({ ...seized, ...order });
+    return lockView(seized ?? held);
   }
 }
 

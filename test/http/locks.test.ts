@@ -1,5 +1,6 @@
 /** Locks over HTTP, wherever they are kept: who has them, and how a person takes one. */
 import type { LockView, OneLockView } from '../../src/protocol/locks.js';
+import type { CheckView, DiagnosisView } from '../../src/protocol/words.js';
 import { Locks } from '../../src/locks/locks.js';
 import { PostgresLocks } from '../../src/locks/postgres.js';
 import pg from 'pg';
@@ -82,6 +83,8 @@ withOwnRedis()('kept in Redis', () => {
     const node = await TestNode.start({ TERCET_LOCKS: 'redis', REDIS_URL: redis.url });
     await node.component('account');
     const ready = async (): Promise<string> => JSON.stringify((await node.get<object>('/health/ready')).body);
+    const check = async (): Promise<CheckView | undefined> =>
+      (await node.get<DiagnosisView>('/v1/diagnosis')).body.checks.find(({ name }) => name === 'locks');
     const begin = { mode: 'tcc', branches: [{ branchId: 'a', component: 'account' }], wait: 'settled' };
     const begun = async (): Promise<unknown> => (await node.post('/v1/transactions', begin)).body.status;
     expect(await begun()).toBe('committed');
@@ -91,9 +94,11 @@ withOwnRedis()('kept in Redis', () => {
     expect((await node.get('/health/ready')).status).toBe(200);
     expect(await load).toEqual(Array(20).fill('committed'));
     expect(await node.get('/v1/locks')).toMatchObject({ status: 503, body: { code: 'TERCET_NOT_READY' } });
+    expect(await check()).toMatchObject({ ok: false, detail: expect.stringContaining('in Redis') });
     await redis.restart();
     await until('it is well', async () => !(await ready()).includes('redis: '));
     expect((await node.get('/v1/locks')).status).toBe(200);
+    expect(await check()).toMatchObject({ ok: true });
     expect(await begun()).toBe('committed');
     await node.stop();
     await redis.stop();
