@@ -119,6 +119,10 @@ export class Locks<C extends LockClass = LockClass> {
     }
   }
 
+  get isClosed(): boolean {
+    return this.closing.signal.aborted;
+  }
+
   /** Who waits stops waiting, and the store is closed. What is held is not given back: end its work first. */
   async close(): Promise<void> {
     this.closing.abort(unavailable('the locks of this process were closed'));

@@ -60,21 +60,24 @@ export class SegmentedLock<C extends LockClass = LockClass> {
     const leftMs = (): number => Math.max(0, until - performance.now());
     const open = new Set(Array.from({ length: this.count }, (_, segment) => segment));
     while (open.size > 0) {
-      const inOrder = shuffled(open).sort((a, b) => Number(prefer.includes(b)) - Number(prefer.includes(a)));
+      const lineMs = Math.min(LINE_MS, leftMs());
+      const isLast = lineMs === 0;
+      const order = shuffled(open).sort((a, b) => Number(prefer.includes(b)) - Number(prefer.includes(a)));
       // Nobody who does not wait leaves one out.
-      const asked = leftMs() > 0 ? inOrder.slice(0, ASKED) : inOrder;
-      let failure: CodedError | null = null;
-      for (const [index, segment] of [...asked, ...asked.slice(0, 1)].entries()) {
+      const asked = isLast ? order : order.slice(0, ASKED);
+      const line = isLast ? [] : asked.slice(0, 1);
+      let refusal: CodedError | null = null;
+      for (const [index, segment] of [...asked, ...line].entries()) {
         if (!open.has(segment)) continue;
-        const patienceMs = index < asked.length ? 0 : Math.min(LINE_MS, leftMs());
+        const patienceMs = index < asked.length ? 0 : lineMs;
         const entered = await this.enter(segment, { ...options, waitMs: patienceMs }, work);
-        if (entered instanceof CodedError) failure = entered;
+        if (entered instanceof CodedError) refusal = entered;
         else if (entered.answer === NOTHING_HERE) open.delete(segment);
         else return entered.answer;
         // A store that is away takes its time to say so.
-        if (failure?.code === 'TERCET_LOCK_UNAVAILABLE' && leftMs() === 0) throw failure;
+        if (refusal?.code === 'TERCET_LOCK_UNAVAILABLE' && leftMs() === 0) throw refusal;
       }
-      if (failure && open.size > 0 && asked === inOrder) throw failure;
+      if (isLast && refusal) throw refusal;
     }
     return NOTHING_HERE;
   }
@@ -95,7 +98,9 @@ export class SegmentedLock<C extends LockClass = LockClass> {
       return { answer };
     } catch (error) {
       const codes: readonly string[] = ['TERCET_LOCK_HELD', 'TERCET_LOCK_UNAVAILABLE'];
-      if (!hasBegun && error instanceof CodedError && codes.includes(error.code)) return error;
+      // It is said at once, however often one asks.
+      const isOver = options.signal?.aborted || this.locks.isClosed;
+      if (!hasBegun && !isOver && error instanceof CodedError && codes.includes(error.code)) return error;
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 /** Segmented locks over PostgreSQL: nothing is taken twice, nothing is left, and nobody waits for a frozen segment alone. */
 import pg from 'pg';
 import type { FencingToken } from '../../../src/locks/lock.js';
+import type { Held } from '../../../src/locks/held.js';
 import { Locks } from '../../../src/locks/locks.js';
 import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { installLocks } from '../../../src/locks/schema.js';
@@ -149,6 +150,26 @@ test('who gives up waiting leaves nothing behind', async () => {
   await expect(waiting).rejects.toBe(reason);
   await Promise.all(held.map((each) => each.release()));
   expect(await locks.store.list({ prefix: name, limit: 10 })).toEqual([]);
+});
+
+test('when the locks are closed he who waits is told, and does not ask again and again', async () => {
+  let asked = 0;
+  class Counted extends Locks<'correctness'> {
+    override acquire(...wanted: Parameters<Locks['acquire']>): Promise<Held<'correctness'>> {
+      asked += 1;
+      return super.acquire(...wanted);
+    }
+  }
+  const mine = new Counted(new PostgresLocks({ pool }));
+  const { lock, name } = segmented(1, mine);
+  const held = await locks.acquire(`${name}:0`);
+  const waiting = expect(lock.run({ waitMs: 1000 }, async () => 1)).rejects.toMatchObject({
+    code: 'TERCET_LOCK_UNAVAILABLE',
+  });
+  await mine.close();
+  await waiting;
+  expect(asked).toBeLessThan(3);
+  await held.release();
 });
 
 test.each([0, 1.5, 1025])('%d segments are none', (segments) => {
