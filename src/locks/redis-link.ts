@@ -17,7 +17,7 @@ export class RedisLink {
   /** For people; without credentials. */
   private readonly address: string;
   private readonly underway = new Set<Promise<unknown>>();
-  private opening: Promise<void> | null = null;
+  private changing: Promise<void> | null = null;
   private trouble: Error | null = null;
   private answeredAt = 0;
   private isClosed = false;
@@ -69,7 +69,7 @@ export class RedisLink {
   private async answer<T>(send: (redis: Redis) => Promise<T>, onDoubt?: () => void): Promise<T> {
     const state = { sentAt: Infinity, isOver: false };
     const answered = async (): Promise<T> => {
-      if (!this.isOpen) await this.opened();
+      while (!this.isOpen && !state.isOver) await this.changed();
       if (state.isOver) throw new Error('nobody waits for it any more');
       state.sentAt = performance.now();
       return await send(this.redis);
@@ -112,14 +112,17 @@ export class RedisLink {
     return this.redis.status === 'ready' && this.redis.stream.writable;
   }
 
-  private opened(): Promise<void> {
+  /** Until the connection is there, or one more attempt to get it has failed: whoever gave up meanwhile goes then. */
+  private changed(): Promise<void> {
     const { status } = this.redis;
     if (status === 'wait' || status === 'end') this.redis.connect().catch(() => {});
-    return (this.opening ??= new Promise((resolve) => {
-      this.redis.once('ready', () => {
-        this.opening = null;
+    return (this.changing ??= new Promise((resolve) => {
+      const change = (): void => {
+        this.redis.off('ready', change).off('close', change);
+        this.changing = null;
         resolve();
-      });
+      };
+      this.redis.on('ready', change).on('close', change);
     }));
   }
 

@@ -1,7 +1,10 @@
 /** What is particular to locks in Redis: the server in states that it can be in, and what stays in it. */
 import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { Locks } from '../../../src/locks/locks.js';
+import { RedisLink } from '../../../src/locks/redis-link.js';
 import { RedisLocks } from '../../../src/locks/redis.js';
 import { until } from '../../client/until.js';
 import { LockProcess } from '../../contract/lock-process.js';
@@ -186,6 +189,22 @@ withOwnRedis()('locks in a Redis of their own', () => {
     stop();
     await server.restart();
     await taken(store, wish);
+  });
+
+  test('that cannot be reached: who gave up leaves nothing in memory', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const link = new RedisLink(new Redis(1, '127.0.0.1', { lazyConnect: true }), 10);
+    const asked = Array.from({ length: 100 }, () => {
+      const send = async (): Promise<void> => undefined;
+      link.ask(send).catch(() => undefined);
+      return new WeakRef(send);
+    });
+    await until('what was asked is forgotten', async () => {
+      collect();
+      return asked.filter((each) => each.deref()).length < 10;
+    });
+    await link.close();
   });
 
   test('that demands a password: said in its words', async () => {
