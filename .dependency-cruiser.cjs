@@ -82,6 +82,7 @@ module.exports = {
       '^src/domain/',
       '^src/protocol/words',
       '^src/storage/(database|unfinished)',
+      '^src/ids/id',
       '^src/version',
       ...packages('prom-client'),
       '^(node:)?[a-z/_]+$',

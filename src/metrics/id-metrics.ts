@@ -1,16 +1,7 @@
 /** What the generator of gids of this node does; nothing of it where they are UUIDv7. */
 import type { Registry } from 'prom-client';
+import type { IdFacts } from '../ids/id.js';
 import { gauge, total } from './gauge.js';
-
-export interface IdFacts {
-  readonly made: number;
-  readonly asked: number;
-  readonly failures: number;
-  readonly stepsBack: number;
-  readonly waits: number;
-  readonly left: number | null;
-  readonly leftMs: number | null;
-}
 
 export interface IdSources {
   /** Null: it has none that could be in trouble. */

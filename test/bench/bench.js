@@ -18,6 +18,7 @@ import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
 import { load } from './load.js';
 import { naive, NAIVE_SCHEMA } from './naive.js';
+import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
 /** What is compared takes turns, so that a machine whose speed drifts does so for all of it. */
@@ -28,13 +29,6 @@ const CONCURRENCIES = isQuick ? [1, 64] : [1, 16, 64, 256];
 const BRANCHES = isQuick ? [2] : [1, 2, 3, 5];
 const SAGAS = [1, 3, 10, 30];
 const SAGA_INITIATORS = 64;
-const quiet = {
-  info() {},
-  warn() {},
-  error(fields, message) {
-    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
-  },
-};
 
 const agent = new Agent({ connections: 256, pipelining: 1 });
 const headers = { 'content-type': 'application/json' };

@@ -15,6 +15,7 @@ import { installIds, segment, sequence, snowflake, uuidv7 } from '@tercet/client
 import { redisIds } from '@tercet/client/redis';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
+import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
 const ROUNDS = isQuick ? 2 : 5;
@@ -23,13 +24,6 @@ const ROUND_MS = isQuick ? 300 : 1000;
 const AWAY_MS = isQuick ? 5000 : 60_000;
 /** Ids a second meanwhile. */
 const AWAY_RATE = 1000;
-const quiet = {
-  info() {},
-  warn() {},
-  error(fields, message) {
-    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
-  },
-};
 const cleanUps = [];
 const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-ids-'));
 cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));

@@ -14,6 +14,7 @@ import pg from 'pg';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
 import { locksOf, STORES } from './lock-stores.js';
+import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
 const ROUNDS = isQuick ? 2 : 5;
@@ -23,13 +24,6 @@ const PROCESSES = 5;
 const WAITERS = 10;
 const WRITES = isQuick ? 200 : 500;
 const WAITER = new URL('lock-waiter.js', import.meta.url);
-const quiet = {
-  info() {},
-  warn() {},
-  error(fields, message) {
-    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
-  },
-};
 const cleanUps = [];
 
 const { folder: compiled, support } = compileSupport(

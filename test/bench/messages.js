@@ -16,6 +16,7 @@ import { installOutbox } from '../../dist/src/outbox/schema.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
 import { insert } from './message-rows.js';
+import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
 const ROUNDS = isQuick ? 2 : 5;
@@ -26,13 +27,6 @@ const PARTITIONS = 12;
 const RATES = [20, 200];
 const LATE_MS = isQuick ? 3000 : 6000;
 const SENDER = new URL('message-sender.js', import.meta.url);
-const quiet = {
-  info() {},
-  warn() {},
-  error(fields, message) {
-    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
-  },
-};
 const cleanUps = [];
 
 const parts = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts', 'server-process.ts'];
