@@ -22,6 +22,8 @@ const STATEMENT_MS = 10_000;
 const END_MS = 1000;
 /** Who waits for a lock holds up everybody behind him. */
 const LOCK_MS = 100;
+/** Between two statements of a guarded transaction: what a process that freezes there has locked is free then. */
+const IDLE_MS = 500;
 const LOCK = 'tercet.retention';
 
 const LOCKED = '55P03';
@@ -93,7 +95,10 @@ export class Retention {
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: STATEMENT_MS * 2,
       keepAlive: true,
-      options: `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${lockMs}`,
+      options: [
+        `-c timezone=UTC -c datestyle=ISO -c statement_timeout=${STATEMENT_MS} -c lock_timeout=${lockMs}`,
+        `-c idle_in_transaction_session_timeout=${IDLE_MS}`,
+      ].join(' '),
     });
     let broken: unknown;
     client.on('error', (error) => {

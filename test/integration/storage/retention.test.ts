@@ -355,3 +355,28 @@ test('stopped while its server is frozen it ends all the same', async () => {
   expect(await Promise.all(stopped)).toHaveLength(1);
   await proxy.stop();
 });
+
+test('frozen in the middle of a guarded change it holds up history for a moment only', async () => {
+  await finish('old');
+  now += 40 * DAY_MS;
+  let hasFrozen = false;
+  class Freezing extends Later {
+    protected override async now(client: pg.Client): Promise<number> {
+      const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<unknown>;
+      const frozen = new Promise<never>((_resolve, reject) => client.once('end', () => reject(new Error('thawed'))));
+      frozen.catch(() => undefined);
+      const freezing = async (text: string, values?: unknown[]): Promise<unknown> => {
+        const answer = await query(text, values);
+        if (!text.includes('DETACH PARTITION')) return answer;
+        hasFrozen = true;
+        return frozen;
+      };
+      client.query = freezing as typeof client.query;
+      return super.now(client);
+    }
+  }
+  const running = new Freezing({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run();
+  expect(await running).toBe(false);
+  expect(hasFrozen).toBe(true);
+  await finish('new');
+});
