@@ -27,7 +27,9 @@ export interface RedisIdsOptions {
 /** ARGV: how many; what names these numbers if they begin now. A life that is another one began after all was lost. */
 const BUY = `
 redis.call('SET', KEYS[2], ARGV[2], 'NX')
-return {tostring(redis.call('INCRBY', KEYS[1], ARGV[1])), redis.call('GET', KEYS[2])}`;
+redis.call('INCRBY', KEYS[1], ARGV[1])
+-- The text of the number: what INCRBY answers is one of Lua, which is exact to 53 bits only.
+return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}`;
 
 /**
  * Ids rise. Each costs a round trip, shared by all who ask at the same time.

@@ -50,6 +50,13 @@ withOwnRedis()('over Redis', () => {
     await other.close();
   });
 
+  test('numbers go on above those of 63 bits that something else made before', async () => {
+    await start(...AOF);
+    await redis.set('tercet:id:{default}', '420000000000000000');
+    const above = await open();
+    expect(await Promise.all([above.next(), above.next()])).toEqual(['420000000000000001', '420000000000000002']);
+  });
+
   test.each([
     ['nothing', ['--appendonly', 'no'], "appendonly yes (it is 'no')"],
     [
