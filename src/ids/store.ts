@@ -32,7 +32,11 @@ export class Store {
       return answer;
     } catch (error) {
       this.failures += 1;
-      if (error instanceof CodedError) throw error;
+      if (error instanceof CodedError) {
+        // It has answered, and what it said is refused.
+        this.trouble = null;
+        throw error;
+      }
       this.trouble = error instanceof Error ? error.message : String(error);
       const detail = `${this.name} gives no ids (${this.trouble}), and none are left; ask again when it is back`;
       throw new CodedError('TERCET_ID_UNAVAILABLE', detail, { cause: error });
