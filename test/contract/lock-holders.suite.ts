@@ -139,7 +139,7 @@ export function describeHolders<C extends LockClass>(
       const run = locks.run(name, { ttlMs: TTL_MS }, async ({ token, signal }) => {
         old = token;
         await fail();
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        await until('it is told', async () => signal.aborted);
       });
       await expect(run).rejects.toEqual(LOST);
       await mend();

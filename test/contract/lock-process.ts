@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { within } from '../../src/platform/within.js';
 
 /** What such a process keeps its locks in. */
 export interface StoreSpec {
@@ -23,6 +24,8 @@ export interface Word {
   readonly timers?: number;
 }
 
+/** More than anything that is ordered takes; a test that waits for it fails with what was said until then. */
+const PATIENCE_MS = 45_000;
 const program = fileURLToPath(new URL('lock-program.js', import.meta.url));
 
 export class LockProcess {
@@ -69,16 +72,21 @@ export class LockProcess {
   }
 
   private hears(isIt: (word: Word) => boolean, from = 0): Promise<Word> {
-    return new Promise((resolve, reject) => {
+    const said = (): string => JSON.stringify(this.said.slice(-5));
+    let stop = (): void => undefined;
+    const heard = new Promise<Word>((resolve, reject) => {
       const look = (): void => {
         const word = this.said.slice(from).find(isIt);
-        if (word === undefined && this.child.exitCode === null && this.child.signalCode === null) return;
-        this.heard.delete(look);
         if (word) resolve(word);
-        else reject(new Error(`the process ended, and had said ${JSON.stringify(this.said)}`));
+        else if (this.child.exitCode !== null || this.child.signalCode !== null) {
+          reject(new Error(`the process ended before it said more than ${said()}`));
+        }
       };
+      stop = () => this.heard.delete(look);
       this.heard.add(look);
       look();
     });
+    const late = (): Error => new Error(`the process has said nothing of it for ${PATIENCE_MS} ms, only ${said()}`);
+    return within(PATIENCE_MS, heard, late).finally(stop);
   }
 }

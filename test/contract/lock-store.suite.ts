@@ -319,9 +319,10 @@ export function describeLockStore<C extends LockClass>(
       const closed = bench.open();
       await taken(closed, wishFor(nameOf('closing')));
       await closed.close();
-      await expect(closed.acquire(wishFor(nameOf('closed')))).rejects.toEqual(
-        expect.objectContaining({ code: 'TERCET_LOCK_UNAVAILABLE' }),
-      );
+      await expect(closed.acquire(wishFor(nameOf('closed')))).rejects.toMatchObject({
+        code: 'TERCET_LOCK_UNAVAILABLE',
+        detail: expect.stringContaining('closed') as string,
+      });
     });
   });
 }

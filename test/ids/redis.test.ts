@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import { redisIds } from '../../src/ids/redis.js';
 import type { Ids } from '../../src/ids/id.js';
+import { until } from '../client/until.js';
 import { startRedis, withOwnRedis } from '../support/redis.js';
 import type { RedisServer } from '../support/redis.js';
 
@@ -30,14 +31,15 @@ withOwnRedis()('over Redis', () => {
   });
 
   async function back(): Promise<string> {
-    for (;;) {
-      const made = await ids!.next().catch((error: { code: string }) => {
+    let made: string | null = null;
+    await until('there are ids again', async () => {
+      made = await ids!.next().catch((error: { code: string }) => {
         if (error.code === 'TERCET_ID_UNSAFE') throw error;
         return null;
       });
-      if (made !== null) return made;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+      return made !== null;
+    });
+    return String(made);
   }
 
   test('those who ask at the same time share a round trip, and two processes never get the same', async () => {

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { segment } from '../../src/ids/segment.js';
 import type { Ids } from '../../src/ids/id.js';
+import { until } from '../client/until.js';
 import { Server } from '../e2e/server.js';
 import { SteppedClock } from './stepped-clock.js';
 import { idDatabase } from './tables.js';
@@ -31,10 +32,6 @@ describe('of a database that is there', () => {
     return Number(rows[0]?.next ?? 1) - 1;
   };
 
-  async function until(isSo: () => Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-
   test('the numbers begin at 1, have no gaps while it runs, and names do not share them', async () => {
     const [orders, bills] = ['order', 'bill'].map((name) => segment({ database: database.pool, name, step: 100 }));
     expect(await many(orders!, 1000)).toEqual(range(1, 1000));
@@ -53,8 +50,8 @@ describe('of a database that is there', () => {
     await many(ids, 10);
     expect(await sold()).toBe(100);
     await ids.next();
-    await until(async () => (await sold()) === 200);
-    await until(async () => ids.facts().left === 189);
+    await until('the next segment is sold', async () => (await sold()) === 200);
+    await until('it is here', async () => ids.facts().left === 189);
     await many(ids, 80);
     expect([await sold(), ids.facts().asked]).toEqual([200, 2]);
   });
@@ -110,16 +107,20 @@ test.each(['dies', 'is frozen'])(
     try {
       const ids = segment({ database: database.pool, step: 100 });
       const made = await many(ids, 11);
-      while (ids.facts().left !== 189) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until('the next segment is here', async () => ids.facts().left === 189);
       await (how === 'dies' ? server.crash() : server.freeze());
       made.push(...(await many(ids, 189)));
       expect(ids.facts().left).toBe(0);
       await expect(ids.next()).rejects.toMatchObject({ code: 'TERCET_ID_UNAVAILABLE' });
       expect(ids.warnings()).toEqual([expect.stringMatching(/^ids: the database does not give new ones, 0 are left$/)]);
       await (how === 'dies' ? server.start() : server.thaw());
-      let after: string | null = null;
-      while (after === null) after = await ids.next().catch(() => null);
-      made.push(after, ...(await many(ids, 500)));
+      const next = (): Promise<boolean> =>
+        ids.next().then(
+          (id) => made.push(id) > 0,
+          () => false,
+        );
+      await until('there are ids again', next);
+      made.push(...(await many(ids, 500)));
       expect(new Set(made).size).toBe(made.length);
       for (let index = 1; index < made.length; index += 1)
         expect(Number(made[index])).toBeGreaterThan(Number(made[index - 1]));
