@@ -11,7 +11,7 @@ export class Proxy {
   private held: (() => void)[] = [];
   private unheard: string | null = null;
 
-  private constructor(private readonly target: URL) {}
+  private constructor(private target: URL) {}
 
   static async start(url: string): Promise<Proxy> {
     const proxy = new Proxy(new URL(url));
@@ -35,6 +35,11 @@ export class Proxy {
   /** The answer to the first statement that contains this text does not get through: every connection is cut instead. */
   loseAnswerTo(text: string): void {
     this.doomed = text;
+  }
+
+  /** Who connects from now on gets to another server; the connections that are there stay. */
+  lead(url: string): void {
+    this.target = new URL(url);
   }
 
   /** Who connects from now on is refused; the connections that are there stay. */

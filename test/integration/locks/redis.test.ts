@@ -8,8 +8,7 @@ import { RedisLink } from '../../../src/locks/redis-link.js';
 import { RedisLocks } from '../../../src/locks/redis.js';
 import { until } from '../../client/until.js';
 import { LockProcess } from '../../contract/lock-process.js';
-import { nameOf, taken, wishFor } from '../../contract/lock-store.suite.js';
-import { Proxy } from '../../support/proxy.js';
+import { taken, wishFor } from '../../contract/lock-store.suite.js';
 import { redisUrl, startRedis, withOwnRedis, withRedis } from '../../support/redis.js';
 import type { RedisServer } from '../../support/redis.js';
 
@@ -170,6 +169,8 @@ withRedis()('locks in a Redis that others use, too', () => {
 withOwnRedis()('locks in a Redis of their own', () => {
   let server: RedisServer;
   let store: RedisLocks;
+  /** Ends what one test has opened besides, also where it failed. */
+  const beside: (() => Promise<void>)[] = [];
 
   beforeEach(async () => {
     server = await startRedis();
@@ -177,8 +178,15 @@ withOwnRedis()('locks in a Redis of their own', () => {
   });
   afterEach(async () => {
     await store.close();
+    await Promise.all(beside.splice(0).map((stop) => stop()));
     await server.stop();
   });
+
+  async function another(...settings: string[]): Promise<RedisServer> {
+    const started = await startRedis(...settings);
+    beside.push(() => started.stop());
+    return started;
+  }
 
   test('that cannot be reached at the start: said with its address, and found when it is there', async () => {
     await server.kill();
@@ -225,6 +233,7 @@ withOwnRedis()('locks in a Redis of their own', () => {
     const unready = new Redis(server.url, { enableReadyCheck: false, lazyConnect: true });
     unready.on('error', () => undefined);
     const early = new RedisLocks(unready, OPTIONS);
+    beside.push(() => early.close());
     let detail = '';
     await until('it says that it loads', async () => {
       await early.show('stock').catch((error: { detail: string }) => (detail = error.detail));
@@ -237,24 +246,22 @@ withOwnRedis()('locks in a Redis of their own', () => {
         () => false,
       ),
     );
-    await early.close();
   });
 
   test('that became a replica: said so, and served again once it is a master', async () => {
-    const master = await startRedis();
+    const master = await another();
     const wish = wishFor('stock');
     await taken(store, wish);
     await server.replicate(master.port);
     await expect(store.acquire(wishFor('other'))).rejects.toEqual(away(/READONLY.*is a master/));
     await server.promote();
     await taken(store, wishFor('other'));
-    await master.stop();
   });
 
   test('that is part of a cluster: said to be of no use', async () => {
     await server.stop();
     server = await startRedis('--cluster-enabled', 'yes');
-    const other = await startRedis('--cluster-enabled', 'yes');
+    const other = await another('--cluster-enabled', 'yes');
     // All slots are with the other one.
     await other.with((redis) => redis.cluster('ADDSLOTSRANGE', 0, 16383));
     await server.with((redis) => redis.cluster('MEET', '127.0.0.1', other.port));
@@ -265,36 +272,5 @@ withOwnRedis()('locks in a Redis of their own', () => {
       return detail.includes('MOVED');
     });
     expect(detail).toContain('not part of a cluster');
-    await other.stop();
-  });
-
-  test('whose answer is lost: the lock that may have been taken is given back over the next connection', async () => {
-    const proxy = await Proxy.start(server.url);
-    const behind = new RedisLocks(new Redis(proxy.url, { lazyConnect: true }), OPTIONS);
-    await taken(behind, wishFor(nameOf('warm')));
-    const wish = wishFor(nameOf('lost'));
-    proxy.loseAnswerTo(wish.name);
-    await expect(behind.acquire(wish)).rejects.toMatchObject({ code: AWAY });
-    await until('it was given back', async () => (await store.show(wish.name)) === null);
-    expect(await store.acquire(wishFor(wish.name))).toEqual({ token: expect.any(Number) });
-    await behind.close();
-    await proxy.stop();
-  });
-
-  test('that says nothing on one connection only is reached over another', async () => {
-    const proxy = await Proxy.start(server.url);
-    const behind = new RedisLocks(new Redis(proxy.url, { lazyConnect: true }), OPTIONS);
-    await taken(behind, wishFor(nameOf('warm')));
-    const connections = (): Promise<string[]> =>
-      server.with(async (redis) => String(await redis.client('LIST')).match(/^id=\d+/gm) ?? []);
-    const before = await connections();
-    proxy.silence();
-    const wish = wishFor(nameOf('silent'));
-    await expect(behind.acquire(wish)).rejects.toMatchObject({ code: AWAY });
-    proxy.heal();
-    await taken(behind, wishFor(wish.name));
-    expect((await connections()).filter((id) => before.includes(id))).toEqual([]);
-    await behind.close();
-    await proxy.stop();
   });
 });
