@@ -13,7 +13,7 @@ import { describeHolders } from './lock-holders.suite.js';
 import type { HolderBench } from './lock-holders.suite.js';
 import { demandGuarded, describeLockStore, nameOf, taken, wishFor } from './lock-store.suite.js';
 
-const LIMITS = { timeoutMs: 300 };
+const LIMITS = { timeoutMs: 1000 };
 
 const redisLocks = (server: RedisServer): LockStore<'efficiency'> => new RedisLocks(server.named(), LIMITS);
 const redlock = (servers: RedisServer[]): LockStore<'efficiency'> => new Redlock(servers.map((each) => each.named()));
@@ -26,7 +26,7 @@ async function start(count: number, ...settings: string[]): Promise<HolderBench<
   const guarded = await Guarded.install(database.url);
   const store = (): LockStore<'efficiency'> => (count === 1 ? redisLocks(servers[0]!) : redlock(servers));
   return {
-    open: () => fenced(store(), { pool: guarded.pool(), limitMs: 300 }),
+    open: () => fenced(store(), { pool: guarded.pool(), limitMs: 1000 }),
     spec: { redis: servers.map(({ url }) => url), database: database.url, options: LIMITS },
     freeze: () => most.forEach((server) => server.freeze()),
     thaw: () => most.forEach((server) => server.thaw()),
@@ -64,7 +64,7 @@ withOwnRedis()('where Redis lets in two at once', () => {
   let guarded: Guarded;
   const stores: LockStore<'correctness'>[] = [];
   const open = (store: LockStore<'efficiency'>): LockStore<'correctness'> => {
-    const opened = fenced(store, { pool: guarded.pool(), limitMs: 500 });
+    const opened = fenced(store, { pool: guarded.pool(), limitMs: 1000 });
     stores.push(opened);
     return opened;
   };

@@ -9,7 +9,7 @@ async function start(): Promise<HolderBench<'correctness'>> {
   const server = await Server.start();
   const guarded = await Guarded.install(server.url);
   return {
-    open: () => new PostgresLocks({ pool: guarded.pool(), limitMs: 300 }),
+    open: () => new PostgresLocks({ pool: guarded.pool(), limitMs: 1000 }),
     spec: { redis: [], database: server.url, options: {} },
     freeze: () => server.freeze(),
     thaw: () => server.thaw(),

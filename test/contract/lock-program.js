@@ -3,6 +3,7 @@
  * `hold`: holds a lock until told to `act` (which it does only if the lock is still its own) or to `end`.
  * `contend`: several who want one lock several times each. `wait`: waits for a lock until that is over or told to `stop`.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { fenced } from '../../dist/src/locks/fenced.js';
@@ -35,7 +36,11 @@ const orders = {
   async contend({ name, waiters, rounds }) {
     const contender = async (waiter) => {
       for (let round = 0; round < rounds; round++) {
-        await locks.run(name, { waitMs: 120_000 }, async ({ token }) => process.send({ waiter, token }));
+        // Work takes a moment, in which those who wait are woken and asked again.
+        await locks.run(name, { waitMs: 120_000 }, async ({ token }) => {
+          process.send({ waiter, token });
+          await pause(5);
+        });
       }
     };
     await Promise.all(Array.from({ length: waiters }, (_, waiter) => contender(waiter)));

@@ -5,7 +5,7 @@ import { describeHolders } from './lock-holders.suite.js';
 import type { HolderBench } from './lock-holders.suite.js';
 import { describeLockStore } from './lock-store.suite.js';
 
-const OPTIONS = { timeoutMs: 300 };
+const OPTIONS = { timeoutMs: 1000 };
 
 async function start(...settings: string[]): Promise<HolderBench<'efficiency'>> {
   const server = await startRedis(...settings);

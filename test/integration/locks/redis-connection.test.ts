@@ -7,7 +7,7 @@ import { Proxy } from '../../support/proxy.js';
 import { startRedis, withOwnRedis } from '../../support/redis.js';
 import type { RedisServer } from '../../support/redis.js';
 
-const OPTIONS = { timeoutMs: 300 };
+const OPTIONS = { timeoutMs: 1000 };
 const AWAY = { code: 'TERCET_LOCK_UNAVAILABLE' };
 
 withOwnRedis()('locks in Redis, over a connection', () => {

@@ -12,7 +12,7 @@ import { taken, wishFor } from '../../contract/lock-store.suite.js';
 import { redisUrl, startRedis, withOwnRedis, withRedis } from '../../support/redis.js';
 import type { RedisServer } from '../../support/redis.js';
 
-const OPTIONS = { timeoutMs: 300 };
+const OPTIONS = { timeoutMs: 1000 };
 const AWAY = 'TERCET_LOCK_UNAVAILABLE';
 const away = (words: RegExp): unknown =>
   expect.objectContaining({ code: AWAY, detail: expect.stringMatching(words) as string });

@@ -29,7 +29,7 @@ withOwnRedis()('Redlock', () => {
 
   async function start(count: number): Promise<void> {
     servers = await Promise.all(Array.from({ length: count }, () => startRedis()));
-    alone = servers.map((server) => new RedisLocks(server.named(), { timeoutMs: 300 }));
+    alone = servers.map((server) => new RedisLocks(server.named(), { timeoutMs: 1000 }));
     opened.push(...alone);
   }
   function open(urls = servers.map(({ url }) => url), timeoutMs = 250): Redlock {
@@ -120,7 +120,7 @@ withOwnRedis()('Redlock', () => {
     expect(await alone[0]!.show(name)).toMatchObject({ owner: one.owner });
   });
 
-  test('an even split of the votes gives it to nobody, and to both in turn when they try again', async () => {
+  test('an even split of the votes gives it to no two, and to both in turn when they try again', async () => {
     await start(5);
     const name = nameOf('split');
     const proxies = await Promise.all(servers.slice(0, 4).map(({ url }) => Proxy.start(url)));
@@ -132,12 +132,15 @@ withOwnRedis()('Redlock', () => {
     const two = open([late[0]!, late[1]!, direct[2]!, direct[3]!, direct[4]!], 5000);
     const third = wishFor(name);
     await taken(alone[4]!, third);
-    const answers = Promise.all([one.acquire(wishFor(name)), two.acquire(wishFor(name))]);
+    const wishes = [wishFor(name), wishFor(name)] as const;
+    const answers = Promise.all([one.acquire(wishes[0]), two.acquire(wishes[1])]);
     for (const each of alone) await until('it has voted', async () => (await each.show(name)) !== null);
     for (const proxy of proxies) proxy.heal();
-    for (const answer of await answers) {
-      expect((answer as { heldForMs: number }).heldForMs).toBeLessThanOrEqual(200);
-    }
+    // Nobody, or who is heard last: the other has given back by then.
+    const refused = (await answers).filter((answer) => 'heldForMs' in answer);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { heldForMs } of refused) expect(heldForMs).toBeLessThanOrEqual(200);
+    await Promise.all([one.release(wishes[0]), two.release(wishes[1])]);
     for (const each of alone.slice(0, 4)) {
       await until('everybody has given back', async () => (await each.show(name)) === null);
     }
