@@ -57,6 +57,11 @@ redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', KEYS[1], '')
 return 1`);
 
+/** The same, and wakes nobody. */
+export const WITHDRAW = script(`${OWNER}
+if ownerOf(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`);
+
 export const SHOW = script(`${NOW}${HOLDER}
 return holder()`);
 

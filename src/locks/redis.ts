@@ -71,6 +71,11 @@ export class RedisLocks implements LockStore<'efficiency'> {
     return (await this.link.run(this.call(scripts.RELEASE, name, owner))) === 1;
   }
 
+  /** Gives it back without a word to those who wait. */
+  async withdraw({ name, owner }: Pick<Wish, 'name' | 'owner'>): Promise<void> {
+    await this.link.run(this.call(scripts.WITHDRAW, name, owner));
+  }
+
   /** Gives the owner this token, if he still holds the lock; all tokens after it are higher in any case. */
   async raise({ name, owner }: Pick<Wish, 'name' | 'owner'>, token: number): Promise<void> {
     await this.link.run(this.call(scripts.RAISE, name, owner, token));

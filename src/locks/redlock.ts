@@ -50,7 +50,7 @@ export class Redlock implements LockStore<'efficiency'> {
 
   async acquire(wish: Wish): Promise<Attempt<'efficiency'>> {
     const asked = this.servers.map((server) => ({ server, answer: server.acquire(wish) }));
-    const giveUp = (): void => asked.forEach(({ server, answer }) => this.releaseAfter(answer, server, wish));
+    const giveUp = (): void => asked.forEach(({ server, answer }) => this.withdrawAfter(answer, server, wish));
     const answers = asked.map(({ answer }) => answer);
     const votes = await this.count(answers, (attempt) => 'token' in attempt);
     const tokens = votes.yes.map((attempt) => ('token' in attempt ? attempt.token : 0));
@@ -177,10 +177,13 @@ export class Redlock implements LockStore<'efficiency'> {
     });
   }
 
-  /** After the answer: what is sent only now would otherwise come after it. */
-  private releaseAfter(answer: Promise<unknown>, server: RedisLocks, wish: Wish): void {
-    const release = (): Promise<unknown> => server.release(wish).catch(() => {});
-    const work = answer.then(release, release);
+  /**
+   * After the answer: what is sent only now would otherwise come after it. Nobody is woken: those whose votes were split
+   * would all try again at once, and be split again.
+   */
+  private withdrawAfter(answer: Promise<unknown>, server: RedisLocks, wish: Wish): void {
+    const withdraw = (): Promise<unknown> => server.withdraw(wish).catch(() => {});
+    const work = answer.then(withdraw, withdraw);
     this.underway.add(work);
     void work.then(() => this.underway.delete(work));
   }

@@ -42,6 +42,24 @@ withOwnRedis()('Redlock', () => {
     await Promise.all(servers.map((server) => server.stop()));
   });
 
+  test('votes that do not suffice are given back without waking those who wait', async () => {
+    await start(3);
+    const name = nameOf('split');
+    const others = wishFor(name);
+    await Promise.all(alone.slice(0, 2).map((each) => taken(each, others)));
+    const heard: string[] = [];
+    const channel = `tercet:lock:{${name}}`;
+    const ear = new Redis(servers[2]!.url);
+    ear.on('message', (_channel, message) => heard.push(message));
+    await ear.subscribe(channel);
+    expect(await open().acquire(wishFor(name))).toHaveProperty('heldForMs');
+    await until('the vote is given back', async () => (await alone[2]!.show(name)) === null);
+    await servers[2]!.with((redis) => redis.publish(channel, 'the next one'));
+    await until('that is heard', async () => heard.includes('the next one'));
+    ear.disconnect();
+    expect(heard).toEqual(['the next one']);
+  });
+
   test.each([
     [3, 1],
     [5, 2],
