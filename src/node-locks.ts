@@ -12,6 +12,7 @@ import { LOCK_TABLE } from './storage/guarded.js';
 
 /** One that listens, and some that ask. */
 const CONNECTIONS = 3;
+const CONNECT_MS = 3000;
 /** Redis is asked so often whether it is there. */
 const PROBE_MS = 5000;
 const NO_SUCH_LOCK = 'tercet.probe';
@@ -42,6 +43,7 @@ export async function startLocks(
     connectionString: url,
     application_name: 'tercet lock',
     max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
   });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));

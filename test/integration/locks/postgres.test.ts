@@ -195,3 +195,18 @@ test('where the clock of the database is set, locks end early or late, and old t
   expect(await locks.seize('a')).toMatchObject({ token: second });
   expect(await got(locks, wish('a', 'third'))).toBeGreaterThan(second);
 });
+
+test('those who gave up waiting for a connection cost no new ones', async () => {
+  const small = open(database.url, { max: 1 });
+  const client = await small.connect();
+  const pid = async (of: pg.PoolClient): Promise<unknown> => (await of.query('SELECT pg_backend_pid()')).rows;
+  const first = await pid(client);
+  const store = new PostgresLocks({ pool: small, limitMs: 20 });
+  for (const owner of ['one', 'two']) await expect(store.acquire(wish('a', owner))).rejects.toMatchObject(AWAY);
+  client.release();
+  const next = await small.connect();
+  expect(await pid(next)).toEqual(first);
+  next.release();
+  await store.close();
+  await small.end();
+});
