@@ -105,7 +105,7 @@ export function describeHolders<C extends LockClass>(
       await held.release();
     });
 
-    test('several processes want it: everybody gets it, in turn within a process, and no process is left behind', async () => {
+    test('several processes want it: everybody gets it, within a process in the order of asking, and no process is left behind', async () => {
       const name = nameOf('hot');
       const [count, waiters, rounds] = [4, 3, 10];
       const all = await Promise.all(Array.from({ length: count }, () => LockProcess.start(bench.spec)));
@@ -117,18 +117,17 @@ export function describeHolders<C extends LockClass>(
       });
       turns.sort((a, b) => a.token - b.token);
       expect(new Set(turns.map(({ token }) => token)).size).toBe(count * waiters * rounds);
-      for (const by of all.keys()) {
+      for (const [by, { said }] of all.entries()) {
         const own = turns.filter((turn) => turn.by === by).map(({ waiter }) => waiter);
-        const first = own.slice(0, waiters);
-        expect(new Set(first).size).toBe(waiters);
-        expect(own).toEqual(Array.from({ length: rounds }, () => first).flat());
+        // Who gives back may ask again after the next one has: his answer was slower.
+        expect(own).toEqual(said.flatMap(({ asks }) => (asks === undefined ? [] : [asks])));
       }
       // When the first process has had all its turns, every other has had some part of them.
       const last = all.map((_, by) => turns.findLastIndex((turn) => turn.by === by));
       const sofar = turns.slice(0, Math.min(...last));
-      for (const by of all.keys()) {
-        expect(sofar.filter((turn) => turn.by === by).length).toBeGreaterThanOrEqual((waiters * rounds) / 10);
-      }
+      const shares = [...all.keys()].map((by) => sofar.filter((turn) => turn.by === by).length);
+      const isLeftBehind = shares.some((share) => share < (waiters * rounds) / 10);
+      expect({ shares, isLeftBehind }).toEqual({ shares, isLeftBehind: false });
     });
 
     test.each([

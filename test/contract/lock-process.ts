@@ -20,6 +20,8 @@ export interface Word {
   readonly code?: string;
   readonly told?: string;
   readonly token?: number;
+  /** Who of it asks for the lock, and who then has it. */
+  readonly asks?: number;
   readonly waiter?: number;
   readonly timers?: number;
 }

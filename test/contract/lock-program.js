@@ -36,6 +36,7 @@ const orders = {
   async contend({ name, waiters, rounds }) {
     const contender = async (waiter) => {
       for (let round = 0; round < rounds; round++) {
+        process.send({ asks: waiter });
         // Work takes a moment, in which those who wait are woken and asked again.
         await locks.run(name, { waitMs: 120_000 }, async ({ token }) => {
           process.send({ waiter, token });
