@@ -1,6 +1,7 @@
 /** The locks of this service as the wire shows them, and how a person takes one from its holder. */
 import type { Logger } from '../engine/ports.js';
 import type { Order } from '../engine/timeline.js';
+import { LOCK_NAME } from '../locks/lock.js';
 import type { HeldLock, LockStore } from '../locks/lock.js';
 import { CodedError } from '../platform/coded-error.js';
 import { TercetError } from '../protocol/errors.js';
@@ -40,6 +41,7 @@ export class LockDesk {
   /** @throws TercetError when nobody has it, and no person ever took it from anybody */
   async one(name: string): Promise<OneLockView> {
     const { store, releases } = this.parts;
+    if (!LOCK_NAME.test(name)) throw unknown(name);
     const [held, taken] = await Promise.all([answered(store.show(name)), releases.of(name)]);
     if (held === null && taken.length === 0) throw unknown(name);
     return {
@@ -58,6 +60,7 @@ export class LockDesk {
    */
   async release(name: string, { who, reason }: Order): Promise<LockView> {
     const { store, releases, logger } = this.parts;
+    if (!LOCK_NAME.test(name)) throw unknown(name);
     const held = await answered(store.show(name));
     if (held === null) throw unknown(name);
     const { node, token, since } = held;

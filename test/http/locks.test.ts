@@ -63,6 +63,9 @@ describe('over HTTP', () => {
     const unknown = { status: 404, body: { code: 'TERCET_LOCK_UNKNOWN' } };
     expect(await node.get('/v1/locks/none')).toMatchObject(unknown);
     expect(await node.post('/v1/locks/none/release', REASON)).toMatchObject(unknown);
+    // No name, and nothing that the database would take for text.
+    expect(await node.get('/v1/locks/%00')).toMatchObject(unknown);
+    expect(await node.post('/v1/locks/%00/release', REASON)).toMatchObject(unknown);
     const held = await locks.acquire('kept');
     expect((await node.post('/v1/locks/kept/release', {})).status).toBe(400);
     expect(held.isValid).toBe(true);
