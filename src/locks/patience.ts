@@ -67,9 +67,10 @@ export class Turns {
   }
 
   leave(name: string, patience: Patience): void {
-    const line = (this.lines.get(name) ?? []).filter((other) => other !== patience);
-    if (line.length === 0) this.lines.delete(name);
-    else this.lines.set(name, line);
-    line[0]?.ring();
+    const line = this.lines.get(name) ?? [];
+    const rest = line.filter((other) => other !== patience);
+    if (rest.length === 0) this.lines.delete(name);
+    else this.lines.set(name, rest);
+    if (rest[0] !== line[0]) rest[0]?.ring();
   }
 }

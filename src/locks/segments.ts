@@ -92,8 +92,8 @@ export class SegmentedLock<C extends LockClass = LockClass> {
     try {
       const answer = await this.locks.run(`${this.name}:${segment}`, options, (held) => {
         hasBegun = true;
-        const { name, token, signal } = held;
-        return work({ segment, name, token, signal, check: () => held.check() });
+        const { name, token, signal, check } = held;
+        return work({ segment, name, token, signal, check });
       });
       return { answer };
     } catch (error) {

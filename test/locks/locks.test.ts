@@ -103,6 +103,21 @@ describe('waiting', () => {
     await expect(acquire({ signal: stop.signal })).rejects.toThrow('no more');
   });
 
+  test('who leaves from further back in the line lets the first one sleep', async () => {
+    await acquire();
+    const waiting = acquire();
+    await settled();
+    const asked = store.owners.length;
+    const stop = new AbortController();
+    const left = expect(acquire({ signal: stop.signal })).rejects.toThrow('no more');
+    stop.abort(new Error('no more'));
+    await left;
+    await settled();
+    expect(store.owners).toHaveLength(asked);
+    await locks.close();
+    await expect(waiting).rejects.toEqual(AWAY);
+  });
+
   test('a lock that comes after its waiter left is given back', async () => {
     let answer = (): void => undefined;
     store.before = (call) =>
