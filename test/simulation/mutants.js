@@ -12,9 +12,9 @@ export const MUTANTS = [
   {
     name: 'calls leave before the begin is recorded',
     file: 'src/engine/coordinator.ts',
-    find: 'const { inserted, held, sameContent } =',
+    find: 'const answer = await this.owning(',
     replace:
-      'this.driver.drive({ tx, owner: this.membership.current.id, epoch: 1, version: 1 });\nconst { inserted, held, sameContent } =',
+      'this.driver.drive({ tx, owner: this.membership.current.id, epoch: 1, version: 1 });\nconst answer = await this.owning(',
   },
   {
     name: 'the log forgets to compare owner, epoch and version',
