@@ -5,6 +5,7 @@ import { guard } from '../../../src/locks/guard.js';
 import type { FencingToken } from '../../../src/locks/lock.js';
 import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { installLocks } from '../../../src/locks/schema.js';
+import { within } from '../../../src/platform/within.js';
 import { until } from '../../client/until.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
@@ -21,7 +22,8 @@ let client: pg.PoolClient;
 
 beforeAll(async () => {
   database = await createDatabase();
-  pool = new pg.Pool({ connectionString: database.url, max: 20 });
+  // What waits for a lock that nobody gives back says so.
+  pool = new pg.Pool({ connectionString: database.url, max: 20, statement_timeout: 30_000 });
   client = await pool.connect();
   await installLocks(client);
   await client.query('CREATE TABLE stock (count int NOT NULL)');
@@ -29,6 +31,8 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
+  // Of a test that failed.
+  await client.query('ROLLBACK');
   await client.query('TRUNCATE stock; INSERT INTO stock VALUES (10); TRUNCATE tercet_lock');
 });
 
@@ -120,6 +124,19 @@ test('while a guarded write is under way the lock is renewed and given back at o
   expect(await got(locks, wish('a', 'second'))).toBeGreaterThan(lock.token);
 });
 
+test('whoever wants the lock does not wait for a guarded write, but is told at once', async () => {
+  const lock = await held();
+  await locks.release(wish('a', 'first'));
+  await client.query('BEGIN');
+  await guard(client, lock);
+  // It would wait for a row for half as long as the database may take.
+  const patient = new PostgresLocks({ pool, limitMs: 120_000 });
+  const late = (): Error => new Error('it waits for the guarded write');
+  const attempt = await within(20_000, patient.acquire(wish('a', 'second', 600_000)), late);
+  expect(attempt).toEqual({ heldForMs: 50 });
+  await client.query('ROLLBACK');
+});
+
 test('who is parted from the lock by force while he writes may end that one write', async () => {
   const lock = await held();
   await client.query('BEGIN');
@@ -135,13 +152,18 @@ test('who is parted from the lock by force while he writes may end that one writ
 test('who guards while the lock changes hands waits, and then it is too late', async () => {
   const lock = await held();
   const taker = await pool.connect();
-  await taker.query('BEGIN');
-  // By hand, with no lock taken before: that the token is a key is what holds up the guard.
-  await taker.query(`UPDATE tercet_lock SET token = nextval('tercet_lock_token'), owner = 'second'`);
-  const writing = expect(write(lock)).rejects.toMatchObject(OLD);
-  await waits();
-  await taker.query('COMMIT');
-  taker.release();
+  let writing: Promise<void>;
+  try {
+    await taker.query('BEGIN');
+    // By hand, with no lock taken before: that the token is a key is what holds up the guard.
+    await taker.query(`UPDATE tercet_lock SET token = nextval('tercet_lock_token'), owner = 'second'`);
+    writing = expect(write(lock)).rejects.toMatchObject(OLD);
+    writing.catch(() => undefined);
+    await waits();
+    await taker.query('COMMIT');
+  } finally {
+    taker.release(true);
+  }
   await writing;
   expect(await stock()).toBe(10);
 });

@@ -6,6 +6,7 @@ import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { Retention } from '../../../src/storage/retention.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
+import { until } from '../../client/until.js';
 import { branch, ended, transaction } from '../../contract/sample.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
@@ -277,7 +278,7 @@ test('killed while it frees gids: the next run goes on from there', async () => 
   const killer = new pg.Client({ connectionString: database.url });
   await killer.connect();
   let isKilled = false;
-  while (!isKilled) {
+  await until('a run was killed', async () => {
     const run = retention().run();
     let isOver = false;
     void run.then(() => (isOver = true));
@@ -289,7 +290,8 @@ test('killed while it frees gids: the next run goes on from there', async () => 
       isKilled = (rowCount ?? 0) > 0;
     }
     expect(await run).toBe(false);
-  }
+    return isKilled;
+  });
   await killer.end();
   expect([await log.get('a'), await claimed()]).toEqual([null, ['a', 'b']]);
   await admin.query('ROLLBACK');
