@@ -27,6 +27,6 @@ export function duplicateOf(redis: Redis, timeoutMs: number): Redis {
     keyPrefix: '',
     retryStrategy: (times) => Math.min(times * RECONNECT_MS.step, RECONNECT_MS.most),
     // The master is elsewhere now: the next connection may find it.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error) => error.message.includes('READONLY'),
   });
 }

@@ -1,8 +1,10 @@
 /** Partitions of history come ahead and go by age; what has gone is gone, and its gids are free. */
 import pg from 'pg';
 import type { Held, Member } from '../../../src/engine/ports.js';
+import { fenced } from '../../../src/locks/fenced.js';
 import { Locks } from '../../../src/locks/locks.js';
 import { PostgresLocks } from '../../../src/locks/postgres.js';
+import { RedisLocks } from '../../../src/locks/redis.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { Retention } from '../../../src/storage/retention.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
@@ -11,6 +13,7 @@ import { branch, ended, transaction } from '../../contract/sample.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
 import { Proxy } from '../../support/proxy.js';
+import { startRedis, withOwnRedis } from '../../support/redis.js';
 
 const DAY_MS = 86_400_000;
 const HASH = 'a'.repeat(64);
@@ -381,4 +384,33 @@ test('frozen in the middle of a guarded change it holds up history for a moment 
   expect(await running).toBe(false);
   expect(hasFrozen).toBe(true);
   await finish('new');
+});
+
+withOwnRedis()('with its lock in Redis', () => {
+  test('it waits while Redis is away, and does what is due once it is back', async () => {
+    const redis = await startRedis();
+    const inRedis = new Locks(fenced(new RedisLocks(redis.named()), { pool, table: 'tercet.lock' }));
+    let again: (() => void) | null = null;
+    const after = (_ms: number, run: () => void): (() => void) => {
+      again = run;
+      return () => undefined;
+    };
+    const waiting = new Later({ url: database.url, days: 30, leaseMs: 5000 }, inRedis, { ...clock, after }, logger);
+    try {
+      await finish('old');
+      now += 31 * DAY_MS;
+      await redis.kill();
+      waiting.start();
+      await until('it will try again', async () => again !== null);
+      expect(told).toEqual([{ message: expect.stringContaining('tried again'), fields: expect.anything() }]);
+      expect(await claimed()).toEqual(['old']);
+      await redis.restart();
+      again!();
+      await until('it has done it', async () => (await claimed()).length === 0);
+    } finally {
+      await waiting.stop();
+      await inRedis.close();
+      await redis.stop();
+    }
+  });
 });
