@@ -27,7 +27,8 @@ function service(name: string): ComposeService {
 
 /** All that a sample is made of. */
 const sourceOf = (folder: string): string =>
-  readdirSync(new URL(`../../examples/${folder}`, import.meta.url))
+  readdirSync(new URL(`../../examples/${folder}`, import.meta.url), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
     .map((file) => text(`examples/${folder}/${file}`))
     .join('\n');
 
