@@ -132,12 +132,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     throw new SettingError('TERCET_HALF_TOPIC is set, and KAFKA_BROKERS is not: say where that topic is');
   }
   const locks = oneOf('TERCET_LOCKS', value('TERCET_LOCKS') ?? 'postgres', ['postgres', 'redis']);
-  if (locks === 'redis' && !value('REDIS_URL')) {
-    throw new SettingError(`TERCET_LOCKS is 'redis', and REDIS_URL is not set: say where Redis is`);
-  }
   const ids = parsed('TERCET_IDS', gidSetting) ?? gidSetting('uuidv7');
-  if (ids.kind === 'redis' && !value('REDIS_URL')) {
-    throw new SettingError(`TERCET_IDS is 'redis', and REDIS_URL is not set: say where Redis is`);
+  for (const [name, where] of Object.entries({ TERCET_LOCKS: locks, TERCET_IDS: ids.kind })) {
+    if (where !== 'redis' || value('REDIS_URL')) continue;
+    throw new SettingError(`${name} is 'redis', and REDIS_URL is not set: say where Redis is`);
   }
   const servers = parsed('REDIS_URL', redisUrls) ?? [];
   if (ids.kind === 'redis' && servers.length > 1) {

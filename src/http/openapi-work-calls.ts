@@ -1,10 +1,11 @@
 /** Calls about what the service itself has to do: its outbox and its locks. */
 import { z } from 'zod';
+import { LOCK_NAME } from '../locks/lock.js';
 import { dead, locks, order, requeue } from '../protocol/schema.js';
 import { found, WRITES } from './openapi-call.js';
 import type { Call } from './openapi-call.js';
 
-const lockName = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
+const lockName = z.string().regex(LOCK_NAME);
 const deadLetterId = z.string().regex(/^[1-9]\d{0,17}$/);
 
 export const WORK_CALLS: Readonly<Record<string, Call>> = {

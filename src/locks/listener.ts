@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Pool, PoolClient } from 'pg';
 import { borrowed } from '../platform/borrowed.js';
 import { within } from '../platform/within.js';
+import { Wakes } from './wakes.js';
 
 /** Between two attempts to open it. */
 const AGAIN_MS = 1000;
@@ -21,7 +22,7 @@ export interface ListenerParts {
 }
 
 export class Listener {
-  private readonly wakes = new Map<string, Set<() => void>>();
+  private readonly wakes = new Wakes();
   private client: PoolClient | null = null;
   private opening: Promise<void> | null = null;
   private timer: NodeJS.Timeout | undefined;
@@ -31,15 +32,11 @@ export class Listener {
 
   /** Calls `wake` for each word of this name, and whenever the connection is open anew. */
   watch(name: string, wake: () => void): () => void {
-    const ofName = this.wakes.get(name) ?? new Set();
-    this.wakes.set(name, ofName.add(wake));
+    this.wakes.add(name, wake);
     if (this.client) wake();
     else this.open();
     return () => {
-      ofName.delete(wake);
-      if (ofName.size > 0 || this.wakes.get(name) !== ofName) return;
-      this.wakes.delete(name);
-      if (this.wakes.size === 0) this.dropLater();
+      if (this.wakes.delete(name, wake) && this.wakes.isEmpty) this.dropLater();
     };
   }
 
@@ -55,7 +52,7 @@ export class Listener {
     if (this.opening || this.client || this.isClosed || this.parts.pool.options.max < 2) return;
     this.opening = this.connect()
       .catch(() => {
-        if (this.wakes.size > 0) this.later(AGAIN_MS, () => this.open());
+        if (!this.wakes.isEmpty) this.later(AGAIN_MS, () => this.open());
       })
       .finally(() => {
         this.opening = null;
@@ -66,9 +63,7 @@ export class Listener {
     const { pool, channel, limitMs } = this.parts;
     const client = await borrowed(pool.connect(), limitMs);
     client.on('error', () => this.broken(client));
-    client.on('notification', ({ payload = '' }) => {
-      for (const wake of this.wakes.get(payload) ?? []) wake();
-    });
+    client.on('notification', ({ payload = '' }) => this.wakes.wake(payload));
     try {
       const late = (): Error => new Error(`no answer within ${limitMs} ms`);
       await within(limitMs, client.query(`LISTEN "${channel}"`), late);
@@ -79,14 +74,14 @@ export class Listener {
     }
     this.client = client;
     // What became free before that was heard by nobody.
-    for (const ofName of this.wakes.values()) for (const wake of ofName) wake();
-    if (this.wakes.size === 0) this.dropLater();
+    this.wakes.wakeAll();
+    if (this.wakes.isEmpty) this.dropLater();
   }
 
   private broken(client: PoolClient): void {
     if (this.client !== client) return;
     this.drop();
-    if (this.wakes.size > 0) this.later(AGAIN_MS, () => this.open());
+    if (!this.wakes.isEmpty) this.later(AGAIN_MS, () => this.open());
   }
 
   private drop(): void {
@@ -97,7 +92,7 @@ export class Listener {
   /** Unless somebody comes meanwhile who waits. */
   private dropLater(): void {
     this.later(LINGER_MS, () => {
-      if (this.wakes.size === 0) this.drop();
+      if (this.wakes.isEmpty) this.drop();
     });
   }
 

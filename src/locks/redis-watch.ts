@@ -1,12 +1,13 @@
 /** Who is to be woken when Redis says that something happened: one connection, there only while somebody waits. */
 import type { Redis } from 'ioredis';
 import { duplicateOf } from '../platform/redis-duplicate.js';
+import { Wakes } from './wakes.js';
 
 /** The connection outlives the last who waited by so long: on a lock in demand the next one comes soon. */
 const IDLE_MS = 5000;
 
 export class RedisWatch {
-  private readonly waiting = new Map<string, Set<() => void>>();
+  private readonly wakes = new Wakes();
   private connection: Redis | null = null;
   private idle: NodeJS.Timeout | undefined;
 
@@ -18,9 +19,7 @@ export class RedisWatch {
   /** Calls `wake` for each message in the channel, and whenever this begins to listen. The function returned ends it. */
   watch(channel: string, wake: () => void): () => void {
     clearTimeout(this.idle);
-    const wakes = this.waiting.get(channel);
-    if (wakes) wakes.add(wake);
-    else this.waiting.set(channel, new Set([wake]));
+    this.wakes.add(channel, wake);
     this.connection ??= this.connect();
     this.listen(channel);
     return () => this.forget(channel, wake);
@@ -28,7 +27,7 @@ export class RedisWatch {
 
   close(): void {
     clearTimeout(this.idle);
-    this.waiting.clear();
+    this.wakes.clear();
     this.connection?.disconnect();
     this.connection = null;
   }
@@ -38,9 +37,9 @@ export class RedisWatch {
     // It connects again by itself; who waits looks from time to time.
     connection.on('error', () => {});
     connection.on('ready', () => {
-      for (const channel of this.waiting.keys()) this.listen(channel);
+      for (const channel of this.wakes.names()) this.listen(channel);
     });
-    connection.on('message', (channel: string) => this.wake(channel));
+    connection.on('message', (channel: string) => this.wakes.wake(channel));
     connection.connect().catch(() => {});
     return connection;
   }
@@ -49,21 +48,15 @@ export class RedisWatch {
   private listen(channel: string): void {
     if (this.connection?.status !== 'ready') return;
     this.connection.subscribe(channel).then(
-      () => this.wake(channel),
+      () => this.wakes.wake(channel),
       () => {},
     );
   }
 
-  private wake(channel: string): void {
-    for (const wake of this.waiting.get(channel) ?? []) wake();
-  }
-
   private forget(channel: string, wake: () => void): void {
-    const wakes = this.waiting.get(channel);
-    if (!wakes?.delete(wake) || wakes.size > 0) return;
-    this.waiting.delete(channel);
+    if (!this.wakes.delete(channel, wake)) return;
     if (this.connection?.status === 'ready') this.connection.unsubscribe(channel).catch(() => {});
-    if (this.waiting.size > 0) return;
+    if (!this.wakes.isEmpty) return;
     this.idle = setTimeout(() => this.close(), IDLE_MS);
     this.idle.unref();
   }
