@@ -17,7 +17,7 @@ module.exports = {
     },
     { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src' }, to: {} },
     only('protocol-is-a-leaf', '^src/protocol/', [...packages('zod'), '^(node:)?crypto$']),
-    only('client-sees-no-zod', '^src/protocol/(words|errors|json|signature)', ['^(node:)?crypto$']),
+    only('client-sees-no-zod', '^src/protocol/(words|config|errors|json|signature)', ['^(node:)?crypto$']),
     only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors|json)']),
     only('engine-knows-only-the-domain', '^src/engine/', [
       '^src/domain/',
@@ -48,6 +48,20 @@ module.exports = {
     only('ids-are-nearly-a-leaf', '^src/ids/', [
       '^src/platform/',
       ...packages('ioredis', 'pg', '@types/pg', 'uuidv7'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    only('config-is-nearly-a-leaf', '^src/config/', [
+      '^src/protocol/(words|config|errors|json)',
+      '^src/(locks|platform)/',
+      ...packages('ioredis'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    only('config-center-never-calls-upward', '^src/config-center/', [
+      '^src/(config|locks|platform)/',
+      '^src/engine/ports',
+      '^src/protocol/',
+      '^src/storage/(database|guarded|data-source)',
+      ...packages('ioredis', 'pg', '@types/pg', 'ajv'),
       '^(node:)?[a-z/_]+$',
     ]),
     {
@@ -119,8 +133,8 @@ module.exports = {
       to: { path: 'node_modules/@nestjs/' },
     },
     only('client-is-small', '^src/client/(?!nest/|testing/)', [
-      '^src/protocol/(words|errors|json|signature)',
-      '^src/(outbox|locks|ids|platform)/',
+      '^src/protocol/(words|config|errors|json|signature)',
+      '^src/(config|outbox|locks|ids|platform)/',
       ...packages('uuidv7', 'typeorm', 'pg', '@types/pg', 'kafkajs', 'ioredis'),
       '^(node:)?[a-z/_]+$',
     ]),

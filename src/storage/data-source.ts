@@ -10,6 +10,7 @@ import { Saga0000000000005 } from '../../migrations/0005-saga.js';
 import { Outbox0000000000006 } from '../../migrations/0006-outbox.js';
 import { Locks0000000000007 } from '../../migrations/0007-locks.js';
 import { Ids0000000000008 } from '../../migrations/0008-ids.js';
+import { Configuration0000000000009 } from '../../migrations/0009-configuration.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -22,6 +23,7 @@ const MIGRATIONS = [
   Outbox0000000000006,
   Locks0000000000007,
   Ids0000000000008,
+  Configuration0000000000009,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

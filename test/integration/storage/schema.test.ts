@@ -83,6 +83,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Outbox0000000000006',
     'Locks0000000000007',
     'Ids0000000000008',
+    'Configuration0000000000009',
   ]);
 });
 
