@@ -16,6 +16,7 @@ import type {
   TimelineView,
   TransactionView,
 } from '../protocol/words.js';
+import type { ConfigChange } from '../protocol/config.js';
 import type { LockReleaseView, LockView, OneLockView } from '../protocol/locks.js';
 import type { DeadLetterView, OutboxView, RelayView, TroubleView } from '../protocol/outbox.js';
 import type { PreparedCall } from '../engine/ports.js';
@@ -244,8 +245,14 @@ export const VIEWS = {
       detail: text,
       code: text,
       errors: list(object<{ path: string; message: string }>({ path: text, message: text })),
+      diff: list(
+        object<ConfigChange>({ path: text, kind: oneOf('added', 'removed', 'changed'), from: anyJson, to: anyJson }, [
+          'from',
+          'to',
+        ]),
+      ),
     },
-    ['errors'],
+    ['errors', 'diff'],
   ),
 } as const satisfies Record<string, Schema>;
 export type ViewName = keyof typeof VIEWS;

@@ -1,4 +1,5 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
+import type { ConfigChange } from './config.js';
 
 export const MODES = ['tcc', 'saga', 'message'] as const;
 export type Mode = (typeof MODES)[number];
@@ -238,6 +239,8 @@ export interface Problem {
   detail: string;
   code: string;
   errors?: { path: string; message: string }[];
+  /** Of a configuration that has changed since: what differs, masked. */
+  diff?: ConfigChange[];
 }
 
 export const HEADERS = {
