@@ -2,6 +2,19 @@
 import type { FieldError } from './errors.js';
 import type { Json } from './words.js';
 
+export const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,47}$/;
+export const NAMESPACE = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+/** Name or value of a label. */
+export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
+export const CONFIG_LIMITS = {
+  /** Of one environment. */
+  namespaces: 200,
+  contentBytes: 256 * 1024,
+  schemaBytes: 64 * 1024,
+  rules: 50,
+  labels: 20,
+} as const;
+
 export type ConfigContent = Record<string, Json>;
 /** `all`: everybody at once; `gray`: those that a selector finds; `strict`: all live coordinators at one instant. */
 export type ReleaseMode = 'all' | 'gray' | 'strict';
@@ -58,6 +71,18 @@ export interface EditorView {
   name: string;
   since: string;
   until: string;
+}
+
+export interface EnvironmentSummary {
+  environment: string;
+  /** How many. */
+  namespaces: number;
+  /** The number of its newest release; 0: there is none. */
+  lastRelease: number;
+  /** Raised by whatever changes what somebody gets. */
+  revision: number;
+  /** The one that has not ended. */
+  rollout: RolloutView | null;
 }
 
 export interface NamespaceSummary {

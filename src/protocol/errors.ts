@@ -2,6 +2,7 @@
  * Every error that Tercet answers or throws, by code. docs/errors.md explains each; a test compares the two.
  * A participant's answer is never one of these: answers are values (Outcome), errors are for whoever asks.
  */
+import type { ConfigChange } from './config.js';
 import type { Problem } from './words.js';
 
 const REGISTRY = {
@@ -57,19 +58,26 @@ export interface FieldError {
   message: string;
 }
 
+export interface TercetErrorOptions extends ErrorOptions {
+  /** What changed, by namespace: of TERCET_CONFIG_CONFLICT. */
+  readonly diff?: Record<string, ConfigChange[]>;
+}
+
 /** An error with a code of docs/errors.md. `detail` says what happened, why, and what to do next. */
 export class TercetError extends Error {
   override readonly name = 'TercetError';
   readonly status: number;
+  private readonly diff: TercetErrorOptions['diff'];
 
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
     readonly errors?: FieldError[],
-    options?: ErrorOptions,
+    options: TercetErrorOptions = {},
   ) {
     super(`${code}: ${detail}`, options);
     this.status = REGISTRY[code][0];
+    this.diff = options.diff;
   }
 
   /** The error as the body of an answer. */
@@ -81,6 +89,7 @@ export class TercetError extends Error {
       detail: this.detail,
       code: this.code,
       ...(this.errors ? { errors: this.errors } : {}),
+      ...(this.diff ? { diff: this.diff } : {}),
     };
   }
 }

@@ -1,5 +1,7 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
 
+import type { ConfigChange } from './config.js';
+
 export const MODES = ['tcc', 'saga', 'message'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -236,6 +238,8 @@ export interface Problem {
   detail: string;
   code: string;
   errors?: { path: string; message: string }[];
+  /** Of a conflict in the configuration: what changed, by namespace. */
+  diff?: Record<string, ConfigChange[]>;
 }
 
 export const HEADERS = {
