@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
+import { Steady } from './engine/steady.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
@@ -96,7 +97,8 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     });
     if (ids) stops.push(() => ids.close());
     const gids = ids ? { makeGid: gidsFrom(ids, logger) } : {};
-    const from = { node, leaseMs, maxUnfinished, isKafkaOn, ...gids };
+    const steering = new Steady(maxUnfinished);
+    const from = { node, leaseMs, steering, isKafkaOn, ...gids };
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());

@@ -127,6 +127,7 @@ export const VIEWS = {
       gid: text,
       mode: oneOf(...MODES),
       businessKey: orNull(text),
+      release: orNull(count),
       status: oneOf(...STATUSES),
       decision: orNull(oneOf('commit', 'abort')),
       reason: orNull(reason),

@@ -147,6 +147,8 @@ export interface TransactionView {
   gid: string;
   mode: Mode;
   businessKey: string | null;
+  /** Of the coordinators' configuration: what it began under and goes by till its end; null: none was released then. */
+  release: number | null;
   status: Status;
   decision: Decision | null;
   reason: Reason | null;
@@ -166,7 +168,7 @@ export interface TransactionView {
   deadlineAt: string | null;
 }
 
-export const EVENT_KINDS = ['begun', 'call', 'decided', 'parked', 'operator', 'ended'] as const;
+export const EVENT_KINDS = ['begun', 'call', 'paused', 'decided', 'parked', 'operator', 'ended'] as const;
 export interface EventView {
   at: string;
   node: string;
