@@ -242,7 +242,7 @@ export const VIEWS = {
       detail: text,
       code: text,
       errors: list(fieldError),
-      diff: byName(list(change)),
+      diff: list(change),
     },
     ['errors', 'diff'],
   ),

@@ -130,6 +130,18 @@ export interface RolloutView {
   acks: { member: string; isReady: boolean; why: string | null }[];
 }
 
+export interface ConfigEnvironmentView {
+  environment: string;
+  /** How many it has. */
+  namespaces: number;
+  /** Number of its newest release; 0: there was none. */
+  lastRelease: number;
+  /** Rises with whatever changes what somebody gets. */
+  revision: number;
+  /** That has not ended. */
+  rollout: RolloutView | null;
+}
+
 export interface ReleaseSummary {
   environment: string;
   release: number;

@@ -58,26 +58,22 @@ export interface FieldError {
   message: string;
 }
 
-export interface TercetErrorOptions extends ErrorOptions {
-  /** What changed, by namespace: of TERCET_CONFIG_CONFLICT. */
-  readonly diff?: Record<string, ConfigChange[]>;
-}
-
 /** An error with a code of docs/errors.md. `detail` says what happened, why, and what to do next. */
 export class TercetError extends Error {
   override readonly name = 'TercetError';
   readonly status: number;
-  private readonly diff: TercetErrorOptions['diff'];
+  /** Of a conflict: what differs, masked. */
+  readonly diff: ConfigChange[] | undefined;
 
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
     readonly errors?: FieldError[],
-    options: TercetErrorOptions = {},
+    { diff, ...options }: ErrorOptions & { diff?: ConfigChange[] } = {},
   ) {
     super(`${code}: ${detail}`, options);
+    this.diff = diff;
     this.status = REGISTRY[code][0];
-    this.diff = options.diff;
   }
 
   /** The error as the body of an answer. */

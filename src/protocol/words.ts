@@ -240,8 +240,8 @@ export interface Problem {
   detail: string;
   code: string;
   errors?: { path: string; message: string }[];
-  /** Of a conflict in the configuration: what changed, by namespace. */
-  diff?: Record<string, ConfigChange[]>;
+  /** Of a configuration that has changed since: what differs, masked. */
+  diff?: ConfigChange[];
 }
 
 export const HEADERS = {
