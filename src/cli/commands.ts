@@ -149,6 +149,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MIGRATE', 'auto or off'],
   ['TERCET_KEYS', 'NAME:ROLES:SHA256HEX, …; unset: loopback only'],
   ['TERCET_VIEWER_SEES', 'all or no-payloads'],
+  ['TERCET_CONFIG_KEYS', 'ID:BASE64, …; unset: the configuration takes no secrets'],
   ['TERCET_TLS_CERT', 'PEM file, with TERCET_TLS_KEY: it speaks HTTPS'],
   ['TERCET_TLS_KEY', 'PEM file'],
   ['TERCET_CALL_CA', 'PEM file: whom calls to https:// trust'],

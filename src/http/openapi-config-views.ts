@@ -2,12 +2,12 @@
 import type {
   ConfigAuditView,
   ConfigDiffView,
+  ConfigEnvironmentView,
   ConfigNodeView,
   ConfigRule,
   DraftView,
   EditLockView,
   EditorView,
-  EnvironmentSummary,
   NamespaceSummary,
   NamespaceView,
   ReleaseSummary,
@@ -75,9 +75,9 @@ const node: Fields<ConfigNodeView> = {
 };
 
 export const CONFIG_VIEWS = {
-  ConfigEnvironments: object<{ environments: EnvironmentSummary[] }>({
+  ConfigEnvironments: object<{ environments: ConfigEnvironmentView[] }>({
     environments: list(
-      object<EnvironmentSummary>({
+      object<ConfigEnvironmentView>({
         environment: text,
         namespaces: count,
         lastRelease: count,

@@ -1,7 +1,7 @@
 /** The requests of the configuration center, docs/wire.md section 10, as schemas. Only the server uses them. */
 import { z } from 'zod';
 import { CONFIG_LIMITS, ENVIRONMENT, LABEL, NAMESPACE } from './config.js';
-import { identifier, text, whole } from './fields.js';
+import { identifier, maybe, text, whole } from './fields.js';
 import { number } from './schema.js';
 import { LIMITS } from './words.js';
 
@@ -12,6 +12,7 @@ const MAX_NUMBER = 2_147_483_647;
 
 export const environmentName = z.string().regex(ENVIRONMENT, 'must be 1 to 48 characters of a-z 0-9 -, not - first');
 export const namespaceName = z.string().regex(NAMESPACE, 'must be 1 to 64 characters of a-z 0-9 . -, not . or - first');
+export const namespaceNames = z.strictObject({ environment: environmentName, namespace: namespaceName });
 export const releaseNumber = z
   .string()
   .regex(/^[1-9]\d{0,9}$/, 'must be the number of a release')
@@ -31,8 +32,8 @@ const rule = z.strictObject({
   path: pointer,
   is: z.enum(['<', '<=', '>', '>=', '=', '!=']),
   than: pointer,
-  times: z.number().optional(),
-  message: text(256).optional(),
+  times: maybe(z.number()),
+  message: maybe(text(256)),
 });
 const labelText = z.string().regex(LABEL, 'must be 1 to 63 characters of A-Z a-z 0-9 . _ -');
 const labels = z

@@ -73,18 +73,6 @@ export interface EditorView {
   until: string;
 }
 
-export interface EnvironmentSummary {
-  environment: string;
-  /** How many. */
-  namespaces: number;
-  /** The number of its newest release; 0: there is none. */
-  lastRelease: number;
-  /** Raised by whatever changes what somebody gets. */
-  revision: number;
-  /** The one that has not ended. */
-  rollout: RolloutView | null;
-}
-
 export interface NamespaceSummary {
   environment: string;
   namespace: string;
