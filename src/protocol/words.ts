@@ -1,4 +1,5 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
+
 import type { ConfigChange } from './config.js';
 
 export const MODES = ['tcc', 'saga', 'message'] as const;
