@@ -19,6 +19,7 @@ import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
 import { HttpParticipants } from './participants/http.js';
+import { Steered } from './steering/steered.js';
 import { PostgresComponents } from './storage/components.js';
 
 export interface Parts {
@@ -29,8 +30,9 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   /** In flight at a time. */
-  readonly maxRequests: number;
+  readonly maxRequests: () => number;
   readonly outbox: Outbox;
+  readonly steering: Steered;
   readonly locks: LockDesk;
   readonly diagnosis: Diagnosis;
 }
@@ -39,7 +41,8 @@ export interface Parts {
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
   static over(parts: Parts): DynamicModule {
-    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, diagnosis } = parts;
+    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, diagnosis, steering } =
+      parts;
     return {
       module: AppModule,
       controllers: [
@@ -64,6 +67,7 @@ export class AppModule {
         { provide: Readiness, useValue: readiness },
         { provide: Outbox, useValue: outbox },
         { provide: LockDesk, useValue: locks },
+        { provide: Steered, useValue: steering },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

@@ -1,4 +1,5 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
+import type { ComponentEffective } from './config.js';
 
 export const MODES = ['tcc', 'saga', 'message'] as const;
 export type Mode = (typeof MODES)[number];
@@ -117,6 +118,7 @@ export interface ComponentView {
   version: string | null;
   createdAt: string;
   updatedAt: string;
+  effective: ComponentEffective;
   /** By name. */
   instances: InstanceView[];
   /** Of calls to the component's own URLs. */

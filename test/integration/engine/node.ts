@@ -144,6 +144,7 @@ function everyComponent(retry: RetryPolicy): ComponentDirectory {
     name: 'service',
     timeoutMs: 3000,
     concurrency: 256,
+    callsPerSecond: null,
     retry,
     check: DEFAULT_CHECK,
     targets,
