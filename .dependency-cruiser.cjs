@@ -64,6 +64,13 @@ module.exports = {
       ...packages('ioredis', 'pg', '@types/pg', 'ajv'),
       '^(node:)?[a-z/_]+$',
     ]),
+    only('steering-never-calls-upward', '^src/steering/', [
+      '^src/engine/ports',
+      '^src/protocol/',
+      '^src/(config|config-center|platform)/',
+      ...packages('zod'),
+      '^(node:)?[a-z/_]+$',
+    ]),
     {
       name: 'ioredis-is-given',
       severity: 'error',
@@ -86,6 +93,7 @@ module.exports = {
     },
     only('participants-never-call-upward', '^src/participants/', [
       '^src/engine/ports',
+      '^src/platform/rate',
       '^src/domain/',
       '^src/protocol/',
       ...packages('undici', 'ipaddr.js'),

@@ -25,6 +25,7 @@ import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
 import { HttpParticipants } from './participants/http.js';
+import { Steered } from './steering/steered.js';
 import { PostgresComponents } from './storage/components.js';
 
 export interface Parts {
@@ -35,8 +36,9 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   /** In flight at a time. */
-  readonly maxRequests: number;
+  readonly maxRequests: () => number;
   readonly outbox: Outbox;
+  readonly steering: Steered;
   readonly locks: LockDesk;
   readonly config: { readonly center: ConfigCenter; readonly values: ConfigValues; readonly rollouts: RolloutWatch };
   readonly diagnosis: Diagnosis;
@@ -46,8 +48,19 @@ export interface Parts {
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
   static over(parts: Parts): DynamicModule {
-    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, config, diagnosis } =
-      parts;
+    const {
+      coordinator,
+      components,
+      participants,
+      allowList,
+      metrics,
+      readiness,
+      outbox,
+      locks,
+      config,
+      diagnosis,
+      steering,
+    } = parts;
     return {
       module: AppModule,
       controllers: [
@@ -78,6 +91,7 @@ export class AppModule {
         { provide: ConfigCenter, useValue: config.center },
         { provide: ConfigValues, useValue: config.values },
         { provide: RolloutWatch, useValue: config.rollouts },
+        { provide: Steered, useValue: steering },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

@@ -1,7 +1,13 @@
 /** The log of the process: JSON, a line each, or for people; to standard error. */
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
-import { LOG_LEVELS } from './settings.js';
+import type { Logger } from './engine/ports.js';
+import { LOG_LEVELS } from './steering/bounds.js';
+
+/** What is logged may become less or more while the process runs. */
+export interface LevelLogger extends Logger {
+  level?: string;
+}
 
 /**
  * By TERCET_LOG and TERCET_LOG_LEVEL. Never throws: what cannot be is as if it were not given, and stops the start when

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
+import { configDesk } from './config-desk.js';
 import { Coordinator } from './engine/coordinator.js';
-import { Steady } from './engine/steady.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
@@ -13,11 +13,13 @@ import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
 import type { Messaging } from './messaging/messaging.js';
 import { Metrics } from './metrics/metrics.js';
-import { openConfig } from './node-config.js';
+import type { LevelLogger } from './logger.js';
+import { putToUse, startConfig } from './node-config.js';
 import { startLocks } from './node-locks.js';
 import { HttpParticipants } from './participants/http.js';
 import { settingsShown } from './settings-shown.js';
 import type { Settings } from './settings.js';
+import type { NodeConfig } from './steering/node-config.js';
 import { PostgresComponents } from './storage/components.js';
 import { prepareDatabase } from './storage/data-source.js';
 import { idDatabase } from './storage/ids.js';
@@ -44,7 +46,7 @@ export interface RunningNode {
  * @param stopping looked at between the steps of the start, each of which is finished
  * @throws TercetError, or what the system said, when something it needs is not there; the reason of `stopping`
  */
-export async function startNode(settings: Settings, logger: Logger, stopping?: AbortSignal): Promise<RunningNode> {
+export async function startNode(settings: Settings, logger: LevelLogger, stopping?: AbortSignal): Promise<RunningNode> {
   const stops: (() => Promise<unknown>)[] = [];
   const stopAll = async (): Promise<void> => {
     for (const stop of stops.splice(0).reverse()) {
@@ -65,7 +67,15 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stopping?.throwIfAborted();
     const metrics = new Metrics();
     stops.push(async () => metrics.stop());
-    const log = new PostgresLog({ url, leaseMs: settings.leaseMs }, logger, metrics.flushed, () =>
+    const clock = new SystemClock(() => log.clockOffsetMs);
+    const { appliedAfter } = metrics.config;
+    const followed = { clock, appliedAfter, member: () => coordinator.member };
+    const started = await startConfig(url, settings, followed, logger);
+    stops.push(() => started.close());
+    const { config } = started;
+    const { steering } = config;
+    const connections = steering.values['database.connections'];
+    const log = new PostgresLog({ url, leaseMs: settings.leaseMs, connections }, logger, metrics.flushed, () =>
       messaging?.relay.wake(),
     );
     stops.push(() => log.close());
@@ -73,13 +83,13 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => components.stop());
     await components.start();
     stopping?.throwIfAborted();
-    const clock = new SystemClock(() => log.clockOffsetMs);
     const messaging = await messagingOf(settings, url, logger);
     if (messaging) stops.push(() => messaging.stop());
     const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
     stops.push(() => participants.close());
-    const { node, leaseMs, allowList, maxUnfinished, maxRequests } = settings;
-    const alerts = alertsOf(settings, clock, logger, metrics, () => coordinator.underWay());
+    putToUse(config, { logger, participants, components, relay: messaging?.relay ?? null });
+    const { node, leaseMs, allowList } = settings;
+    const alerts = alertsOf(settings, steering, clock, logger, metrics, () => coordinator.underWay());
     // Loaded late: most run without.
     const tracing = settings.traces && (await import('./tracing/exporter.js')).startTraces(node, clock, logger);
     if (tracing) stops.push(() => tracing.stop());
@@ -95,7 +105,6 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     });
     if (ids) stops.push(() => ids.close());
     const gids = ids ? { makeGid: gidsFrom(ids, logger) } : {};
-    const steering = new Steady(maxUnfinished);
     const from = { node, leaseMs, steering, isKafkaOn, ...gids };
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
@@ -109,10 +118,10 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const releases = new LockReleases({ url, leaseMs }, logger);
     stops.push(() => releases.close());
     const lockDesk = new LockDesk({ store: kept.locks.store, place: kept.place, releases, logger });
-    const { configKeys: keys, redisUrls } = settings;
-    const ofConfig = { keys, locks: kept.locks.store, builtIn: new Map() };
-    const config = await openConfig({ url, leaseMs, redisUrls, ...ofConfig, clock, logger });
-    stops.push(() => config.close());
+    const { database: configDatabase, states, changed } = started;
+    const { configKeys: keys } = settings;
+    const ofConfig = { database: configDatabase, states, changed, keys, locks: kept.locks.store };
+    const center = configDesk({ ...ofConfig, leaseMs, clock, logger });
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
@@ -120,11 +129,13 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const readiness = new Readiness(isWell, [
       () => desk.warnings(),
       () => kept.warnings(),
+      () => config.warnings(),
       () => ids?.warnings() ?? [],
     ]);
     metrics.watch({
       underWay: () => coordinator.underWay(),
-      maxUnfinished,
+      maxUnfinished: () => steering.inForce.maxUnfinished,
+      config: () => config.facts,
       problems: () => readiness.problems(),
       pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),
@@ -140,29 +151,40 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
     const ofGids = () => ({ kind: settings.ids.kind, warnings: ids?.warnings() ?? [] });
     const countBrokers = messaging && (() => messaging.countBrokers());
-    const diagnosis = new Diagnosis({ ...about, outbox: desk, locks: lockDesk, ids: ofGids, clock, countBrokers });
+    const diagnosis = new Diagnosis({
+      ...about,
+      outbox: desk,
+      locks: lockDesk,
+      ids: ofGids,
+      clock,
+      countBrokers,
+      config,
+    });
     const parts = {
       coordinator,
       components,
       participants,
       allowList,
       metrics,
-      maxRequests,
+      maxRequests: () => steering.values['limits.requests'],
+      steering,
       readiness,
       outbox: desk,
       locks: lockDesk,
-      config,
+      config: center,
     };
     const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
-    stops.push(async () => config.endWaiting());
+    stops.push(async () => center.endWaiting());
     // Answers go out as long as drives run: those who wait for an end are told it.
-    const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, kept.locks, clock, logger);
+    const days = (): number => steering.values['retention.days'];
+    const retention = new Retention({ url, leaseMs, days }, kept.locks, clock, logger);
     stops.push(() => Promise.all([coordinator.drain(DRAIN_MS), retention.stop()]));
     const half = settings.halfTopic && messaging?.halfMessages(settings.halfTopic, coordinator, clock);
     if (half) stops.push(() => half.stop());
     stopping?.throwIfAborted();
     await coordinator.start();
+    config.follow();
     stopping?.throwIfAborted();
     alerts?.start();
     retention.start();
@@ -180,20 +202,24 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
 
 /** Null: nothing goes to Kafka. Loaded late: many run without. */
 async function messagingOf(settings: Settings, url: string, logger: Logger): Promise<Messaging | null> {
-  const { kafka, deadLetters: policy } = settings;
-  return (
-    kafka && (await import('./messaging/messaging.js')).startMessaging({ url, prefix: OUTBOX, kafka, policy, logger })
-  );
+  const { kafka } = settings;
+  return kafka && (await import('./messaging/messaging.js')).startMessaging({ url, prefix: OUTBOX, kafka, logger });
 }
 
 /** Null: nobody wants to be told. */
 function alertsOf(
-  { node, alertUrl: url, alertAgeMs: ageMs, signing }: Settings,
+  { node, alertUrl: url, signing }: Settings,
+  steering: NodeConfig['steering'],
   clock: Clock,
   logger: Logger,
   { alerted: told }: Metrics,
   underWay: () => readonly UnderWay[],
 ): Alerts | null {
   if (url === null) return null;
-  return new Alerts(new Webhook({ url, signing, clock, logger, told }), { node, clock, ageMs, underWay });
+  return new Alerts(new Webhook({ url, signing, clock, logger, told }), {
+    node,
+    clock,
+    ageMs: () => steering.values['alerts.ageMs'],
+    underWay,
+  });
 }

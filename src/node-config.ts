@@ -1,66 +1,121 @@
-/** The configuration center of a node: what is asked for over HTTP, and what wakes those who wait for a change. */
-import type { BuiltIn } from './config-center/parts.js';
-import { ConfigCenter } from './config-center/center.js';
-import type { MasterKeys } from './config-center/master-keys.js';
+/** What this node goes by from the configuration center: seen, taken, and put to use where the node runs by it. */
+import { join } from 'node:path';
+import { Activation } from './config-center/activation.js';
+import { ReleaseContents } from './config-center/release-contents.js';
+import { Reports } from './config-center/reports.js';
 import { ConfigStates } from './config-center/states.js';
 import { ConfigWakes } from './config-center/wakes.js';
-import type { Clock, Logger } from './engine/ports.js';
-import { ConfigValues } from './http/config-values.js';
-import { RolloutWatch } from './http/rollout-watch.js';
-import type { LockStore } from './locks/lock.js';
+import type { Clock, ComponentDirectory, Logger } from './engine/ports.js';
+import type { LevelLogger } from './logger.js';
+import type { Relay } from './outbox/relay.js';
+import type { HttpParticipants } from './participants/http.js';
+import type { Settings } from './settings.js';
+import { LastGood } from './steering/last-good.js';
+import { NodeConfig } from './steering/node-config.js';
 import { Database } from './storage/database.js';
 
-export interface NodeConfigParts {
-  readonly url: string;
-  readonly leaseMs: number;
-  /** Null: secrets are refused. */
-  readonly keys: MasterKeys | null;
-  /** The word of a change goes through the first; empty: through PostgreSQL. */
-  readonly redisUrls: readonly string[];
-  /** Edit locks are in it. */
-  readonly locks: LockStore<'correctness'>;
-  /** By `environment/namespace`. */
-  readonly builtIn: ReadonlyMap<string, BuiltIn>;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+/** Of what is followed here, and of what is written for all. */
+const CONNECTIONS = 4;
 
-export interface NodeConfig {
-  readonly center: ConfigCenter;
+export interface StartedConfig {
+  readonly config: NodeConfig;
+  /** What is in force in any environment. */
   readonly states: ConfigStates;
-  readonly values: ConfigValues;
-  readonly rollouts: RolloutWatch;
-  /** Whoever waits is answered with what is known. */
-  endWaiting(): void;
+  readonly database: Database;
+  /** Tells the other nodes that something has changed in an environment. */
+  changed(environment: string): void;
   close(): Promise<void>;
 }
 
-export async function openConfig(parts: NodeConfigParts): Promise<NodeConfig> {
-  const { url, leaseMs, keys, locks, builtIn, clock, logger } = parts;
-  const [server] = parts.redisUrls;
+export interface ConfigSurroundings {
+  /** This node among the members. @throws LogUnavailable while it is none */
+  readonly member: () => string;
+  /** Told how long after it came into force a release was taken, ms. */
+  readonly appliedAfter: (ms: number) => void;
+  readonly clock: Clock;
+}
+
+/** Takes what is in force; it is followed once the node is a member. @throws LogUnavailable, TercetError */
+export async function startConfig(
+  url: string,
+  settings: Settings,
+  { member, appliedAfter, clock }: ConfigSurroundings,
+  logger: Logger,
+): Promise<StartedConfig> {
+  const { leaseMs, node, labels, dataDir, redisUrls } = settings;
+  const database = new Database({ url, leaseMs, connections: CONNECTIONS }, logger);
+  const [redisUrl] = redisUrls;
   // Loaded late: most run without.
-  const redis = server === undefined ? null : (await import('./redis.js')).redisOf(server);
+  const redis = redisUrl === undefined ? null : (await import('./redis.js')).redisOf(redisUrl);
   const wakes = new ConfigWakes(url, redis, logger);
-  const database = new Database({ url, leaseMs, connections: 4 }, logger);
   const states = new ConfigStates({ database, wakeups: wakes, clock, logger });
   const changed = (environment: string): void => wakes.tell(environment);
-  const center = new ConfigCenter({ database, locks, keys, builtIn, leaseMs, clock, logger, changed });
-  const reveal: ConfigCenter['reveal'] = (...asked) => center.reveal(...asked);
-  const values = new ConfigValues({ states, reveal, clock });
-  const rollouts = new RolloutWatch(center, clock);
-  return {
-    center,
+  const reports = new Reports({ database, clock, logger, changed });
+  const config = new NodeConfig({
     states,
-    values,
-    rollouts,
-    endWaiting: () => {
-      values.close();
-      rollouts.close();
+    contents: new ReleaseContents(database),
+    activation: new Activation(database, leaseMs),
+    report: (...said) => reports.take(...said),
+    lastGood: new LastGood(join(dataDir, 'settings.json'), placeOf(settings.databaseUrl)),
+    settings: {
+      'log.level': settings.logLevel,
+      'limits.unfinished': settings.maxUnfinished,
+      'limits.requests': settings.maxRequests,
+      'retention.days': settings.retentionDays,
+      'alerts.ageMs': settings.alertAgeMs,
+      deadLetters: settings.deadLetters,
     },
-    close: async () => {
-      states.close();
-      await wakes.close();
-      await database.close();
-    },
+    node,
+    labels,
+    leaseMs,
+    member,
+    appliedAfter,
+    clock,
+    logger,
+  });
+  const close = async (): Promise<void> => {
+    states.close();
+    await config.stop();
+    await wakes.close();
+    await database.close();
   };
+  try {
+    await config.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { config, states, database, changed, close };
+}
+
+export interface Steerable {
+  readonly logger: LevelLogger;
+  readonly participants: HttpParticipants;
+  readonly components: ComponentDirectory;
+  /** Null: nothing goes to Kafka. */
+  readonly relay: Relay | null;
+}
+
+/** What does not look at the values by itself is told of them, now and whenever they change. */
+export function putToUse(config: NodeConfig, { logger, participants, components, relay }: Steerable): void {
+  const { steering } = config;
+  config.use((values) => () => {
+    logger.level = values['log.level'];
+  });
+  config.use(({ deadLetters: policy, 'relay.rows': rows, 'relay.bytes': bytes }) => () => {
+    relay?.tune({ policy, rows, bytes });
+  });
+  config.use(() => () => {
+    participants.relimit((name) => {
+      const registered = components.get(name);
+      return registered && steering.component(registered, steering.inForce.release);
+    });
+  });
+}
+
+/** Which database it is, whoever asks it. */
+function placeOf(databaseUrl: string | null): string {
+  if (databaseUrl === null) return 'embedded';
+  const { host, pathname } = new URL(databaseUrl);
+  return `${host}${pathname}`;
 }

@@ -11,9 +11,12 @@ import { parseKeys } from './http/keys.js';
 import type { KeyEntry } from './http/keys.js';
 import { kafkaSettings } from './messaging/kafka-settings.js';
 import type { KafkaSettings } from './messaging/kafka-settings.js';
+import { labels } from './labels.js';
 import { AllowList } from './participants/allow-list.js';
 import { SigningSecrets } from './protocol/signature.js';
 import { IDENTIFIER, TOPIC } from './protocol/words.js';
+import { ALERT_AGE_MS, LOG_LEVELS, MAX_REQUESTS, MAX_UNFINISHED, POLICIES, RETENTION_DAYS } from './steering/bounds.js';
+import type { Bounds } from './steering/bounds.js';
 import { callContext, serverCertificate } from './tls.js';
 import type { Certificate } from './tls.js';
 
@@ -24,6 +27,8 @@ export interface Settings {
   readonly port: number;
   readonly dataDir: string;
   readonly node: string;
+  /** By which gray releases of the configuration find this node. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly leaseMs: number;
   readonly allowList: AllowList;
   readonly migrate: 'auto' | 'off';
@@ -40,6 +45,7 @@ export interface Settings {
   readonly signing: SigningSecrets | null;
   /** Null: nobody is told. */
   readonly alertUrl: URL | null;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly alertAgeMs: number;
   /** Transactions under way on this node, above which begins are refused. */
   readonly maxUnfinished: number;
@@ -73,6 +79,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_LISTEN',
   'TERCET_DATA_DIR',
   'TERCET_NODE',
+  'TERCET_LABELS',
   'TERCET_LEASE_MS',
   'TERCET_ALLOWED_TARGETS',
   'TERCET_MIGRATE',
@@ -106,14 +113,9 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_URL',
   'TERCET_KEY',
 ]);
-export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 /** What Kubernetes sets in every pod beside a service called `tercet`. */
 const KUBERNETES = /^TERCET_(SERVICE_|PORT$|PORT_)/;
-const LEASE_MS = { from: 500, to: 600_000, default: 5000 };
-const ALERT_AGE_MS = { from: 1000, to: 2_592_000_000, default: 300_000 };
-const MAX_UNFINISHED = { from: 1, to: 1_000_000, default: 20_000 };
-const MAX_REQUESTS = { from: 1, to: 1_000_000, default: 10_000 };
-const RETENTION_DAYS = { from: 1, to: 3650, default: 30 };
+const LEASE_MS: Bounds = { from: 500, to: 600_000, default: 5000 };
 
 /** @throws SettingError naming the setting, what is wrong with it and what it may be */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -124,7 +126,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   }
   // An empty value is one that was not given: that is how compose files and charts leave one out.
   const value = (name: string): string | undefined => env[name] || undefined;
-  const whole = (name: string, bounds: typeof LEASE_MS): number => wholeNumber(name, value(name), bounds);
+  const whole = (name: string, bounds: Bounds): number => wholeNumber(name, value(name), bounds);
   const parsed = <T>(name: string, read: (text: string) => T): T | null => {
     const text = value(name);
     return text === undefined ? null : orRefuse(`${name}: `, () => read(text));
@@ -132,7 +134,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   const keys = parsed('TERCET_KEYS', parseKeys) ?? [];
   // Read before all others, when the log is opened; here they are checked.
   oneOf('TERCET_LOG', value('TERCET_LOG') ?? 'json', ['json', 'pretty']);
-  oneOf('TERCET_LOG_LEVEL', value('TERCET_LOG_LEVEL') ?? 'info', LOG_LEVELS);
+  const logLevel = oneOf('TERCET_LOG_LEVEL', value('TERCET_LOG_LEVEL') ?? 'info', LOG_LEVELS);
   if (value('TERCET_HALF_TOPIC') && !value('KAFKA_BROKERS')) {
     throw new SettingError('TERCET_HALF_TOPIC is set, and KAFKA_BROKERS is not: say where that topic is');
   }
@@ -153,6 +155,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     port,
     dataDir: value('TERCET_DATA_DIR') ?? '.tercet',
     node: node(value('TERCET_NODE')),
+    labels: parsed('TERCET_LABELS', labels) ?? {},
+    logLevel,
     leaseMs: whole('TERCET_LEASE_MS', LEASE_MS),
     allowList: parsed('TERCET_ALLOWED_TARGETS', (text) => new AllowList(text)) ?? new AllowList('127.0.0.0/8,[::1]'),
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
@@ -170,7 +174,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     ids,
     kafka: orRefuse('', () => kafkaSettings(value)),
     halfTopic: parsed('TERCET_HALF_TOPIC', halfTopic),
-    deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', ['block', 'skip']),
+    deadLetters: oneOf('TERCET_DEAD_LETTERS', value('TERCET_DEAD_LETTERS') ?? 'block', POLICIES),
     redisUrls: servers,
     locks,
     traces: traces(value),
@@ -225,7 +229,7 @@ function node(text: string | undefined): string {
   return text;
 }
 
-function wholeNumber(name: string, text: string | undefined, bounds: typeof LEASE_MS): number {
+function wholeNumber(name: string, text: string | undefined, bounds: Bounds): number {
   if (text === undefined) return bounds.default;
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
   if (number >= bounds.from && number <= bounds.to) return number;

@@ -18,7 +18,7 @@ export interface AlertParts {
   readonly node: string;
   readonly clock: Clock;
   /** Unfinished for longer than this, since its begin, is too long. */
-  readonly ageMs: number;
+  readonly ageMs: () => number;
   readonly underWay: () => readonly UnderWay[];
 }
 
@@ -37,7 +37,7 @@ export class Alerts implements Observer {
   /** From now on it looks at the age of what is under way. */
   start(): void {
     const { ageMs, clock } = this.parts;
-    const everyMs = Math.min(LOOK_MS.most, Math.max(LOOK_MS.least, ageMs * LOOK_MS.share));
+    const everyMs = Math.min(LOOK_MS.most, Math.max(LOOK_MS.least, ageMs() * LOOK_MS.share));
     this.cancelLook = clock.after(everyMs, () => {
       this.look();
       this.start();
@@ -91,8 +91,9 @@ export class Alerts implements Observer {
    */
   private late(): Transaction[] {
     const now = this.parts.clock.now();
+    const ageMs = this.parts.ageMs();
     const isLate = ({ status, beganAt, deadlineAt, message }: Transaction): boolean =>
-      now - beganAt >= this.parts.ageMs && now >= ((status === 'open' ? deadlineAt : message?.deliverAt) ?? now);
+      now - beganAt >= ageMs && now >= ((status === 'open' ? deadlineAt : message?.deliverAt) ?? now);
     const late = this.parts.underWay().map(({ saved }) => saved.tx);
     return late.filter(isLate).sort((a, b) => a.beganAt - b.beganAt);
   }
@@ -101,7 +102,7 @@ export class Alerts implements Observer {
     const transactions = late
       .slice(0, MAX_LISTED)
       .map(({ gid, status, beganAt }) => ({ gid, status, beganAt: iso(beganAt) }));
-    this.post('unfinished-age', { state, count: late.length, limitMs: this.parts.ageMs, transactions });
+    this.post('unfinished-age', { state, count: late.length, limitMs: this.parts.ageMs(), transactions });
   }
 
   private post(kind: string, fields: object): void {

@@ -125,7 +125,7 @@ function held(contents: ReadonlyMap<string, Content>, name: string, release: num
   return content;
 }
 
-function corrupt(environment: string, namespace: string, release: number): TercetError {
+export function corrupt(environment: string, namespace: string, release: number): TercetError {
   return new TercetError(
     'TERCET_CONFIG_CORRUPT',
     `${environment}/${namespace} of release ${release} is not what its checksum says; what was in use stays in use. ` +

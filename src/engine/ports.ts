@@ -159,7 +159,10 @@ export interface Instance {
 export interface Component {
   readonly name: string;
   readonly timeoutMs: number;
+  /** Calls at a time, from each node. */
   readonly concurrency: number;
+  /** From each node; null: no limit. */
+  readonly callsPerSecond: number | null;
   readonly retry: RetryPolicy;
   /** Of messages that say nothing else. */
   readonly check: CheckPolicy;

@@ -8,7 +8,9 @@ import { component, nothing } from '../protocol/schema.js';
 import type { ComponentRequest } from '../protocol/schema.js';
 import type { ComponentView } from '../protocol/words.js';
 import { PostgresComponents } from '../storage/components.js';
+import { Steered } from '../steering/steered.js';
 import type { StoredComponent } from '../storage/components.js';
+import type { StoredInstance } from '../storage/instances.js';
 import { validated } from '../protocol/body.js';
 import { componentView } from './component-view.js';
 
@@ -18,6 +20,7 @@ export class ComponentsController {
     @Inject(PostgresComponents) private readonly components: PostgresComponents,
     @Inject(HttpParticipants) private readonly participants: HttpParticipants,
     @Inject(AllowList) private readonly allowList: AllowList,
+    @Inject(Steered) private readonly steering: Steered,
   ) {}
 
   @Put(':name')
@@ -44,7 +47,7 @@ export class ComponentsController {
     validated(nothing, query);
     const instances = await this.components.instances.view(null);
     const components = await this.components.list();
-    return { components: components.map((one) => componentView(one, instances.get(one.name), this.participants)) };
+    return { components: components.map((one) => this.view(one, instances.get(one.name))) };
   }
 
   @Get(':name')
@@ -71,7 +74,11 @@ export class ComponentsController {
 
   private async shown(stored: StoredComponent): Promise<ComponentView> {
     const instances = await this.components.instances.view(stored.name);
-    return componentView(stored, instances.get(stored.name), this.participants);
+    return this.view(stored, instances.get(stored.name));
+  }
+
+  private view(stored: StoredComponent, instances: readonly StoredInstance[] | undefined): ComponentView {
+    return componentView(stored, instances, this.participants, this.steering);
   }
 
   private async checkTargets(url: string | null, endpoints: ComponentRequest['endpoints']): Promise<void> {

@@ -10,6 +10,8 @@ import type { PostgresComponents, StoredComponent } from '../storage/components.
 import type { StoredInstance } from '../storage/instances.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
+import { configCheck } from './config-check.js';
+import type { ConfigFacts } from '../steering/node-config.js';
 import type { LockDesk } from './locks.js';
 import { kafkaCheck, outboxChecks } from './outbox-checks.js';
 import type { Outbox } from './outbox.js';
@@ -36,6 +38,8 @@ export interface DiagnosisParts {
   readonly locks: LockDesk;
   /** What makes gids, and what is wrong with it at present. */
   readonly ids: () => { readonly kind: string; readonly warnings: readonly string[] };
+  /** What the node goes by. */
+  readonly config: { readonly facts: ConfigFacts };
   readonly clock: Clock;
   /** How many brokers Kafka has; null: this node has no Kafka. */
   readonly countBrokers: (() => Promise<number>) | null;
@@ -67,7 +71,16 @@ export class Diagnosis {
       this.components(),
       eventLoop(),
     ]);
-    const checks = [...ofDatabase, ofKafka, ...ofOutbox, ofLocks, this.ids(), ...ofComponents, ofLoop];
+    const checks = [
+      ...ofDatabase,
+      ofKafka,
+      ...ofOutbox,
+      ofLocks,
+      this.ids(),
+      configCheck(this.parts.config.facts),
+      ...ofComponents,
+      ofLoop,
+    ];
     return { node, version, checks: [this.ready(), this.settings(), ...checks] };
   }
 

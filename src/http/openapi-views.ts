@@ -16,6 +16,7 @@ import type {
   TimelineView,
   TransactionView,
 } from '../protocol/words.js';
+import type { ComponentEffective } from '../protocol/config.js';
 import type { LockReleaseView, LockView, OneLockView } from '../protocol/locks.js';
 import type { DeadLetterView, OutboxView, RelayView, TroubleView } from '../protocol/outbox.js';
 import type { PreparedCall } from '../engine/ports.js';
@@ -205,6 +206,15 @@ export const VIEWS = {
     version: orNull(text),
     createdAt: time,
     updatedAt: time,
+    effective: object<ComponentEffective>({
+      paused: { type: 'boolean' },
+      concurrency: count,
+      callsPerSecond: orNull(number),
+      timeoutMs: count,
+      retry,
+      check: object(checkPolicy),
+      sources: { type: 'object', additionalProperties: text },
+    }),
     instances: list(view('Instance')),
     calls: object<CallsView>(calls),
   }),

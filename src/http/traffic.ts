@@ -7,7 +7,7 @@ import { TercetError } from '../protocol/errors.js';
 const EXEMPT = /^\/(health\/|metrics$)/;
 
 /** @param maxRequests in flight at a time, long polls included; those of /health and /metrics are not counted */
-export function watchTraffic(fastify: FastifyInstance, metrics: () => HttpMetrics, maxRequests: number): void {
+export function watchTraffic(fastify: FastifyInstance, metrics: () => HttpMetrics, maxRequests: () => number): void {
   let inFlight = 0;
   fastify.addHook('onRequest', (request, reply, done) => {
     const route = request.routeOptions.url;
@@ -19,8 +19,9 @@ export function watchTraffic(fastify: FastifyInstance, metrics: () => HttpMetric
       inFlight -= 1;
       metrics().ended(request.method, route, reply.raw.writableFinished ? reply.statusCode : null);
     });
-    if (inFlight <= maxRequests) return done();
-    const detail = `this node has ${maxRequests} requests in flight; nothing was accepted; repeat the request soon`;
+    const max = maxRequests();
+    if (inFlight <= max) return done();
+    const detail = `this node has ${max} requests in flight; nothing was accepted; repeat the request soon`;
     done(new TercetError('TERCET_NOT_READY', detail));
   });
 }

@@ -4,7 +4,6 @@ import type { Coordinator } from '../engine/coordinator.js';
 import type { Clock, Logger } from '../engine/ports.js';
 import { Lane } from '../outbox/lane.js';
 import { Relay } from '../outbox/relay.js';
-import type { Policy } from '../outbox/shipping.js';
 import { countBrokers } from './cluster.js';
 import { HalfMessages } from './half-messages.js';
 import { kafkaClient } from './kafka.js';
@@ -21,7 +20,6 @@ export interface MessagingParts {
   /** Begins the names of its outbox's tables. */
   readonly prefix: string;
   readonly kafka: KafkaSettings;
-  readonly policy: Policy;
   readonly logger: Logger;
 }
 
@@ -36,7 +34,7 @@ export interface Messaging {
 }
 
 /** @throws Error when the tables are not there, or may not be used; a broker or a database that is away is no reason */
-export async function startMessaging({ url, prefix, kafka, policy, logger }: MessagingParts): Promise<Messaging> {
+export async function startMessaging({ url, prefix, kafka, logger }: MessagingParts): Promise<Messaging> {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'tercet relay',
@@ -47,7 +45,7 @@ export async function startMessaging({ url, prefix, kafka, policy, logger }: Mes
   });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
   const client = kafkaClient(kafka, logger);
-  const relay = new Relay({ pool, producer: () => new Lane(client), prefix, policy, logger });
+  const relay = new Relay({ pool, producer: () => new Lane(client), prefix, logger });
   const stop = async (): Promise<void> => {
     await relay.stop();
     await pool.end();

@@ -3,6 +3,8 @@ import { Registry } from 'prom-client';
 import type { UnderWay } from '../engine/ports.js';
 import type { PoolUse } from '../storage/database.js';
 import type { Unfinished } from '../storage/unfinished.js';
+import { ConfigMetrics } from './config-metrics.js';
+import type { ConfigSources } from './config-metrics.js';
 import { EngineMetrics } from './engine-metrics.js';
 import { EventLoop } from './event-loop.js';
 import { HttpMetrics } from './http-metrics.js';
@@ -15,10 +17,10 @@ import type { OutboxSources } from './outbox-metrics.js';
 import { alertMetrics, flushMetrics, processMetrics, workMetrics } from './node-metrics.js';
 
 /** What is looked up when somebody asks. */
-export interface Sources extends OutboxSources, IdSources {
+export interface Sources extends OutboxSources, IdSources, ConfigSources {
   readonly underWay: () => readonly UnderWay[];
   /** How many of them there may be. */
-  readonly maxUnfinished: number;
+  readonly maxUnfinished: () => number;
   /** Why the node takes no requests; empty when it does. */
   readonly problems: () => readonly string[];
   /** By lane. */
@@ -35,6 +37,7 @@ export class Metrics {
   readonly engine = new EngineMetrics(this.registry);
   readonly http = new HttpMetrics(this.registry);
   readonly locks = new LockMetrics(this.registry);
+  readonly config = new ConfigMetrics(this.registry);
   readonly flushed = flushMetrics(this.registry);
   readonly alerted = alertMetrics(this.registry);
 
@@ -48,6 +51,7 @@ export class Metrics {
     logMetrics(this.registry, sources);
     outboxMetrics(this.registry, sources);
     idMetrics(this.registry, sources);
+    this.config.watch(sources);
   }
 
   text(): Promise<string> {

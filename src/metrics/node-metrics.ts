@@ -54,8 +54,8 @@ export function workMetrics(registry: Registry, { underWay, maxUnfinished, probl
     set(calling, 'calling');
     set(all.length - calling, 'waiting');
   });
-  const limit = { name: 'driven_transactions_max', help: 'How many this node may drive: TERCET_MAX_UNFINISHED.' };
-  gauge(registry, limit, (set) => set(maxUnfinished));
+  const limit = { name: 'driven_transactions_max', help: 'How many this node may drive: limits.unfinished.' };
+  gauge(registry, limit, (set) => set(maxUnfinished()));
   const ready = { name: 'ready', help: 'Whether this node takes requests, as /health/ready says: 1 or 0.' };
   gauge(registry, ready, (set) => set(problems().length === 0 ? 1 : 0));
   const connections = {

@@ -123,7 +123,8 @@ export class Drain {
   }
 
   private async read({ rows: onTheirWay }: Batch, exclusions: Exclusions): Promise<Batch> {
-    const { session, statements, leases, lane, lanes } = this.parts;
+    const { session, statements, leases, lane, lanes, tuning } = this.parts;
+    const { rows: maxRows, bytes } = tuning();
     const epochs = lanes === 1 ? leases.usable : ofLane(leases.usable, lane, lanes);
     if (epochs.size === 0) return NOTHING;
     this.reading = epochs;
@@ -140,6 +141,8 @@ export class Drain {
       exclusions.topics,
       exclusions.keyTopics,
       exclusions.keys,
+      maxRows,
+      bytes,
     ]);
     const last = rows.at(-1);
     if (last) this.place = last.bucket;

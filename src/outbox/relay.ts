@@ -13,11 +13,13 @@ import type { Clock, Logger } from '../platform/surroundings.js';
 import type { Producer } from './producer.js';
 import { OUTBOX_PREFIX, tablesOf } from './schema.js';
 import { Session } from './session.js';
-import type { Policy, Tally } from './shipping.js';
+import type { Policy, Tally, Tuning } from './shipping.js';
 import { depthStatement, laneStatements } from './statements.js';
 import { Patience } from './trouble.js';
 import type { Trouble } from './trouble.js';
 
+/** Brokers take 1 MB by default. */
+const BATCH = { rows: 500, bytes: 900_000 };
 /** While the buckets are not where they belong, the lease is looked at more often. */
 const ROUNDS_PER_LEASE = { settled: 3, unsettled: 10 };
 const SILENT: Logger = { info() {}, warn() {}, error() {} };
@@ -66,6 +68,7 @@ export interface OutboxDepth {
 export class Relay {
   readonly id = randomUUID();
   private readonly tally: Tally = { sent: 0, batches: 0, failures: 0, dead: 0 };
+  private tuning: Tuning;
   private readonly leases: Leases;
   private readonly drains: readonly Drain[];
   private readonly sessions: readonly Session[];
@@ -85,6 +88,7 @@ export class Relay {
     const { prefix = OUTBOX_PREFIX, logger = SILENT, clock = SYSTEM_CLOCK } = options;
     const tables = tablesOf(prefix);
     const open = (): Session => new Session(pool, Math.floor(leaseMs / 2));
+    this.tuning = { policy, ...BATCH };
     this.leaseMs = leaseMs;
     this.logger = logger;
     this.bell = new Bell(clock);
@@ -95,7 +99,8 @@ export class Relay {
     const leases = new Leases({ session: this.control, tables, id: this.id, leaseMs, clock });
     this.leases = leases;
     const statements = laneStatements(tables);
-    const parts = { statements, leases, relay: this.id, lanes, policy, tally: this.tally, clock, logger };
+    const tuning = (): Tuning => this.tuning;
+    const parts = { tuning, statements, leases, relay: this.id, lanes, tally: this.tally, clock, logger };
     const sessions = Array.from({ length: lanes }, open);
     this.sessions = [this.control, this.counting, ...sessions];
     this.drains = sessions.map((session, lane) => new Drain({ ...parts, session, lane, producer: producer(lane) }));
@@ -123,6 +128,11 @@ export class Relay {
   /** Messages were committed; without a word they are found within a quarter of a second for each lane. */
   wake(): void {
     for (const drain of this.drains) drain.wake();
+  }
+
+  /** From the next batch on. */
+  tune(tuning: Tuning): void {
+    this.tuning = tuning;
   }
 
   /** Ends the batches that are under way, and gives the buckets back for others to go on at once. Never rejects. */

@@ -14,6 +14,15 @@ const RETRY_MS = { first: 100, cap: 5000 };
 /** What the broker never takes waits, and its key with it, or goes to the dead letters. */
 export type Policy = 'block' | 'skip';
 
+/** What may be another from one batch to the next. */
+export interface Tuning {
+  readonly policy: Policy;
+  /** Of one batch. */
+  readonly rows: number;
+  /** Of one batch that has more than one row. */
+  readonly bytes: number;
+}
+
 /** Of all lanes of a relay, since it was started. */
 export interface Tally {
   /** Messages that the broker has taken; one that was sent twice counts twice. */
@@ -34,7 +43,7 @@ export interface ShippingParts {
   readonly relay: string;
   readonly lane: number;
   readonly producer: Producer;
-  readonly policy: Policy;
+  readonly tuning: () => Tuning;
   readonly tally: Tally;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -124,9 +133,9 @@ export class Shipping {
   }
 
   private async refused(row: OutboxRow, epochs: Epochs, why: string): Promise<void> {
-    const { policy, logger } = this.parts;
+    const { tuning, logger } = this.parts;
     const { topic, key, id } = row;
-    if (policy === 'skip' && (await this.buried(row, epochs, why))) {
+    if (tuning().policy === 'skip' && (await this.buried(row, epochs, why))) {
       logger.warn({ topic, key, id, error: why }, 'the broker refuses a message; it is among the dead ones now');
     } else if (this.blocks.row(row, why)) {
       logger.warn({ topic, key, id, error: why }, 'the broker refuses a message; it waits, and its key with it');

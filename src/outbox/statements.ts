@@ -2,9 +2,6 @@
 import type { Statement } from './session.js';
 import type { OutboxTables } from './schema.js';
 
-export const MAX_RECORDS = 500;
-/** Brokers take 1 MB by default. */
-export const MAX_BYTES = 900_000;
 /** What a record takes besides payload and headers, at the most seldom exceeded. */
 const FRAME_BYTES = 100;
 /** More rows than this are not counted. */
@@ -27,7 +24,8 @@ export function laneStatements({ messages, lease, dead }: OutboxTables): LaneSta
      * The first rows of each bucket, in the order of the buckets given, without those that are on their way: an id
      * lower than theirs may be committed after they were read, so there is no place from which to read on.
      *
-     * $1 buckets, $2 ids on their way or refused, $3 topics, $4 and $5 topics and keys that wait.
+     * $1 buckets, $2 ids on their way or refused, $3 topics, $4 and $5 topics and keys that wait, $6 rows and $7 bytes at
+     * the most.
      */
     read: {
       name: 'tercet-outbox-read',
@@ -40,10 +38,10 @@ export function laneStatements({ messages, lease, dead }: OutboxTables): LaneSta
                 FROM ${messages} m
                WHERE m.bucket = b.bucket AND m.id NOT IN (SELECT unnest($2::bigint[])) AND m.topic <> ALL ($3::text[])
                  AND (m.key IS NULL OR (m.topic, m.key) NOT IN (SELECT * FROM unnest($4::text[], $5::text[])))
-               ORDER BY m.id LIMIT ${MAX_RECORDS}
+               ORDER BY m.id LIMIT $6::int
             ) o
-           LIMIT ${MAX_RECORDS}
-        ) batch WHERE total <= ${MAX_BYTES} OR total = size`,
+           LIMIT $6::int
+        ) batch WHERE total <= $7::int OR total = size`,
     },
     /**
      * $4 and $5: bucket and id of each row. Of buckets that are somebody else's nothing is removed. They are not

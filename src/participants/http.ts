@@ -13,6 +13,7 @@ import { Balancer } from './balancer.js';
 import { Detours } from './detours.js';
 import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
+import { Pace } from './pace.js';
 import { described } from './trouble.js';
 import { traceparent } from './traceparent.js';
 import { Turnstile } from './turnstile.js';
@@ -40,6 +41,7 @@ interface Target {
 interface Neighbour {
   readonly balancer: Balancer;
   readonly turnstile: Turnstile;
+  readonly pace: Pace;
 }
 
 export class HttpParticipants implements Participants {
@@ -62,10 +64,12 @@ export class HttpParticipants implements Participants {
     // It was replaced by one that lacks what was there at the begin.
     if (!component.targets[op])
       return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now`, hasLeft: false };
-    const { balancer, turnstile } = this.neighbour(component);
+    const { balancer, turnstile, pace } = this.neighbour(component);
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
+      const moment = pace.enter();
+      if (moment) await moment;
       return await this.callOne(request, balancer);
     } finally {
       turnstile.leave();
@@ -104,6 +108,14 @@ export class HttpParticipants implements Participants {
   /** What this node has seen of its calls to an instance, or with null to the component's own URLs. */
   observed(component: string, instance: string | null): CallsView {
     return this.neighbours.get(component)?.balancer.observed(instance) ?? NO_CALLS;
+  }
+
+  /** Limits may have changed: who waits in line goes by them from now on. @param component as it is now, if it is known */
+  relimit(component: (name: string) => Component | undefined): void {
+    for (const name of this.neighbours.keys()) {
+      const found = component(name);
+      if (found) this.neighbour(found);
+    }
   }
 
   private prepared({ tx, branch, op, attempt, component }: Sendable, instance: Instance | null): PreparedCall {
@@ -204,10 +216,12 @@ export class HttpParticipants implements Participants {
     const there = this.neighbours.get(component.name);
     if (there) {
       there.turnstile.resize(component.concurrency);
+      there.pace.adjust(component.callsPerSecond);
       return there;
     }
     const balancer = new Balancer(() => this.clock.monotonic());
-    const neighbour = { balancer, turnstile: new Turnstile(component.concurrency) };
+    const turnstile = new Turnstile(component.concurrency);
+    const neighbour = { balancer, turnstile, pace: new Pace(component.callsPerSecond, this.clock) };
     this.neighbours.set(component.name, neighbour);
     return neighbour;
   }

@@ -1,6 +1,6 @@
 /** The configuration center in the words of the wire contract: docs/wire.md, section 10. */
 import type { FieldError } from './errors.js';
-import type { Json } from './words.js';
+import type { CheckPolicy, Json, RetryPolicy } from './words.js';
 
 export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9-]{0,47}$/;
 export const NAMESPACE_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
@@ -219,4 +219,17 @@ export interface ConfigAuditView {
   reason: string | null;
   /** What it changed, masked. */
   changes: ConfigChange[] | null;
+}
+
+/** What counts of a component for a transaction that is begun now. */
+export interface ComponentEffective {
+  paused: boolean;
+  concurrency: number;
+  /** Null: no limit. */
+  callsPerSecond: number | null;
+  timeoutMs: number;
+  retry: RetryPolicy;
+  check: CheckPolicy;
+  /** By path, such as `retry.capMs`: `default`, `registration`, or `release 12`. */
+  sources: Record<string, string>;
 }

@@ -1,4 +1,5 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
+import type { ComponentEffective } from './config.js';
 
 import type { ConfigChange } from './config.js';
 
@@ -119,6 +120,7 @@ export interface ComponentView {
   version: string | null;
   createdAt: string;
   updatedAt: string;
+  effective: ComponentEffective;
   /** By name. */
   instances: InstanceView[];
   /** Of calls to the component's own URLs. */

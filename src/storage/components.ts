@@ -12,7 +12,7 @@ import { PostgresInstances, REMOVE } from './instances.js';
 const POLL_MS = 400;
 const CONNECTIONS = 2;
 
-export type StoredComponent = Omit<ComponentView, 'instances' | 'calls'>;
+export type StoredComponent = Omit<ComponentView, 'effective' | 'instances' | 'calls'>;
 export type ComponentDefinition = Omit<StoredComponent, 'createdAt' | 'updatedAt'>;
 
 interface Row {
@@ -197,7 +197,7 @@ export class PostgresComponents implements ComponentDirectory {
     // or what the component lacks, is not called there.
     const instances = (op: Op): readonly Instance[] =>
       (url === null) === (endpoints[op] === undefined) ? [] : this.instances.of(name);
-    return { name, timeoutMs, concurrency, retry, check, targets, instances };
+    return { name, timeoutMs, concurrency, callsPerSecond: null, retry, check, targets, instances };
   }
 }
 

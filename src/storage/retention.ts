@@ -34,7 +34,7 @@ export interface RetentionSettings {
   readonly url: string;
   readonly leaseMs: number;
   /** How long a transaction is kept after its end. */
-  readonly days: number;
+  readonly days: () => number;
 }
 
 export class Retention {
@@ -127,7 +127,7 @@ export class Retention {
 
   private async lookAfter(client: pg.Client, held: Held<'correctness'>): Promise<boolean> {
     const guarded = guardedBy(client, held);
-    const { days } = this.settings;
+    const days = this.settings.days();
     const now = await this.now(client);
     const horizon = now - days * DAY_MS;
     const done = [
@@ -174,7 +174,7 @@ export class Retention {
 
   private dropped(transactions: number, partition: string): void {
     if (transactions === 0 && partition === 'history_default') return;
-    this.logger.info({ partition, transactions, days: this.settings.days }, 'history was dropped by its age');
+    this.logger.info({ partition, transactions, days: this.settings.days() }, 'history was dropped by its age');
   }
 }
 

@@ -32,7 +32,7 @@ describe('by the clock', () => {
     const webhook = { post: (body: object) => void posts.push(body as Post), stop: async () => undefined };
     const held = (tx: Transaction) => ({ saved: { tx, owner: 'm', epoch: 1, version: 1 }, isCalling: false });
     const underWay = () => driven.map(held);
-    alerts = new Alerts(webhook, { node: 'north', clock, ageMs: AGE_MS, underWay });
+    alerts = new Alerts(webhook, { node: 'north', clock, ageMs: () => AGE_MS, underWay });
     alerts.start();
   });
 

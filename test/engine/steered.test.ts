@@ -55,6 +55,7 @@ const component = (name: string): Component => ({
   name,
   timeoutMs: 5000,
   concurrency: 1,
+  callsPerSecond: null,
   retry: DEFAULT_RETRY,
   check: DEFAULT_CHECK,
   targets,

@@ -19,6 +19,7 @@ beforeEach(async () => {
     name,
     timeoutMs: 1,
     concurrency: 1,
+    callsPerSecond: null,
     retry: DEFAULT_RETRY,
     check: DEFAULT_CHECK,
     targets,

@@ -218,11 +218,7 @@ describe('components', () => {
 
   test('one is stored with its defaults, and shown as it was answered', async () => {
     const { status, body } = await put('new', { url });
-    expect(status).toBe(201);
-    expect(body).toEqual({
-      name: 'new',
-      url,
-      endpoints: {},
+    const policy = {
       timeoutMs: 3000,
       concurrency: 256,
       retry: {
@@ -235,6 +231,23 @@ describe('components', () => {
         tryAttempts: 3,
       },
       check: { afterMs: 6000, intervalMs: 30_000, maxAttempts: 15 },
+    };
+    expect(status).toBe(201);
+    expect(body).toEqual({
+      name: 'new',
+      url,
+      endpoints: {},
+      ...policy,
+      effective: {
+        ...policy,
+        callsPerSecond: null,
+        paused: false,
+        sources: expect.objectContaining({
+          timeoutMs: 'registration',
+          'retry.capMs': 'registration',
+          paused: 'default',
+        }),
+      },
       version: null,
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: body.createdAt,

@@ -145,7 +145,8 @@ describe('the metrics by themselves', () => {
   function watch(unfinished: Sources['unfinished']): void {
     metrics.watch({
       underWay: () => [],
-      maxUnfinished: 1,
+      maxUnfinished: () => 1,
+      config: () => ({ desired: null, applied: null, epoch: 0, rejects: 0, rejected: null, unseen: null }),
       problems: () => [],
       pools: () => ({}),
       unfinished,

@@ -9,6 +9,7 @@ export function component(url: string, over: Partial<Component> = {}): Component
     name: 'account',
     timeoutMs: 3000,
     concurrency: 256,
+    callsPerSecond: null,
     retry: DEFAULT_RETRY,
     check: DEFAULT_CHECK,
     targets: { try: `${url}/try`, confirm: `${url}/confirm`, cancel: `${url}/cancel` },

@@ -24,6 +24,7 @@ const component = (name: string): Component => ({
   name,
   timeoutMs: TIMEOUT_MS,
   concurrency: 100,
+  callsPerSecond: null,
   retry: { baseMs: 40, factor: 2, capMs: 300, jitter: 0.2, maxAttempts: 6, maxAgeMs: 20_000, tryAttempts: 3 },
   check: CHECK,
   targets: { try: 'sim://try', confirm: 'sim://confirm', cancel: 'sim://cancel', ...SAGA, ...MESSAGE },

@@ -82,6 +82,7 @@ function described(name: string, component: TestComponent): Component {
     name,
     timeoutMs: component.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     concurrency: CONCURRENCY,
+    callsPerSecond: null,
     retry: { ...DEFAULT_RETRY, ...component.retry },
     check: DEFAULT_CHECK,
     targets: Object.fromEntries(ops.map((op) => [op, `test://${name}/${op}`])),

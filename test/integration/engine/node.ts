@@ -10,6 +10,7 @@ import type {
   ComponentDirectory,
   Observer,
   Participants,
+  Steering,
 } from '../../../src/engine/ports.js';
 import type { Waiting } from '../../../src/engine/waiting.js';
 import type { CheckPolicy, Op, RetryPolicy } from '../../../src/protocol/words.js';
@@ -68,6 +69,8 @@ export interface NodeOptions {
   /** The services themselves unless given. */
   readonly participants?: Participants;
   readonly observers?: readonly Observer[];
+  /** Nothing changes unless given. */
+  readonly steering?: Steering;
 }
 
 export class EngineNode {
@@ -83,7 +86,8 @@ export class EngineNode {
     const components = everyComponent({ ...DEFAULT_RETRY, baseMs: 5, capMs: 50, ...over.retry });
     const participants = over.participants ?? services.asSeenBy(node);
     const parts = { log, components, participants, clock, logger, node, leaseMs, isKafkaOn: true };
-    const coordinator = new Coordinator({ ...parts, observers: over.observers ?? [] });
+    const steering = over.steering ? { steering: over.steering } : {};
+    const coordinator = new Coordinator({ ...parts, observers: over.observers ?? [], ...steering });
     await coordinator.start();
     return new EngineNode(coordinator, log);
   }
@@ -144,6 +148,7 @@ function everyComponent(retry: RetryPolicy): ComponentDirectory {
     name: 'service',
     timeoutMs: 3000,
     concurrency: 256,
+    callsPerSecond: null,
     retry,
     check: DEFAULT_CHECK,
     targets,

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => outbox.close());
 
 const VALUES = {
-  read: ['{1,2}', '{7}', [], [], []],
+  read: ['{1,2}', '{7}', [], [], [], 500, 900_000],
   remove: ['relay', '{1}', '{1}', '{1,1}', '{5,6}'],
   bury: ['relay', '{1}', '{1}', '5', 'too large'],
 };

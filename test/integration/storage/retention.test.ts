@@ -41,7 +41,7 @@ let notices: string[];
 let pool: pg.Pool;
 let locks: Locks<'correctness'>;
 const retention = (days = 30, url = database.url): Retention =>
-  new Later({ url, days, leaseMs: 5000 }, locks, clock, logger);
+  new Later({ url, days: () => days, leaseMs: 5000 }, locks, clock, logger);
 
 beforeEach(async () => {
   database = await createDatabase();
@@ -158,7 +158,9 @@ test('a machine whose clock is wrong drops nothing: the time is that of the data
   await finish('today');
   const before = await partitions();
   now += 400 * DAY_MS;
-  expect(await new Retention({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run()).toBe(true);
+  expect(await new Retention({ url: database.url, days: () => 30, leaseMs: 5000 }, locks, clock, logger).run()).toBe(
+    true,
+  );
   expect([await partitions(), (await log.get('today'))?.tx.status]).toEqual([before, 'committed']);
 });
 
@@ -208,7 +210,7 @@ test('however short the lease, it waits less for a lock than a flush does', asyn
     }
   }
   for (const leaseMs of [500, 1000, 5000])
-    await new Asked({ url: database.url, days: 30, leaseMs }, locks, clock, logger).run();
+    await new Asked({ url: database.url, days: () => 30, leaseMs }, locks, clock, logger).run();
   // A flush waits for a tenth of half a lease.
   expect(waits).toEqual([12, 25, 100]);
 });
@@ -230,7 +232,7 @@ test('who lost the lock while he looked after history drops nothing more, and sa
       return now;
     }
   }
-  const robbed = new Robbed({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger);
+  const robbed = new Robbed({ url: database.url, days: () => 30, leaseMs: 5000 }, locks, clock, logger);
   expect(await robbed.run()).toBe(false);
   expect(told.at(-1)).toMatchObject({ message: expect.stringMatching(/tried again/) as string });
   expect((await log.get('old'))?.tx.status).toBe('committed');
@@ -354,7 +356,10 @@ test('stopped while its server is frozen it ends all the same', async () => {
     proxy.silence();
     stopped.push(frozen.stop());
   };
-  const frozen = new Later({ url: proxy.url, leaseMs: 5000, days: 30 }, locks, clock, { ...logger, info: freeze });
+  const frozen = new Later({ url: proxy.url, leaseMs: 5000, days: () => 30 }, locks, clock, {
+    ...logger,
+    info: freeze,
+  });
   now += 3 * DAY_MS;
   expect(await frozen.run()).toBe(false);
   expect(await Promise.all(stopped)).toHaveLength(1);
@@ -380,7 +385,7 @@ test('frozen in the middle of a guarded change it holds up history for a moment 
       return super.now(client);
     }
   }
-  const running = new Freezing({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run();
+  const running = new Freezing({ url: database.url, days: () => 30, leaseMs: 5000 }, locks, clock, logger).run();
   expect(await running).toBe(false);
   expect(hasFrozen).toBe(true);
   await finish('new');
@@ -395,7 +400,12 @@ withOwnRedis()('with its lock in Redis', () => {
       again = run;
       return () => undefined;
     };
-    const waiting = new Later({ url: database.url, days: 30, leaseMs: 5000 }, inRedis, { ...clock, after }, logger);
+    const waiting = new Later(
+      { url: database.url, days: () => 30, leaseMs: 5000 },
+      inRedis,
+      { ...clock, after },
+      logger,
+    );
     try {
       await finish('old');
       now += 31 * DAY_MS;

@@ -125,7 +125,7 @@ test('what had ended keeps its gid and goes by age, and what had not goes on', a
   const clock = { now: Date.now, monotonic: Date.now, after: () => () => undefined };
   const pool = new pg.Pool({ connectionString: database.url });
   const locks = new Locks(new PostgresLocks({ pool, table: 'tercet.lock' }));
-  await new Later({ url: database.url, days: 30, leaseMs: 5000 }, locks, clock, logger).run();
+  await new Later({ url: database.url, days: () => 30, leaseMs: 5000 }, locks, clock, logger).run();
   await locks.close();
   await pool.end();
   const left = (await upgraded.list({ limit: 500 })).items.map(({ tx }) => tx.status);

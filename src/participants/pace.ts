@@ -1,0 +1,58 @@
+/** At most so many calls of one component a second; the others wait in line, in their order. */
+import type { Clock } from '../engine/ports.js';
+import { Rate } from '../platform/rate.js';
+
+/** So much of a second may leave at once: what is less than a timer can tell apart. */
+const BURST_S = 0.01;
+
+export class Pace {
+  private rate: Rate | null = null;
+  private readonly line: (() => void)[] = [];
+  private cancel: (() => void) | null = null;
+
+  /** @param perSecond null: no limit */
+  constructor(
+    private perSecond: number | null,
+    private readonly clock: Clock,
+  ) {
+    this.rate = this.rateOf(perSecond);
+  }
+
+  /** Resolves when it is this caller's turn; undefined: it is now. */
+  enter(): Promise<void> | undefined {
+    if (this.line.length === 0 && this.waitMs() === null) return undefined;
+    return new Promise((resolve) => {
+      this.line.push(resolve);
+      if (this.cancel === null) this.admit();
+    });
+  }
+
+  /** From now on so many. */
+  adjust(perSecond: number | null): void {
+    if (perSecond === this.perSecond) return;
+    this.perSecond = perSecond;
+    this.rate = this.rateOf(perSecond);
+    this.cancel?.();
+    this.admit();
+  }
+
+  private admit(): void {
+    this.cancel = null;
+    while (this.line.length > 0) {
+      const waitMs = this.waitMs();
+      if (waitMs !== null) {
+        this.cancel = this.clock.after(waitMs, () => this.admit());
+        return;
+      }
+      this.line.shift()?.();
+    }
+  }
+
+  private waitMs(): number | null {
+    return this.rate?.take(this.clock.monotonic()) ?? null;
+  }
+
+  private rateOf(perSecond: number | null): Rate | null {
+    return perSecond === null ? null : new Rate(perSecond, Math.max(1, perSecond * BURST_S), this.clock.monotonic());
+  }
+}
