@@ -106,7 +106,10 @@ export class Transport {
     }
   }
 
-  private exchange({ method, path, headers, waitMs = 0, signal }: Request, text: string | undefined): Promise<Response> {
+  private exchange(
+    { method, path, headers, waitMs = 0, signal }: Request,
+    text: string | undefined,
+  ): Promise<Response> {
     const timeout = AbortSignal.timeout(Math.ceil(this.timeoutMs + waitMs));
     const traceparent = this.traceparent();
     return fetch(`${this.url}${path}`, {
