@@ -1,4 +1,4 @@
-import type { LockStore } from '../../src/locks/lock.js';
+import type { LockStore, Wish } from '../../src/locks/lock.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
 import { Bench, refusal } from './center.js';
 
@@ -175,6 +175,26 @@ it('writes nothing by a lock that is taken away between looking and writing', as
   expect((await bench.center.namespace('shop', 'orders')).draft).toBeNull();
   const { entries } = await bench.center.audit('shop', { limit: 10, before: null });
   expect(entries.map(({ action }) => action)).toEqual(['edit lock', 'namespace']);
+});
+
+it('writes nothing where something was released between looking and writing', async () => {
+  const base = await bench.release('shop', { orders: { a: 1 } });
+  // Once it has looked, and before it has the lock.
+  const locks = new Proxy<LockStore<'correctness'>>(bench.locks, {
+    get: (store, method: keyof LockStore) => {
+      if (method !== 'acquire') return typeof store[method] === 'function' ? store[method].bind(store) : store[method];
+      return async (wish: Wish) => {
+        await bench.release('shop', { orders: { a: 2 } });
+        return store.acquire(wish);
+      };
+    },
+  });
+  const error = await refusal(bench.another({ locks }).writeDraft('shop', 'orders', write({ a: 3 }, { base }), 'bob'));
+  expect(error).toMatchObject({
+    code: 'TERCET_CONFIG_CONFLICT',
+    diff: [{ path: '/a', kind: 'changed', from: 1, to: 2 }],
+  });
+  expect((await bench.center.namespace('shop', 'orders')).draft).toBeNull();
 });
 
 it('says that it is not ready where the locks are away, and shows what there is all the same', async () => {

@@ -1,5 +1,6 @@
 import { checksumOf } from '../../src/config/canonical.js';
 import type { ConfigContent, ConfigRule } from '../../src/protocol/config.js';
+import type { TercetError } from '../../src/protocol/errors.js';
 import { until } from '../client/until.js';
 import { Bench, refusal } from './center.js';
 
@@ -153,10 +154,7 @@ it('asks the code what fits into what is built in, and lets nobody put another s
 
 it('does not release a draft over a release that it does not know', async () => {
   await bench.release('shop', { orders: { a: 1 } });
-  await bench.draft('shop', 'orders', { a: 2 });
-  await bench.release('shop', { stock: { b: 1 } });
-  await bench.center.rollback('shop', 1, all, 'rob').catch(() => undefined);
-  await release({ namespaces: ['orders'] });
+  await bench.release('shop', { orders: { a: 2 } });
   await bench.draft('shop', 'orders', { a: 3 });
   await rollback(1);
   expect(await refusal(release({ namespaces: ['orders'] }))).toMatchObject({
@@ -186,8 +184,8 @@ it('makes releases of one environment one after the other, and numbers them with
     names.map((name, index) => centers[index % 3]!.release('shop', { ...all, namespaces: [name] }, 'rob')),
   );
   expect(done.map(({ view }) => view.release).sort((a, b) => a - b)).toEqual(names.map((_, index) => index + 1));
-  for (const { view } of done)
-    expect(await bench.inForce('shop')).toMatchObject({ [view.namespaces[0]!]: [view.release] });
+  const inForce = await bench.inForce('shop');
+  for (const { view } of done) expect(inForce[view.namespaces[0]!]?.[0]).toBe(view.release);
 });
 
 it('releases a draft once, however many release it at once', async () => {
@@ -195,6 +193,9 @@ it('releases a draft once, however many release it at once', async () => {
   const centers = [bench.center, bench.another({}), bench.another({}), bench.another({})];
   const done = await Promise.allSettled(centers.map((center) => center.release('shop', all, 'rob')));
   expect(done.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const each of done) {
+    if (each.status === 'rejected') expect((each.reason as TercetError).code).toBe('TERCET_CONFIG_CONFLICT');
+  }
   expect((await bench.center.releases('shop', { limit: 10, before: null })).releases).toHaveLength(1);
 });
 

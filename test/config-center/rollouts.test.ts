@@ -1,4 +1,5 @@
 import type { ConfigReport } from '../../src/protocol/config.js';
+import type { TercetError } from '../../src/protocol/errors.js';
 import { Bench, LEASE_MS, refusal } from './center.js';
 
 let bench: Bench;
@@ -55,6 +56,10 @@ it('has one unfinished rollout at most, and no other release beside it', async (
   const order = { namespaces: ['stock'], reason: 'r', mode: 'gray', gray: half } as const;
   const done = await Promise.allSettled(centers.map((center) => center.release('shop', order, 'rob')));
   expect(done.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const each of done) {
+    const refused = ['TERCET_CONFIG_ROLLOUT_STATE', 'TERCET_CONFIG_CONFLICT'];
+    if (each.status === 'rejected') expect(refused).toContain((each.reason as TercetError).code);
+  }
 });
 
 it('drafts again what a gray release had when it is taken back, and never uses its number again', async () => {
