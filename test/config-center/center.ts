@@ -122,3 +122,22 @@ export async function refusal(asked: Promise<unknown>): Promise<TercetError> {
   if (error instanceof TercetError) return error;
   throw error;
 }
+
+/** The same locks, asked in another way. */
+export function storeBeside(
+  store: LockStore<'correctness'>,
+  over: Partial<LockStore<'correctness'>>,
+): LockStore<'correctness'> {
+  return {
+    lockClass: 'correctness',
+    acquire: (wish) => store.acquire(wish),
+    renew: (wish) => store.renew(wish),
+    release: (wish) => store.release(wish),
+    watch: (name, wake) => store.watch(name, wake),
+    list: (filter) => store.list(filter),
+    show: (name) => store.show(name),
+    seize: (name) => store.seize(name),
+    close: () => store.close(),
+    ...over,
+  };
+}

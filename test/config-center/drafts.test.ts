@@ -1,6 +1,5 @@
-import type { LockStore, Wish } from '../../src/locks/lock.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
-import { Bench, refusal } from './center.js';
+import { Bench, refusal, storeBeside } from './center.js';
 
 let bench: Bench;
 
@@ -157,14 +156,11 @@ it('writes nothing by a lock that is taken away between looking and writing', as
   await put();
   let isTaken = false;
   // Once somebody has looked whether the lock is held, it is taken away.
-  const locks = new Proxy<LockStore<'correctness'>>(bench.locks, {
-    get: (store, method: keyof LockStore) => {
-      if (method !== 'show') return typeof store[method] === 'function' ? store[method].bind(store) : store[method];
-      return async (name: string) => {
-        const held = await store.show(name);
-        isTaken = (await store.seize(name)) !== null;
-        return held;
-      };
+  const locks = storeBeside(bench.locks, {
+    show: async (name) => {
+      const held = await bench.locks.show(name);
+      isTaken = (await bench.locks.seize(name)) !== null;
+      return held;
     },
   });
   const lock = await bench.center.lock('shop', 'orders', 60_000, 'ann');
@@ -180,13 +176,10 @@ it('writes nothing by a lock that is taken away between looking and writing', as
 it('writes nothing where something was released between looking and writing', async () => {
   const base = await bench.release('shop', { orders: { a: 1 } });
   // Once it has looked, and before it has the lock.
-  const locks = new Proxy<LockStore<'correctness'>>(bench.locks, {
-    get: (store, method: keyof LockStore) => {
-      if (method !== 'acquire') return typeof store[method] === 'function' ? store[method].bind(store) : store[method];
-      return async (wish: Wish) => {
-        await bench.release('shop', { orders: { a: 2 } });
-        return store.acquire(wish);
-      };
+  const locks = storeBeside(bench.locks, {
+    acquire: async (wish) => {
+      await bench.release('shop', { orders: { a: 2 } });
+      return bench.locks.acquire(wish);
     },
   });
   const error = await refusal(bench.another({ locks }).writeDraft('shop', 'orders', write({ a: 3 }, { base }), 'bob'));
