@@ -29,6 +29,13 @@ const BUILT_IN: BuiltIn = {
     pool === undefined || typeof pool === 'number' ? [] : [{ path: '/pool', message: 'must be number' }],
 };
 
+interface Beside {
+  readonly keys?: string | null;
+  readonly locks?: LockStore<'correctness'>;
+  /** Called after what changes something was committed. */
+  readonly changed?: (database: Database) => void;
+}
+
 export class Bench {
   readonly told: string[] = [];
   readonly logged: string[] = [];
@@ -54,12 +61,12 @@ export class Bench {
   }
 
   /** One more, as another process has it. */
-  another({ keys = null, locks }: { keys?: string | null; locks?: LockStore<'correctness'> }): ConfigCenter {
+  another({ keys = null, locks, changed }: Beside): ConfigCenter {
     const log = (fields: object, message: string): void =>
       void this.logged.push(`${message} ${JSON.stringify(fields)}`);
     const logger = { info: log, warn: log, error: log };
     const database = new Database({ url: this.own.url, leaseMs: LEASE_MS }, logger);
-    this.closing.push(() => database.close());
+    this.closing.push(() => database.close().catch(() => undefined));
     return new ConfigCenter({
       database,
       locks: locks ?? this.locks,
@@ -68,7 +75,10 @@ export class Bench {
       leaseMs: LEASE_MS,
       clock: SYSTEM_CLOCK,
       logger,
-      changed: (environment) => void this.told.push(environment),
+      changed: (environment) => {
+        this.told.push(environment);
+        changed?.(database);
+      },
     });
   }
 

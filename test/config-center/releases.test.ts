@@ -1,6 +1,7 @@
 import { checksumOf } from '../../src/config/canonical.js';
 import type { ConfigContent, ConfigRule } from '../../src/protocol/config.js';
 import type { TercetError } from '../../src/protocol/errors.js';
+import { LogOutcomeUnknown } from '../../src/engine/ports.js';
 import { until } from '../client/until.js';
 import { Bench, refusal } from './center.js';
 
@@ -274,6 +275,33 @@ it('shows releases by pages, the newest first', async () => {
   expect((await refusal(bench.center.releaseOf('shop', 9))).code).toBe('TERCET_CONFIG_UNKNOWN');
 });
 
+it('releases no more at once than its limit, and names what is too much', async () => {
+  await bench.center.put('shop', 'n', {}, 'ann');
+  await bench.query(`INSERT INTO tercet.config_namespace (environment, name, draft, drafted_by, draft_reason)
+                     SELECT 'shop', 'n' || n, '{"a":"' || repeat('x', 260000) || '"}', 'ann', 'r' FROM generate_series(1, 70) n`);
+  const error = await refusal(release());
+  expect(error).toMatchObject({ code: 'TERCET_REQUEST_INVALID', errors: [{ path: 'namespaces' }] });
+  expect((await release({ namespaces: ['n1', 'n2'] })).view.release).toBe(1);
+});
+
+it('does not say that nothing was done where it was done, and only the answer cannot be read', async () => {
+  await drafted({ orders: { a: 1 } });
+  const center = bench.another({ changed: (database) => void database.close() });
+  await expect(center.release('shop', all, 'rob')).rejects.toThrow(LogOutcomeUnknown);
+  expect(await bench.inForce('shop')).toEqual({ orders: [1, { a: 1 }] });
+});
+
+it('knows no release of a number that is none', async () => {
+  await bench.release('shop', { orders: { v: 1 } });
+  const far = 2 ** 40;
+  const draft = { base: far, content: {}, reason: 'r' };
+  for (const asked of [bench.center.releaseOf('shop', far), rollback(far), bench.center.diff('shop', far, 'current')]) {
+    expect((await refusal(asked)).code).toBe('TERCET_CONFIG_UNKNOWN');
+  }
+  expect((await refusal(bench.center.writeDraft('shop', 'orders', draft, 'ann'))).code).toBe('TERCET_CONFIG_CONFLICT');
+  expect((await bench.center.releases('shop', { limit: 5, before: far })).releases).toHaveLength(1);
+});
+
 it('compares releases, what is in force, and drafts', async () => {
   await bench.release('shop', { orders: { v: 1 }, stock: { s: 1 } });
   await bench.release('shop', { orders: { v: 2 } });
@@ -292,7 +320,7 @@ it('compares releases, what is in force, and drafts', async () => {
   expect(Object.keys((await diff(1, 'draft', 'stock')).namespaces)).toEqual(['stock']);
   expect((await diff(2, 'current')).namespaces).toEqual({});
   expect((await refusal(diff(1, 7))).code).toBe('TERCET_CONFIG_UNKNOWN');
-  expect((await refusal(diff('current', 'draft', 'none'))).code).toBe('TERCET_CONFIG_UNKNOWN');
+  expect((await refusal(diff(1, 2, 'none'))).code).toBe('TERCET_CONFIG_UNKNOWN');
 });
 
 it('finds content that was changed behind its back, wherever it is read', async () => {
