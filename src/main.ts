@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
+import { configDesk } from './config-desk.js';
 import { Coordinator } from './engine/coordinator.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
@@ -117,6 +118,10 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     const releases = new LockReleases({ url, leaseMs }, logger);
     stops.push(() => releases.close());
     const lockDesk = new LockDesk({ store: kept.locks.store, place: kept.place, releases, logger });
+    const { database: configDatabase, states, changed } = started;
+    const { configKeys: keys } = settings;
+    const ofConfig = { database: configDatabase, states, changed, keys, locks: kept.locks.store };
+    const center = configDesk({ ...ofConfig, leaseMs, clock, logger });
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
@@ -166,9 +171,11 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
       readiness,
       outbox: desk,
       locks: lockDesk,
+      config: center,
     };
     const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
+    stops.push(async () => center.endWaiting());
     // Answers go out as long as drives run: those who wait for an end are told it.
     const days = (): number => steering.values['retention.days'];
     const retention = new Retention({ url, leaseMs, days }, kept.locks, clock, logger);

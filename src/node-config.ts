@@ -1,8 +1,8 @@
 /** What this node goes by from the configuration center: seen, taken, and put to use where the node runs by it. */
 import { join } from 'node:path';
 import { Activation } from './config-center/activation.js';
-import { OwnReports } from './config-center/own-reports.js';
 import { ReleaseContents } from './config-center/release-contents.js';
+import { Reports } from './config-center/reports.js';
 import { ConfigStates } from './config-center/states.js';
 import { ConfigWakes } from './config-center/wakes.js';
 import type { Clock, ComponentDirectory, Logger } from './engine/ports.js';
@@ -14,12 +14,16 @@ import { LastGood } from './steering/last-good.js';
 import { NodeConfig } from './steering/node-config.js';
 import { Database } from './storage/database.js';
 
-const CONNECTIONS = 2;
+/** Of what is followed here, and of what is written for all. */
+const CONNECTIONS = 4;
 
 export interface StartedConfig {
   readonly config: NodeConfig;
   /** What is in force in any environment. */
   readonly states: ConfigStates;
+  readonly database: Database;
+  /** Tells the other nodes that something has changed in an environment. */
+  changed(environment: string): void;
   close(): Promise<void>;
 }
 
@@ -45,11 +49,13 @@ export async function startConfig(
   const redis = redisUrl === undefined ? null : (await import('./redis.js')).redisOf(redisUrl);
   const wakes = new ConfigWakes(url, redis, logger);
   const states = new ConfigStates({ database, wakeups: wakes, clock, logger });
+  const changed = (environment: string): void => wakes.tell(environment);
+  const reports = new Reports({ database, clock, logger, changed });
   const config = new NodeConfig({
     states,
     contents: new ReleaseContents(database),
     activation: new Activation(database, leaseMs),
-    report: new OwnReports(database).report,
+    report: (...said) => reports.take(...said),
     lastGood: new LastGood(join(dataDir, 'settings.json'), placeOf(settings.databaseUrl)),
     settings: {
       'log.level': settings.logLevel,
@@ -79,7 +85,7 @@ export async function startConfig(
     await close();
     throw error;
   }
-  return { config, states, close };
+  return { config, states, database, changed, close };
 }
 
 export interface Steerable {

@@ -1,6 +1,8 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
 import type { ComponentEffective } from './config.js';
 
+import type { ConfigChange } from './config.js';
+
 export const MODES = ['tcc', 'saga', 'message'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -240,6 +242,8 @@ export interface Problem {
   detail: string;
   code: string;
   errors?: { path: string; message: string }[];
+  /** Of a configuration that has changed since: what differs, masked. */
+  diff?: ConfigChange[];
 }
 
 export const HEADERS = {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { Activation } from '../../../src/config-center/activation.js';
-import { OwnReports } from '../../../src/config-center/own-reports.js';
 import { ReleaseContents } from '../../../src/config-center/release-contents.js';
+import { Reports } from '../../../src/config-center/reports.js';
 import { ConfigStates } from '../../../src/config-center/states.js';
 import { ConfigWakes } from '../../../src/config-center/wakes.js';
 import { LogUnavailable } from '../../../src/engine/ports.js';
@@ -74,11 +74,12 @@ export class Steerage {
     const wakes = new ConfigWakes(this.url, null, logger);
     const clock = new SystemClock(() => 0);
     const states = new ConfigStates({ database, wakeups: wakes, clock, logger });
+    const reports = new Reports({ database, clock, logger, changed: () => undefined });
     const config = new NodeConfig({
       states,
       contents: new ReleaseContents(database),
       activation: new Activation(database, LEASE_MS),
-      report: new OwnReports(database).report,
+      report: (...said) => reports.take(...said),
       lastGood: new LastGood(join(this.dataDir, `${node}.json`), this.url),
       settings: {},
       node,
