@@ -1,5 +1,5 @@
 /** `production/orders`: an environment of the configuration, and a namespace in it. */
-import { ENVIRONMENT, NAMESPACE } from '../protocol/config.js';
+import { ENVIRONMENT_NAME, NAMESPACE_NAME } from '../protocol/config.js';
 import type { Command, Given } from './command.js';
 import { WrongUse } from './exit.js';
 
@@ -36,7 +36,7 @@ export function placeOrEnvironment(given: Given): { environment: string; namespa
 
 /** @throws WrongUse */
 export function namespaceName(text: string): string {
-  if (NAMESPACE.test(text)) return text;
+  if (NAMESPACE_NAME.test(text)) return text;
   throw new WrongUse(`'${text}' is no name of a namespace: a-z 0-9 . -, at most 64, as in production/orders`);
 }
 
@@ -51,6 +51,6 @@ export const placePath = ({ environment: env, namespace }: Place): string =>
   `/v1/config/${env}/namespaces/${namespace}`;
 
 function environment(text: string): string {
-  if (ENVIRONMENT.test(text)) return text;
+  if (ENVIRONMENT_NAME.test(text)) return text;
   throw new WrongUse(`'${text}' is no name of an environment: a-z 0-9 -, at most 48, as in production`);
 }

@@ -3,7 +3,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Quer
 import type { FastifyReply } from 'fastify';
 import { ConfigCenter } from '../config-center/center.js';
 import { payloadText, validated } from '../protocol/body.js';
-import { CONFIG_LIMITS, ENVIRONMENT, NAMESPACE } from '../protocol/config.js';
+import { CONFIG_LIMITS, ENVIRONMENT_NAME, NAMESPACE_NAME } from '../protocol/config.js';
 import type {
   ConfigContent,
   ConfigEnvironmentView,
@@ -155,12 +155,12 @@ export class ConfigController {
 
 /** A name in a path that could not be one names nothing. */
 export function inPath(environment: string): string {
-  if (ENVIRONMENT.test(environment)) return environment;
+  if (ENVIRONMENT_NAME.test(environment)) return environment;
   throw unknownEnvironment(environment);
 }
 
 function bothInPath(environment: string, namespace: string): [string, string] {
   inPath(environment);
-  if (NAMESPACE.test(namespace)) return [environment, namespace];
+  if (NAMESPACE_NAME.test(namespace)) return [environment, namespace];
   throw unknownNamespace(environment, namespace);
 }

@@ -1,6 +1,6 @@
 /** API keys: TERCET_KEYS names who has which roles, and holds the hash of each key, never a key. */
 import { hash, randomBytes } from 'node:crypto';
-import { ENVIRONMENT } from '../protocol/config.js';
+import { ENVIRONMENT_NAME } from '../protocol/config.js';
 import { IDENTIFIER } from '../protocol/words.js';
 
 export const ROLES = [
@@ -18,9 +18,9 @@ export type Role = (typeof ROLES)[number];
 /** Roles for one thing alone, which stands behind `=`: what it is, and what it may be called. */
 export const SCOPED = {
   component: { of: 'component', word: 'NAME', form: IDENTIFIER },
-  'config-reader': { of: 'environment', word: 'ENV', form: ENVIRONMENT },
-  'config-editor': { of: 'environment', word: 'ENV', form: ENVIRONMENT },
-  'config-releaser': { of: 'environment', word: 'ENV', form: ENVIRONMENT },
+  'config-reader': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
+  'config-editor': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
+  'config-releaser': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
 } as const satisfies Partial<Record<Role, { of: string; word: string; form: RegExp }>>;
 export type ScopedRole = keyof typeof SCOPED;
 /** What each of those roles is for. */

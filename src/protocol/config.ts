@@ -2,17 +2,27 @@
 import type { FieldError } from './errors.js';
 import type { Json } from './words.js';
 
-export const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,47}$/;
-export const NAMESPACE = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9-]{0,47}$/;
+export const NAMESPACE_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
 /** Name or value of a label. */
 export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
+
 export const CONFIG_LIMITS = {
+  environments: 50,
   /** Of one environment. */
   namespaces: 200,
   contentBytes: 256 * 1024,
+  jsonDepth: 64,
   schemaBytes: 64 * 1024,
   rules: 50,
   labels: 20,
+  /** Of one content, and the characters of each. */
+  secrets: 1000,
+  secretChars: 4096,
+  /** Of what is released from drafts at once, secrets sealed. */
+  releaseBytes: 16 * 1024 * 1024,
+  /** That report what they have, of one environment. */
+  instances: 10_000,
 } as const;
 
 export type ConfigContent = Record<string, Json>;
