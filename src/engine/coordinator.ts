@@ -1,22 +1,20 @@
 /** The public face of the engine, free of HTTP: begin, register, submit, abort, look, wait. */
-import { uuidv7 } from 'uuidv7';
 import type { Branch, Transaction } from '../domain/transaction.js';
 import { TercetError } from '../protocol/errors.js';
-import { passedOn } from '../protocol/trace.js';
-import { accept, componentFor, newBranch, openTransaction, opsOf } from './begin.js';
-import type { Accepted, BeginRequest, NewBranch } from './begin.js';
+import { componentFor, newBranch, opsOf } from './begin.js';
+import type { BeginRequest, NewBranch } from './begin.js';
+import { Begins } from './begins.js';
 import { Decisions } from './decisions.js';
 import type { Wanted } from './decisions.js';
 import { Driver } from './driver.js';
 import { Membership } from './membership.js';
 import { Operator, unknownTransaction } from './operator.js';
 import type { BulkDone, BulkOrder } from './operator.js';
-import { EpochOver, LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
+import { LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
 import type {
   Clock,
   ComponentDirectory,
   Held,
-  InForce,
   ListFilter,
   Logger,
   Member,
@@ -31,15 +29,10 @@ import type {
 import { Observers } from './observers.js';
 import { Recovery } from './recovery.js';
 import { Steady } from './steady.js';
-import { collapse, decidedEvent } from './timeline.js';
+import { collapse } from './timeline.js';
 import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
-
-/** Gids made for one begin, each of which somebody had used as one of his own. */
-const MAX_MADE = 5;
-/** Switches of what is in force that one begin goes through. */
-const MAX_EPOCHS = 5;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -72,6 +65,7 @@ export class Coordinator {
   private readonly driver: Driver;
   private readonly recovery: Recovery;
   private readonly observers: Observers;
+  private readonly begins: Begins;
   private readonly decisions: Decisions;
   private readonly steering: Steering;
   /** What a person on call does. */
@@ -92,6 +86,8 @@ export class Coordinator {
     this.driver = new Driver({ ...parts, membership, observers, steering });
     const { driver } = this;
     this.recovery = new Recovery({ log, driver, membership, clock, logger, leaseMs, observers, steering });
+    const asked = { driver, steering, problems: () => this.problems() };
+    this.begins = new Begins(parts, asked, (write) => this.owning(write));
     this.decisions = new Decisions(parts, this.driver, observers, (write) => this.owning(write));
     this.operator = new Operator(parts, this.driver, (write) => this.owning(write));
   }
@@ -137,14 +133,7 @@ export class Coordinator {
 
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
   async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
-    const answer = await this.recorded(request);
-    if (answer instanceof Error) {
-      const known = request.gid === null ? null : await this.known(request.gid, request.contentHash);
-      if (!known) throw answer;
-      return { ...(await this.wait(known, waiting)), begun: false };
-    }
-    const { inserted, held, sameContent } = answer;
-    if (!sameContent) throw contentConflict(held.tx.gid);
+    const { inserted, held } = await this.begins.make(request);
     if (inserted) {
       this.observers.begun(held.tx);
       if (held.tx.decision !== null) this.observers.decided(held.tx);
@@ -213,47 +202,6 @@ export class Coordinator {
     return this.wait(await this.decisions.make(gid, wanted), waiting);
   }
 
-  /** The new transaction under what is in force, whatever comes into force meanwhile; or why it cannot be begun. */
-  private async recorded(request: BeginRequest): Promise<Awaited<ReturnType<TransactionLog['insert']>> | Error> {
-    const refused = this.refusal(request);
-    if (refused) return refused;
-    for (let epochs = 1; ; epochs += 1) {
-      const { inForce } = this.steering;
-      const accepted = await this.accepted(request, inForce.release);
-      if (accepted instanceof Error) return accepted;
-      try {
-        return await this.insert(request, accepted, inForce);
-      } catch (error) {
-        if (!(error instanceof EpochOver)) throw error;
-        if (epochs >= MAX_EPOCHS) throw new LogUnavailable('the configuration changes all the time', { cause: error });
-        await this.steering.refresh();
-      }
-    }
-  }
-
-  /**
-   * A gid that was made here and is there already is one that somebody chose for himself: then another one is made. A write
-   * of which it is not known what became rejects, so that nothing is begun under two gids.
-   */
-  private async insert(
-    request: BeginRequest,
-    accepted: Accepted,
-    { release, epoch }: InForce,
-  ): ReturnType<TransactionLog['insert']> {
-    const { makeGid, node, log, traceOf = ({ traceparent }: BeginRequest) => passedOn(traceparent) } = this.parts;
-    const trace = traceOf(request);
-    for (let made = 1; made <= MAX_MADE; made += 1) {
-      const gid = request.gid ?? (makeGid ? await makeGid() : uuidv7());
-      const tx = openTransaction(gid, request, { ...accepted, trace, release }, this.parts.clock.now());
-      // Forward recovery is a decision: nothing that fails takes it back.
-      const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, node)];
-      const answer = await this.owning((member) => log.insert(member, tx, request.contentHash, events, epoch));
-      if (answer.inserted || request.gid !== null) return answer;
-    }
-    const detail = `${MAX_MADE} gids that were made here were all in use; nothing was begun: begin again, or with a gid of your own`;
-    throw new TercetError('TERCET_ID_UNSAFE', detail);
-  }
-
   /** A write that makes this node an owner. If its answer is lost, recovery looks for what this node owns. */
   private async owning<T>(write: (member: Member) => Promise<T>): Promise<T> {
     const member = this.membership.current;
@@ -267,49 +215,10 @@ export class Coordinator {
     }
   }
 
-  /** Why this node begins nothing now, or nothing like this; null: it does. */
-  private refusal(request: BeginRequest): Error | null {
-    if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
-    const tooMany = this.driver.tooMany(request.branches, this.steering.inForce.maxUnfinished);
-    if (tooMany !== null) {
-      const detail = `${tooMany} are unfinished on this node; begin again a little later, with the same gid`;
-      return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
-    }
-    const waitMs = this.steering.admit();
-    if (waitMs === null) return null;
-    const detail = `this node begins no more now by limits.beginsPerSecond; begin again in ${waitMs} ms, with the same gid`;
-    return new TercetError('TERCET_BEGINS_TOO_FAST', detail);
-  }
-
-  /** What the request says, or why it cannot be begun. */
-  private async accepted(request: BeginRequest, release: number | null): Promise<Accepted | Error> {
-    const { components, isKafkaOn = false } = this.parts;
-    try {
-      return await accept(request, components, isKafkaOn, (component) => this.steering.component(component, release));
-    } catch (error) {
-      if (error instanceof TercetError) return error;
-      throw error;
-    }
-  }
-
-  private async known(gid: string, contentHash: string): Promise<Held | null> {
-    const recorded = await this.parts.log.contentHash(gid);
-    if (recorded === null) return null;
-    if (recorded !== contentHash) throw contentConflict(gid);
-    return this.parts.log.get(gid);
-  }
-
   private wait(held: Held, waiting: Waiting): Promise<Answered> {
     const { log, clock } = this.parts;
     return waitFor(held, waiting, { log, clock, driver: this.driver, isClosing: () => this.isClosing });
   }
-}
-
-function contentConflict(gid: string): TercetError {
-  return new TercetError(
-    'TERCET_GID_CONFLICT',
-    `'${gid}' was begun with other content; repeat the first request unchanged, or use a gid of its own`,
-  );
 }
 
 function registerRefusal(tx: Transaction, branchId: string, result: 'conflict' | 'closed' | 'full'): TercetError {

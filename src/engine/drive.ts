@@ -10,7 +10,9 @@ import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/trans
 import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { Op, RetryPolicy } from '../protocol/words.js';
 import type { Membership } from './membership.js';
+import { News } from './news.js';
 import type { Observers } from './observers.js';
+import { isOwnWrite } from './own-write.js';
 import { LogOutcomeUnknown } from './ports.js';
 import type {
   Clock,
@@ -20,18 +22,12 @@ import type {
   Logger,
   Participants,
   Steering,
-  TimelineEvent,
   TransactionLog,
 } from './ports.js';
-import { callEvent, collapse, transitions } from './timeline.js';
+import { callEvent, transitions } from './timeline.js';
 
 /** How long a branch waits whose component this node has not heard of yet. */
 const UNKNOWN_COMPONENT_MS = 500;
-/**
- * Calls that changed nothing are written down after this, and again each time that the time since the begin has
- * doubled: whoever looks sees what a transaction waits for, at the price of a dozen writes a day.
- */
-const NOTE_MS = 10_000;
 /** How soon a branch is looked at again whose component is paused. */
 const PAUSED_MS = 500;
 const LOG_RETRY_MS = 100;
@@ -53,7 +49,7 @@ export class Drive {
   /** What is known, beyond what is durable. */
   private tx: Transaction;
   private readonly answers: Answer[] = [];
-  private events: TimelineEvent[] = [];
+  private readonly news: News;
   private wake: (() => void) | null = null;
   private readonly watchers = new Set<() => void>();
   private isStopped = false;
@@ -61,13 +57,8 @@ export class Drive {
   private isReleasing = false;
   /** Of its branches when it began. */
   readonly components: ReadonlySet<string>;
-  /** The operations, `branchId/op`, that wait because of a pause, and of which the timeline says so. */
-  private readonly paused = new Set<string>();
-  private isPauseTold = true;
   /** The branches with a call under way, and what cuts it. */
   private readonly inFlight = new Map<string, () => void>();
-  private readonly startedAt: number;
-  private savedAt: number;
 
   constructor(
     /** The transaction as it was last made durable by this drive or read by it. */
@@ -75,8 +66,7 @@ export class Drive {
     private readonly parts: DriveParts,
   ) {
     this.tx = held.tx;
-    this.startedAt = parts.clock.monotonic();
-    this.savedAt = this.startedAt;
+    this.news = new News(parts.clock, parts.node);
     this.components = new Set(held.tx.branches.flatMap(({ component }) => (component === '' ? [] : [component])));
   }
 
@@ -128,7 +118,7 @@ export class Drive {
     while (!this.isStopped) {
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
-      if (step.save !== null || this.hasNews()) {
+      if (step.save !== null || this.news.isDue) {
         await this.persist(step.tx);
         // Whatever came in meanwhile was said of an older state: look again before anything is called.
         if (this.tx !== step.tx || this.isStopped) continue;
@@ -141,7 +131,7 @@ export class Drive {
       for (const call of step.calls) this.call(call);
       if (this.answers.length > 0) continue;
       if (this.inFlight.size === 0 && (step.wakeAt === null || this.isReleasing)) {
-        if (this.events.length === 0) break;
+        if (this.news.isEmpty) break;
         // Nobody else knows of these calls.
         await this.persist(this.tx);
         continue;
@@ -156,21 +146,15 @@ export class Drive {
   private async learn(): Promise<void> {
     const { steering, logger } = this.parts;
     const { gid, release } = this.tx;
-    for (let pauseMs = LOG_RETRY_MS; !this.isStopped && !steering.isKnown(release);) {
+    const isReady = (): boolean => this.isStopped || steering.isKnown(release);
+    for (let pauseMs = LOG_RETRY_MS; !isReady(); pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
       try {
         await steering.learn(release);
       } catch (error) {
         logger.warn({ gid, release, error: String(error) }, 'the release of a transaction is not known; trying again');
         await this.pause(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS);
       }
     }
-  }
-
-  private hasNews(): boolean {
-    if (!this.isPauseTold) return true;
-    const since = this.parts.clock.monotonic() - this.savedAt;
-    return this.events.length > 0 && since >= Math.max(NOTE_MS, this.savedAt - this.startedAt);
   }
 
   private circumstances() {
@@ -197,32 +181,25 @@ export class Drive {
     }
     const { clock, membership, participants, steering } = this.parts;
     const why = steering.pausedBecause(component.name);
-    if (why !== null) return this.wait(branch, op, why);
-    this.paused.delete(`${branchId}/${op}`);
+    if (why !== null) {
+      // No attempt is used up.
+      this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: PAUSED_MS } });
+      return this.news.pause(branchId, op, why);
+    }
+    this.news.goOn(branchId, op);
     const payload = payloadOf(this.tx, branch);
     const asked = payload === branch.payload ? branch : { ...branch, payload };
     const sentAt = clock.monotonic();
     // A promise and not a signal: cheap to make and to listen to.
     const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
     // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
+    const isPaused = (): boolean => steering.pausedBecause(component.name) !== null;
     const mayLeave = (): boolean =>
-      mayCall(this.tx, branchId, op) &&
-      !this.isStopped &&
-      membership.isValid() &&
-      steering.pausedBecause(component.name) === null;
+      mayCall(this.tx, branchId, op) && !isPaused() && !this.isStopped && membership.isValid();
     participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered(branch, op, failure(defect), attempt, 0),
     );
-  }
-
-  /** The component is paused: nothing is called, no attempt is used up, and the timeline says why, once. */
-  private wait({ branchId }: Branch, op: Op, why: string): void {
-    this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: PAUSED_MS } });
-    if (this.paused.has(`${branchId}/${op}`)) return;
-    this.paused.add(`${branchId}/${op}`);
-    this.isPauseTold = false;
-    this.events.push({ at: this.parts.clock.now(), node: this.parts.node, kind: 'paused', branchId, op, detail: why });
   }
 
   private answered(branch: Branch, op: Op, outcome: Outcome, attempt: number, durationMs: number): void {
@@ -232,7 +209,7 @@ export class Drive {
     // Others ask again, and tell of it.
     if (!this.isStopped) this.parts.observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
     const event = callEvent(answer, attempt, durationMs, this.parts.clock.now(), this.parts.node);
-    if (event) collapse(this.events, event);
+    if (event) this.news.add(event);
     this.nudge();
   }
 
@@ -243,28 +220,26 @@ export class Drive {
     // What was adopted between two tries makes this write one of the past.
     for (; !this.isStopped && this.tx === tx; pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
       const from = this.held;
-      const events = this.events;
-      this.events = [];
+      const events = this.news.take();
       try {
         const result = await log.save(from, tx, [...events, ...transitions(from.tx, tx, clock.now(), node)]);
         if (result === 'lost') {
-          this.events.unshift(...events);
+          this.news.putBack(events);
           this.parts.observers.saveLost(tx);
           await this.reread();
         } else {
           if (result.version > this.held.version) this.held = result;
-          this.savedAt = clock.monotonic();
-          this.isPauseTold = true;
+          this.news.written();
           this.parts.observers.saved(from.tx, tx);
           this.tell();
         }
         return;
       } catch (error) {
         this.parts.logger.warn({ gid: tx.gid, error: String(error) }, 'a write failed; trying again');
-        this.events.unshift(...events);
+        this.news.putBack(events);
         await this.pause(pauseMs);
         if (error instanceof LogOutcomeUnknown && (await this.reread())) {
-          if (isOwnWrite(from, tx, this.held)) this.events.splice(0, events.length);
+          if (isOwnWrite(from, tx, this.held)) this.news.drop(events.length);
           // Whatever somebody outside wrote has another epoch, and was told by who wrote it.
           if (this.held.epoch === from.epoch) this.parts.observers.saved(from.tx, this.held.tx);
           return;
@@ -317,13 +292,6 @@ export class Drive {
   private tell(): void {
     for (const changed of this.watchers) changed();
   }
-}
-
-/** Whether what was found is what was to be written on `from`, which then landed with its events. */
-function isOwnWrite(from: Held, tx: Transaction, found: Held): boolean {
-  const told = ({ status, parked, branches }: Transaction): string =>
-    JSON.stringify([status, parked, branches.map(({ state, attempts, gaveUp }) => [state, attempts, gaveUp])]);
-  return found.epoch === from.epoch && found.version === from.version + 1 && told(found.tx) === told(tx);
 }
 
 function failure(defect: unknown): Outcome {

@@ -25,7 +25,8 @@ async function open() {
     const lease = log.members.get(member.id);
     if (lease) lease.until = 0;
   };
-  return { node: () => log, expire, outbox: async () => log.outbox };
+  const toEpoch = async (epoch: number): Promise<void> => void (log.epoch = epoch);
+  return { node: () => log, expire, toEpoch, outbox: async () => log.outbox };
 }
 
 describeTransactionLog('memory', open, async () => undefined);

@@ -29,6 +29,7 @@ async function open() {
     `TRUNCATE tercet.transaction, tercet.branch, tercet.timeline, tercet.member, tercet.gid, tercet.history,
               tercet.outbox`,
   );
+  await admin.query('UPDATE tercet.work_gate SET epoch = 0');
   return {
     node: (): PostgresLog => {
       const log = new PostgresLog({ url: database.url, leaseMs: 5000 }, logger);
@@ -37,6 +38,9 @@ async function open() {
     },
     expire: async ({ id }: Member): Promise<void> => {
       await admin.query(`UPDATE tercet.member SET until = now() - interval '1 second' WHERE id = $1`, [id]);
+    },
+    toEpoch: async (epoch: number): Promise<void> => {
+      await admin.query('UPDATE tercet.work_gate SET epoch = $1', [epoch]);
     },
     outbox: async (): Promise<OutboxRow[]> => {
       const { rows } = await admin.query<OutboxRow>(

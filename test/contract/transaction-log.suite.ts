@@ -1,7 +1,7 @@
 /** What every transaction log does. Run against PostgreSQL, and against the log in memory that the simulation uses. */
 import { decide } from '../../src/domain/transaction.js';
 import type { Branch } from '../../src/domain/transaction.js';
-import { MemberDead } from '../../src/engine/ports.js';
+import { EpochOver, MemberDead } from '../../src/engine/ports.js';
 import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from '../../src/engine/ports.js';
 import { branch, ended, newGid, parked, transaction } from './sample.js';
 
@@ -14,6 +14,8 @@ export interface Cluster {
   node(): TransactionLog;
   /** The member's lease has run out; nobody has noticed yet. */
   expire(member: Member): Promise<void>;
+  /** Another epoch of the configuration comes into force. */
+  toEpoch(epoch: number): Promise<void>;
 }
 
 /** @param open called before each test; gives an empty log */
@@ -44,12 +46,28 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
     const initiated = (branches = [branch('a')]) => transaction({ drive: 'initiator', branches });
 
     describe('begin', () => {
+      test('nothing is begun under another epoch than the one in force, and what is there is told under that one alone', async () => {
+        const tx = transaction();
+        await log.insert(member, tx, HASH, [], 0);
+        await cluster.toEpoch(3);
+        await expect(log.insert(member, transaction(), HASH, [], 2)).rejects.toThrow(EpochOver);
+        await expect(log.insert(member, transaction(), HASH)).rejects.toThrow(EpochOver);
+        await expect(log.insert(member, tx, HASH, [], 2)).rejects.toThrow(EpochOver);
+        expect(await log.insert(member, tx, HASH, [], 3)).toMatchObject({ inserted: false, sameContent: true });
+        expect(await log.insert(member, transaction(), HASH, [], 3)).toMatchObject({ inserted: true });
+        // Of two that go out with one flush each stands for itself.
+        const both = [transaction(), transaction()].map((one, index) => log.insert(member, one, HASH, [], 2 + index));
+        const results = await Promise.allSettled(both);
+        expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+      });
+
       test('a transaction is read back as it was given, payloads to the letter', async () => {
         const payload = '{ "amount":1.50, "__proto__": {"é": "\\u0000 \\ud800 😀\\n"}, "big": 9007199254740991 }';
         const tx = transaction({
           businessKey: `customer 'ü' "4711" \\`,
           deadlineAt: 1_767_323_999_001,
           trace: TRACE,
+          release: 7,
           branches: [branch('b', { payload }), branch('a', { payload: 'null', component: 'x' })],
         });
         expect(await log.insert(member, tx, HASH)).toEqual({

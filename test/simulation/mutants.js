@@ -11,7 +11,7 @@ export const MUTANTS = [
   },
   {
     name: 'calls leave before the begin is recorded',
-    file: 'src/engine/coordinator.ts',
+    file: 'src/engine/begins.ts',
     find: 'const answer = await this.owning(',
     replace:
       'this.driver.drive({ tx, owner: this.membership.current.id, epoch: 1, version: 1 });\nconst answer = await this.owning(',
@@ -92,13 +92,13 @@ export const MUTANTS = [
   {
     name: 'nobody takes over from the dead',
     file: 'src/engine/recovery.ts',
-    find: 'for (const held of taken) this.driver.drive(held);',
+    find: 'for (const held of taken) this.parts.driver.drive(held);',
     replace: '',
   },
   {
     name: 'a write in doubt is not looked for',
     file: 'src/engine/recovery.ts',
-    find: 'this.inDoubtUntil = this.clock.monotonic() + this.leaseMs * DOUBT_LEASES;',
+    find: 'this.inDoubtUntil = this.parts.clock.monotonic() + this.parts.leaseMs * DOUBT_LEASES;',
     replace: '',
   },
   {

@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { compileEmbedded } from './compile.js';
 
 /** The data is thrown away: nothing needs to outlive a power cut. */
-const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
+const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300', track_commit_timestamp: 'on' };
 /** Shell: ends what a test file started in the folder "$1" and did not stop, frozen or not. */
 const END_SERVERS = `
     for file in "$1"/*/pid; do [ -f "$file" ] && kill -KILL "$(cat "$file")"; done 2>/dev/null
