@@ -34,6 +34,8 @@ export interface AskedValues extends Candidate {
   /** Checksum of what the asker has. */
   readonly have?: string | undefined;
   readonly waitMs: number;
+  /** Without the contents: the asker may find them elsewhere by their checksum. */
+  readonly isBrief: boolean;
 }
 
 interface Delivered {
@@ -77,7 +79,7 @@ export class ConfigValues {
       for (;;) {
         if (!state) throw unknownEnvironment(environment);
         const delivered = await this.deliver(state, asked);
-        if (delivered.checksum !== have) return answer(state, delivered);
+        if (delivered.checksum !== have) return asked.isBrief ? head(state, delivered) : answer(state, delivered);
         const leftMs = endsAt - clock.monotonic();
         if (leftMs <= 0 || ending.signal.aborted) return null;
         const { version } = state;
@@ -159,10 +161,13 @@ export class ConfigValues {
   }
 }
 
+function head({ environment, revision }: EnvironmentState, { checksum }: Delivered): string {
+  return JSON.stringify({ environment, revision, checksum } satisfies Omit<ValuesView, 'namespaces'>);
+}
+
 /** What is canonical stays as it is. */
-function answer({ environment, revision }: EnvironmentState, { text, checksum }: Delivered): string {
-  const head = JSON.stringify({ environment, revision, checksum } satisfies Omit<ValuesView, 'namespaces'>);
-  return `${head.slice(0, -1)},"namespaces":${text}}`;
+function answer(state: EnvironmentState, delivered: Delivered): string {
+  return `${head(state, delivered).slice(0, -1)},"namespaces":${delivered.text}}`;
 }
 
 export function unknownEnvironment(environment: string): TercetError {

@@ -207,7 +207,10 @@ export const CONFIG_CALLS: Readonly<Record<string, Call>> = {
     summary: 'What an instance gets; with `have` and `waitMs`, a long poll',
     ...LOOKS,
     query: values,
-    answers: { 200: ['other than what it has', 'ConfigValues'], 204: ['still what it has', null] },
+    answers: {
+      200: ['other than what it has; with `Prefer: return=minimal` without `namespaces`', 'ConfigValues'],
+      204: ['still what it has', null],
+    },
     problems: [UNKNOWN, 'TERCET_CONFIG_SECRET_FORBIDDEN', 'TERCET_CONFIG_CORRUPT'],
   },
   [`put ${OF}/nodes/{instance}`]: {
