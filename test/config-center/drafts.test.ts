@@ -1,5 +1,5 @@
 import type { ConfigContent } from '../../src/protocol/config.js';
-import { Bench, refusal, storeBeside } from './center.js';
+import { Bench, refusal, refusals, storeBeside } from './center.js';
 
 let bench: Bench;
 
@@ -194,12 +194,12 @@ it('says that it is not ready where the locks are away, and shows what there is 
   await put();
   const locks = bench.locks;
   await locks.close();
-  for (const asked of [
+  for (const error of await refusals(
     bench.center.writeDraft('shop', 'orders', write({}), 'ann'),
     bench.center.lock('shop', 'orders', 5000, 'ann'),
     bench.center.unlock('shop', 'orders', { id: 'i', token: 1 }),
-  ]) {
-    expect((await refusal(asked)).code).toBe('TERCET_NOT_READY');
+  )) {
+    expect(error.code).toBe('TERCET_NOT_READY');
   }
   expect((await bench.center.namespace('shop', 'orders')).editor).toBeNull();
 });
