@@ -1,4 +1,8 @@
+import { fenced } from '../../src/locks/fenced.js';
+import { RedisLocks } from '../../src/locks/redis.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
+import { LOCK_TABLE } from '../../src/storage/guarded.js';
+import { startRedis, withOwnRedis } from '../support/redis.js';
 import { Bench, refusal, refusals, storeBeside } from './center.js';
 
 let bench: Bench;
@@ -171,6 +175,31 @@ it('writes nothing by a lock that is taken away between looking and writing', as
   expect((await bench.center.namespace('shop', 'orders')).draft).toBeNull();
   const { entries } = await bench.center.audit('shop', { limit: 10, before: null });
   expect(entries.map(({ action }) => action)).toEqual(['edit lock', 'namespace']);
+});
+
+withOwnRedis()('with its locks in a Redis that lets in two at once', () => {
+  it('writes nothing by the lock of the first one, also where that looked before', async () => {
+    await put();
+    const server = await startRedis();
+    const redis = new RedisLocks(server.named());
+    const locks = fenced(redis, { pool: bench.pool, table: LOCK_TABLE });
+    const center = bench.another({ locks });
+    const lock = await center.lock('shop', 'orders', 60_000, 'ann');
+    const inTwo = storeBeside(locks, {
+      show: async (name) => {
+        const held = await locks.show(name);
+        // Redis forgets it, and lets in the next one.
+        if (await redis.release({ name, owner: lock.id })) await center.lock('shop', 'orders', 60_000, 'bob');
+        return held;
+      },
+    });
+    const writing = bench.another({ locks: inTwo }).writeDraft('shop', 'orders', { ...write({ a: 1 }), lock }, 'ann');
+    expect((await refusal(writing)).code).toBe('TERCET_CONFIG_LOCK_LOST');
+    const { draft, editor } = await center.namespace('shop', 'orders');
+    expect([draft, editor?.name]).toEqual([null, 'bob']);
+    await locks.close();
+    await server.kill();
+  });
 });
 
 it('writes nothing where something was released between looking and writing', async () => {
