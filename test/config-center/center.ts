@@ -133,6 +133,11 @@ export async function refusal(asked: Promise<unknown>): Promise<TercetError> {
   throw error;
 }
 
+/** Of several at once. */
+export function refusals(...asked: Promise<unknown>[]): Promise<TercetError[]> {
+  return Promise.all(asked.map(refusal));
+}
+
 /** The same locks, asked in another way. */
 export function storeBeside(
   store: LockStore<'correctness'>,

@@ -1,5 +1,9 @@
+import { fenced } from '../../src/locks/fenced.js';
+import { RedisLocks } from '../../src/locks/redis.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
-import { Bench, refusal, storeBeside } from './center.js';
+import { LOCK_TABLE } from '../../src/storage/guarded.js';
+import { startRedis, withOwnRedis } from '../support/redis.js';
+import { Bench, refusal, refusals, storeBeside } from './center.js';
 
 let bench: Bench;
 
@@ -173,6 +177,31 @@ it('writes nothing by a lock that is taken away between looking and writing', as
   expect(entries.map(({ action }) => action)).toEqual(['edit lock', 'namespace']);
 });
 
+withOwnRedis()('with its locks in a Redis that lets in two at once', () => {
+  it('writes nothing by the lock of the first one, also where that looked before', async () => {
+    await put();
+    const server = await startRedis();
+    const redis = new RedisLocks(server.named());
+    const locks = fenced(redis, { pool: bench.pool, table: LOCK_TABLE });
+    const center = bench.another({ locks });
+    const lock = await center.lock('shop', 'orders', 60_000, 'ann');
+    const inTwo = storeBeside(locks, {
+      show: async (name) => {
+        const held = await locks.show(name);
+        // Redis forgets it, and lets in the next one.
+        if (await redis.release({ name, owner: lock.id })) await center.lock('shop', 'orders', 60_000, 'bob');
+        return held;
+      },
+    });
+    const writing = bench.another({ locks: inTwo }).writeDraft('shop', 'orders', { ...write({ a: 1 }), lock }, 'ann');
+    expect((await refusal(writing)).code).toBe('TERCET_CONFIG_LOCK_LOST');
+    const { draft, editor } = await center.namespace('shop', 'orders');
+    expect([draft, editor?.name]).toEqual([null, 'bob']);
+    await locks.close();
+    await server.kill();
+  });
+});
+
 it('writes nothing where something was released between looking and writing', async () => {
   const base = await bench.release('shop', { orders: { a: 1 } });
   // Once it has looked, and before it has the lock.
@@ -194,12 +223,12 @@ it('says that it is not ready where the locks are away, and shows what there is 
   await put();
   const locks = bench.locks;
   await locks.close();
-  for (const asked of [
+  for (const error of await refusals(
     bench.center.writeDraft('shop', 'orders', write({}), 'ann'),
     bench.center.lock('shop', 'orders', 5000, 'ann'),
     bench.center.unlock('shop', 'orders', { id: 'i', token: 1 }),
-  ]) {
-    expect((await refusal(asked)).code).toBe('TERCET_NOT_READY');
+  )) {
+    expect(error.code).toBe('TERCET_NOT_READY');
   }
   expect((await bench.center.namespace('shop', 'orders')).editor).toBeNull();
 });

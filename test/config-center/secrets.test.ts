@@ -1,7 +1,7 @@
 import { parseMasterKeys } from '../../src/config-center/master-keys.js';
 import { MASK } from '../../src/config/secret.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
-import { Bench, masterKey, refusal } from './center.js';
+import { Bench, masterKey, refusal, refusals } from './center.js';
 
 const K1 = masterKey('k1');
 const K2 = masterKey('k2');
@@ -136,8 +136,7 @@ it('names the namespace where the master key is wrong or absent, and never the v
   await bench.draft('shop', 'orders', { p: masked, more: 1 });
   for (const keys of [null, K2, masterKey('k1')]) {
     const center = bench.another({ keys });
-    for (const asked of [plain(1, center), center.release('shop', all, 'rob')]) {
-      const error = await refusal(asked);
+    for (const error of await refusals(plain(1, center), center.release('shop', all, 'rob'))) {
       expect(error).toMatchObject({ code: 'TERCET_CONFIG_CORRUPT', status: 500 });
       expect(error.detail).toContain('shop/orders');
       expect(error.detail).not.toContain(CLEAR);
