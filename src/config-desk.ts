@@ -34,7 +34,7 @@ export function configDesk(started: StartedConfig, parts: ConfigDeskParts): Conf
   const center = new ConfigCenter({ ...parts, database, changed, builtIn });
   const reveal: ConfigCenter['reveal'] = (...asked) => center.reveal(...asked);
   const values = new ConfigValues({ states, reveal, clock: parts.clock });
-  const rollouts = new RolloutWatch(center, parts.clock);
+  const rollouts = new RolloutWatch(states, parts.clock);
   const endWaiting = (): void => {
     values.close();
     rollouts.close();

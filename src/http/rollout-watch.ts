@@ -1,36 +1,34 @@
 /** Waits for the end of a strict release: nodes get ready one after the other, and none of them may come at all. */
-import { pause } from '../engine/waiting.js';
+import type { ConfigStates } from '../config-center/states.js';
 import type { Clock } from '../engine/ports.js';
-import type { ConfigCenter } from '../config-center/center.js';
 
 /** Below what clients wait for an answer. */
 const WAIT_MS = 25_000;
-const LOOK_MS = 100;
 
 export class RolloutWatch {
-  private isClosed = false;
+  private readonly closing = new AbortController();
 
   constructor(
-    private readonly center: ConfigCenter,
+    private readonly states: Pick<ConfigStates, 'look' | 'changed'>,
     private readonly clock: Clock,
   ) {}
 
   /** Resolves when it has ended, or when it is time to say how far it is. @param left resolves when nobody listens */
   async end(environment: string, release: number, left: Promise<void>): Promise<void> {
     const endsAt = this.clock.monotonic() + WAIT_MS;
-    let hasLeft = false;
-    void left.then(() => {
-      hasLeft = true;
-    });
-    while (!hasLeft && !this.isClosed && this.clock.monotonic() < endsAt) {
-      const rollout = await this.center.rollout(environment);
-      if (rollout.release !== release || rollout.state !== 'preparing') return;
-      await pause(this.clock, LOOK_MS);
+    const ending = new AbortController();
+    void left.then(() => ending.abort());
+    const signal = AbortSignal.any([ending.signal, this.closing.signal]);
+    let state = await this.states.look(environment);
+    while (state?.rollout?.release === release && !signal.aborted) {
+      const leftMs = endsAt - this.clock.monotonic();
+      if (leftMs <= 0) return;
+      state = await this.states.changed(environment, state.version, leftMs, signal);
     }
   }
 
   /** Who waits is told how far it is. */
   close(): void {
-    this.isClosed = true;
+    this.closing.abort();
   }
 }
