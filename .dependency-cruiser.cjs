@@ -17,7 +17,7 @@ module.exports = {
     },
     { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src' }, to: {} },
     only('protocol-is-a-leaf', '^src/protocol/', [...packages('zod'), '^(node:)?crypto$']),
-    only('client-sees-no-zod', '^src/protocol/(words|config|errors|json|signature)', ['^(node:)?crypto$']),
+    only('client-sees-no-zod', '^src/protocol/(words|config|errors|json|signature)\\.ts', ['^(node:)?crypto$']),
     only('domain-is-pure', '^src/domain/', ['^src/protocol/(words|errors|json)']),
     only('engine-knows-only-the-domain', '^src/engine/', [
       '^src/domain/',
@@ -51,7 +51,7 @@ module.exports = {
       '^(node:)?[a-z/_]+$',
     ]),
     only('config-is-nearly-a-leaf', '^src/config/', [
-      '^src/protocol/(words|config|errors|json)',
+      '^src/protocol/(words|config|errors|json)\\.ts',
       '^src/(locks|platform)/',
       ...packages('ioredis'),
       '^(node:)?[a-z/_]+$',
@@ -133,7 +133,7 @@ module.exports = {
       to: { path: 'node_modules/@nestjs/' },
     },
     only('client-is-small', '^src/client/(?!nest/|testing/)', [
-      '^src/protocol/(words|config|errors|json|signature)',
+      '^src/protocol/(words|config|errors|json|signature)\\.ts',
       '^src/(config|outbox|locks|ids|platform)/',
       ...packages('uuidv7', 'typeorm', 'pg', '@types/pg', 'kafkajs', 'ioredis'),
       '^(node:)?[a-z/_]+$',

@@ -253,7 +253,9 @@ const GATE = `
     END IF;
 
     UPDATE tercet.work_gate SET epoch = epoch + 1 WHERE is_only RETURNING epoch INTO STRICT now_epoch;
-    UPDATE tercet.config_namespace n SET release = rollout.number
+    -- Its drafts stayed while it was prepared; what was drafted meanwhile stays.
+    UPDATE tercet.config_namespace n
+       SET release = rollout.number, draft = CASE WHEN n.draft IS DISTINCT FROM c.content THEN n.draft END
       FROM tercet.config_content c
      WHERE c.environment = rollout.environment AND c.number = rollout.number
        AND n.environment = c.environment AND n.name = c.namespace;

@@ -1,7 +1,12 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { Coordinator } from './engine/coordinator.js';
+import { ConfigCenter } from './config-center/center.js';
 import { ComponentsController } from './http/components.controller.js';
+import { ConfigController } from './http/config.controller.js';
+import { ConfigReleasesController } from './http/config-releases.controller.js';
+import { ConfigValues } from './http/config-values.js';
+import { ConfigValuesController } from './http/config-values.controller.js';
 import { Diagnosis } from './http/diagnosis.js';
 import { DiagnosisController } from './http/diagnosis.controller.js';
 import { DocsController } from './http/docs.controller.js';
@@ -15,6 +20,7 @@ import { OperatorController } from './http/operator.controller.js';
 import { OutboxController } from './http/outbox.controller.js';
 import { Outbox } from './http/outbox.js';
 import { Readiness } from './http/readiness.js';
+import { RolloutWatch } from './http/rollout-watch.js';
 import { TransactionsController } from './http/transactions.controller.js';
 import { Metrics } from './metrics/metrics.js';
 import { AllowList } from './participants/allow-list.js';
@@ -32,6 +38,7 @@ export interface Parts {
   readonly maxRequests: number;
   readonly outbox: Outbox;
   readonly locks: LockDesk;
+  readonly config: { readonly center: ConfigCenter; readonly values: ConfigValues; readonly rollouts: RolloutWatch };
   readonly diagnosis: Diagnosis;
 }
 
@@ -39,7 +46,8 @@ export interface Parts {
 export class AppModule {
   /** The controllers over parts that were built, and are started and stopped, outside: Nest is the edge only. */
   static over(parts: Parts): DynamicModule {
-    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, diagnosis } = parts;
+    const { coordinator, components, participants, allowList, metrics, readiness, outbox, locks, config, diagnosis } =
+      parts;
     return {
       module: AppModule,
       controllers: [
@@ -49,6 +57,9 @@ export class AppModule {
         OperatorController,
         OutboxController,
         LocksController,
+        ConfigController,
+        ConfigReleasesController,
+        ConfigValuesController,
         DiagnosisController,
         HealthController,
         MetricsController,
@@ -64,6 +75,9 @@ export class AppModule {
         { provide: Readiness, useValue: readiness },
         { provide: Outbox, useValue: outbox },
         { provide: LockDesk, useValue: locks },
+        { provide: ConfigCenter, useValue: config.center },
+        { provide: ConfigValues, useValue: config.values },
+        { provide: RolloutWatch, useValue: config.rollouts },
         { provide: Diagnosis, useValue: diagnosis },
       ],
     };

@@ -34,7 +34,8 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof WrongUse) return told(`${help(command)}\ntercet ${command.name}: ${error.message}\n`);
     if (!(error instanceof Failure)) throw error;
-    return told(`tercet: ${error.message}\n${error.next === null ? '' : `  ${error.next}\n`}`, error.exit);
+    const lines = [`tercet: ${error.message}`, ...error.more, ...(error.next === null ? [] : [`  ${error.next}`])];
+    return told(`${lines.join('\n')}\n`, error.exit);
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { Coordinator } from './engine/coordinator.js';
+import { Steady } from './engine/steady.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
@@ -12,6 +13,7 @@ import { Readiness } from './http/readiness.js';
 import { createServer } from './http/server.js';
 import type { Messaging } from './messaging/messaging.js';
 import { Metrics } from './metrics/metrics.js';
+import { openConfig } from './node-config.js';
 import { startLocks } from './node-locks.js';
 import { HttpParticipants } from './participants/http.js';
 import { settingsShown } from './settings-shown.js';
@@ -71,9 +73,6 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     stops.push(() => components.stop());
     await components.start();
     stopping?.throwIfAborted();
-    if (settings.redisUrls.length > 0 && settings.locks !== 'redis' && settings.ids.kind !== 'redis') {
-      logger.info({}, 'REDIS_URL is set, and nothing uses it: neither TERCET_LOCKS nor TERCET_IDS is redis');
-    }
     const clock = new SystemClock(() => log.clockOffsetMs);
     const messaging = await messagingOf(settings, url, logger);
     if (messaging) stops.push(() => messaging.stop());
@@ -96,7 +95,8 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     });
     if (ids) stops.push(() => ids.close());
     const gids = ids ? { makeGid: gidsFrom(ids, logger) } : {};
-    const from = { node, leaseMs, maxUnfinished, isKafkaOn, ...gids };
+    const steering = new Steady(maxUnfinished);
+    const from = { node, leaseMs, steering, isKafkaOn, ...gids };
     const engine = { log, components, participants, clock, logger, ...from, observers, ...traced };
     const coordinator: Coordinator = new Coordinator(engine);
     if (alerts) stops.push(() => alerts.stop());
@@ -109,6 +109,10 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
     const releases = new LockReleases({ url, leaseMs }, logger);
     stops.push(() => releases.close());
     const lockDesk = new LockDesk({ store: kept.locks.store, place: kept.place, releases, logger });
+    const { configKeys: keys, redisUrls } = settings;
+    const ofConfig = { keys, locks: kept.locks.store, builtIn: new Map() };
+    const config = await openConfig({ url, leaseMs, redisUrls, ...ofConfig, clock, logger });
+    stops.push(() => config.close());
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });
@@ -147,9 +151,11 @@ export async function startNode(settings: Settings, logger: Logger, stopping?: A
       readiness,
       outbox: desk,
       locks: lockDesk,
+      config,
     };
     const app = await createServer({ ...parts, diagnosis }, logger, settings);
     stops.push(() => app.close());
+    stops.push(async () => config.endWaiting());
     // Answers go out as long as drives run: those who wait for an end are told it.
     const retention = new Retention({ url, leaseMs, days: settings.retentionDays }, kept.locks, clock, logger);
     stops.push(() => Promise.all([coordinator.drain(DRAIN_MS), retention.stop()]));

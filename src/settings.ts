@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import type { SecureContext } from 'node:tls';
+import { parseMasterKeys } from './config-center/master-keys.js';
+import type { MasterKeys } from './config-center/master-keys.js';
 import { gidSetting } from './gids.js';
 import type { GidSetting } from './gids.js';
 import { parseKeys } from './http/keys.js';
@@ -28,6 +30,8 @@ export interface Settings {
   /** Empty: everybody who reaches it may do everything. */
   readonly keys: readonly KeyEntry[];
   readonly viewerSees: 'all' | 'no-payloads';
+  /** What seals the secrets of the configuration; null: secrets are refused. */
+  readonly configKeys: MasterKeys | null;
   /** Null: it speaks plain HTTP. */
   readonly tls: Certificate | null;
   /** For calls to `https://`; null: what Node does. */
@@ -75,6 +79,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_RETENTION_DAYS',
   'TERCET_KEYS',
   'TERCET_VIEWER_SEES',
+  'TERCET_CONFIG_KEYS',
   'TERCET_TLS_CERT',
   'TERCET_TLS_KEY',
   'TERCET_CALL_CA',
@@ -153,6 +158,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     migrate: oneOf('TERCET_MIGRATE', value('TERCET_MIGRATE') ?? 'auto', ['auto', 'off']),
     keys,
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
+    configKeys: parsed('TERCET_CONFIG_KEYS', parseMasterKeys),
     tls: orRefuse('', () => serverCertificate(value)),
     callTls: orRefuse('', () => callContext(value)),
     signing: parsed('TERCET_SIGNING_SECRET', (text) => new SigningSecrets(text)),

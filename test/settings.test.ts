@@ -1,4 +1,6 @@
 /** The settings of docs/wire.md, section 1: their defaults, and what stops the start. */
+import { randomBytes } from 'node:crypto';
+import { MasterKeys } from '../src/config-center/master-keys.js';
 import { newKey } from '../src/http/keys.js';
 import { SigningSecrets } from '../src/protocol/signature.js';
 import { KNOWN, readSettings, SettingError } from '../src/settings.js';
@@ -26,6 +28,7 @@ test('without any, every setting has its default', () => {
     migrate: 'auto',
     keys: [],
     viewerSees: 'all',
+    configKeys: null,
     tls: null,
     callTls: null,
     signing: null,
@@ -57,6 +60,7 @@ test('each is taken as it is given', () => {
     TERCET_ALLOWED_TARGETS: '10.0.0.0/8, .svc.local',
     TERCET_MIGRATE: 'off',
     TERCET_VIEWER_SEES: 'no-payloads',
+    TERCET_CONFIG_KEYS: `new:${randomBytes(32).toString('base64')}, old:${randomBytes(32).toString('base64')}`,
     TERCET_SIGNING_SECRET: `${'a'.repeat(32)},${'b'.repeat(32)}`,
     TERCET_ALERT_URL: 'https://alerts.example.org/hook?channel=ops',
     TERCET_ALERT_AGE_MS: '60000',
@@ -88,6 +92,7 @@ test('each is taken as it is given', () => {
     migrate: 'off',
     keys: [],
     viewerSees: 'no-payloads',
+    configKeys: expect.any(MasterKeys),
     tls: null,
     callTls: null,
     signing: expect.any(SigningSecrets),
@@ -157,6 +162,7 @@ test.each([
   ['TERCET_MIGRATE', 'OFF'],
   ['TERCET_VIEWER_SEES', 'nothing'],
   ['TERCET_KEYS', ' , '],
+  ['TERCET_CONFIG_KEYS', 'k:c2hvcnQ='],
   ['TERCET_SIGNING_SECRET', 'tooshort'],
   ['TERCET_ALERT_URL', 'alerts.example.org'],
   ['TERCET_ALERT_URL', 'file:///etc/passwd'],

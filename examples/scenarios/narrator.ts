@@ -131,6 +131,8 @@ function describe(event: EventView): { mark: string; text: string; style: Style 
       return { mark: '◆', text: `decided:${detail}`, style: detail.startsWith(' commit') ? 'green' : 'yellow' };
     case 'parked':
       return { mark: '‖', text: `parked: ${event.branchId ?? ''}${detail}`, style: 'red' };
+    case 'paused':
+      return { mark: '⏸', text: `${(event.branchId ?? '').padEnd(10)}${event.op} waits${why}`, style: 'yellow' };
     case 'operator':
       return { mark: '☛', text: `operator:${detail}`, style: 'cyan' };
     case 'ended':

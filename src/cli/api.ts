@@ -1,6 +1,7 @@
 /** HTTP to the coordinator. Whatever goes wrong becomes words, an exit code and what to do next. */
 import type { Problem } from '../protocol/words.js';
 import type { Given, Option } from './command.js';
+import { changeLines, problemLines } from './config-changes.js';
 import { EXIT, Failure, WrongUse } from './exit.js';
 import type { Exit } from './exit.js';
 
@@ -23,6 +24,11 @@ const NEXT: Readonly<Record<string, string>> = {
   TERCET_LOCK_UNKNOWN: '`tercet lock list` shows those that somebody has',
   TERCET_COMPONENT_UNKNOWN: '`tercet component list` shows them',
   TERCET_COMPONENT_IN_USE: '`tercet tx list --unfinished --component NAME` shows them',
+  TERCET_CONFIG_UNKNOWN: '`tercet config list` shows what is there',
+  TERCET_CONFIG_CONFLICT:
+    '`tercet config diff ENV` says what is drafted, `tercet config history ENV` what was released',
+  TERCET_CONFIG_LOCKED: 'ask whoever it is, or wait; `tercet lock show NAME` says for how long',
+  TERCET_CONFIG_ROLLOUT_STATE: '`tercet config watch ENV` says how far it is',
   TERCET_ROUTE_UNKNOWN: 'the coordinator is of another version than this command: `tercet --version`',
   TERCET_NOT_READY: '`tercet doctor` says what is wrong',
   TERCET_OUTCOME_UNKNOWN: 'look at it with `tercet tx show`, then repeat the command: that is safe',
@@ -62,8 +68,13 @@ export class Api {
     return this.checked(await this.send('POST', path, JSON.stringify(body), timeoutMs), field);
   }
 
-  async delete(path: string): Promise<void> {
-    await this.send('DELETE', path, undefined, TIMEOUT_MS);
+  async put<T>(path: string, field: keyof T, body: object): Promise<T> {
+    return this.checked(await this.send('PUT', path, JSON.stringify(body), TIMEOUT_MS), field);
+  }
+
+  async delete(path: string, query: Readonly<Record<string, string>> = {}): Promise<void> {
+    const search = new URLSearchParams(query).toString();
+    await this.send('DELETE', search === '' ? path : `${path}?${search}`, undefined, TIMEOUT_MS);
   }
 
   /** @throws Failure */
@@ -108,8 +119,10 @@ export class Api {
       const what = location === null ? `HTTP ${status}` : `a redirect to ${location}, which is not followed`;
       return this.stranger(what);
     }
-    const { code, detail = '' } = problem;
-    return new Failure(`${code}: ${detail}`, exitOf(status, code), this.nextFor(status, code));
+    const { code, detail = '', errors = [], diff = [] } = problem;
+    // The detail has the first of what is wrong with a request; of a content all is of use.
+    const more = code.startsWith('TERCET_CONFIG_') ? [...problemLines(errors), ...changeLines(diff)] : [];
+    return new Failure(`${code}: ${detail}`, exitOf(status, code), this.nextFor(status, code), more);
   }
 
   private checked<T>(answer: unknown, field: keyof T): T {

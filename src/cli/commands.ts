@@ -2,6 +2,7 @@
 import { section } from './command.js';
 import type { Command } from './command.js';
 import { COMPONENT_COMMANDS } from './components.js';
+import { CONFIG_COMMANDS } from './config.js';
 import { doctor } from './doctor.js';
 import { idDecode } from './id.js';
 import { keyNew } from './key.js';
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   ...ORDER_COMMANDS,
   ...OUTBOX_COMMANDS,
   ...LOCK_COMMANDS,
+  ...CONFIG_COMMANDS,
   ...COMPONENT_COMMANDS,
   idDecode,
   keyNew,
@@ -82,6 +84,15 @@ const GROUPS: Readonly<Record<string, Group>> = {
     examples: [
       ['tercet lock list', 'who has what'],
       ['tercet lock release tercet.retention --force --reason "n1 hangs"', 'the next node takes it'],
+    ],
+  },
+  config: {
+    about: 'The configuration center: drafts, releases, and who has taken them',
+    examples: [
+      ['tercet config set production/orders limits.max=5 --reason "more orders"', 'drafts it'],
+      ['tercet config release production --reason "more orders"', 'puts all drafts in force'],
+      ['tercet config nodes production', 'who has taken it'],
+      ['tercet config rollback production 7 --reason "orders fail since"', 'as it was with 7'],
     ],
   },
   component: {
@@ -149,6 +160,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MIGRATE', 'auto or off'],
   ['TERCET_KEYS', 'NAME:ROLES:SHA256HEX, …; unset: loopback only'],
   ['TERCET_VIEWER_SEES', 'all or no-payloads'],
+  ['TERCET_CONFIG_KEYS', 'ID:BASE64, …; unset: the configuration takes no secrets'],
   ['TERCET_TLS_CERT', 'PEM file, with TERCET_TLS_KEY: it speaks HTTPS'],
   ['TERCET_TLS_KEY', 'PEM file'],
   ['TERCET_CALL_CA', 'PEM file: whom calls to https:// trust'],
@@ -184,7 +196,7 @@ const EXITS = section('exit codes', [
   ['0', 'done; `tx watch`: committed'],
   ['1', 'failure at work: not reachable, not ready, a defect; `doctor` found something wrong'],
   ['2', 'wrong use, a wrong setting, or a request that is not valid'],
-  ['3', 'there is no such transaction, branch, component, dead letter or lock'],
+  ['3', 'there is no such transaction, branch, component, dead letter, lock or configuration'],
   ['4', 'its state does not allow it'],
   ['5', 'no key, an unknown one, or one that may not do this'],
   ['6 7 8', '`tx watch`: aborted, parked, neither within --for'],

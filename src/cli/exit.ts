@@ -6,7 +6,7 @@ export const EXIT = {
   failed: 1,
   /** Wrong use of the command line, or a setting that cannot be. */
   wrongUse: 2,
-  /** There is no such transaction, branch, component, dead letter or lock. */
+  /** There is no such transaction, branch, component, dead letter, lock, or thing in the configuration. */
   notThere: 3,
   /** The state of it does not allow this. */
   notNow: 4,
@@ -27,6 +27,8 @@ export class Failure extends Error {
     message: string,
     readonly exit: Exit = EXIT.failed,
     readonly next: string | null = null,
+    /** What the message leaves out, line by line. */
+    readonly more: readonly string[] = [],
   ) {
     super(message);
   }

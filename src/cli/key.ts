@@ -1,8 +1,11 @@
 /** `tercet key new`: a key for somebody, and the entry of TERCET_KEYS that knows it. Nothing is stored here. */
-import { newKey, ROLES } from '../http/keys.js';
-import type { Command } from './command.js';
+import { isScoped, newKey, ROLES, SCOPED } from '../http/keys.js';
+import type { ScopedRole } from '../http/keys.js';
+import type { Command, Given, Option } from './command.js';
 import { EXIT, WrongUse } from './exit.js';
 import { print, printJson, style } from './terminal.js';
+
+const NAMED: readonly ScopedRole[] = ROLES.filter(isScoped);
 
 export const keyNew: Command = {
   name: 'key new',
@@ -10,20 +13,23 @@ export const keyNew: Command = {
   options: {
     name: { value: 'NAME', says: 'needed: whose it is; stands in timelines' },
     role: { value: 'ROLE', says: `${ROLES.join(', ')}; several times for several`, isRepeatable: true },
-    component: { value: 'NAME', says: 'the role component, for this one; several times', isRepeatable: true },
+    ...scopedOptions(),
     json: { says: 'key and entry, for scripts' },
   },
   about: `The key is shown once: the entry holds its hash alone. viewer reads; initiator
 begins, submits, aborts; component registers its own component and instances;
-operator retries, parks, resumes, forces, aborts; admin may do everything.`,
+operator retries, parks, resumes, forces, aborts; of the configuration of one
+environment, config-reader reads secrets, config-editor drafts, config-releaser
+releases; admin may do everything.`,
   examples: [
     ['tercet key new --name ops --role operator', 'for who is on call'],
     ['tercet key new --name order-service --role initiator --component order', 'for a service'],
+    ['tercet key new --name anna --config-editor production', 'for who drafts what others release'],
   ],
   run: async (given) => {
     const name = given.text('name');
     if (!name) throw new WrongUse('--name is needed: whose key it is');
-    const roles = rolesOf(given.texts('role'), given.texts('component'));
+    const roles = rolesOf(given);
     const { key, entry } = made(name, roles);
     if (given.has('json')) printJson({ name, roles, key, entry });
     else show(name, roles, key, entry);
@@ -31,14 +37,26 @@ operator retries, parks, resumes, forces, aborts; admin may do everything.`,
   },
 };
 
-function rolesOf(roles: readonly string[], components: readonly string[]): string[] {
+/** A role that is for something is given by naming what it is for. */
+function scopedOptions(): Record<string, Option> {
+  const pairs = NAMED.map((role): [string, Option] => {
+    return [
+      role,
+      { value: SCOPED[role].word, says: `the role ${role}, for this one; several times`, isRepeatable: true },
+    ];
+  });
+  return Object.fromEntries(pairs);
+}
+
+function rolesOf(given: Given): string[] {
+  const roles = given.texts('role');
   const unknown = roles.find((role) => !(ROLES as readonly string[]).includes(role));
   if (unknown !== undefined) throw new WrongUse(`--role is '${unknown}'; it must be one of ${ROLES.join(', ')}`);
-  if (roles.includes('component') && components.length === 0) {
-    throw new WrongUse('--role component needs --component NAME: which one');
-  }
-  const others = roles.filter((role) => role !== 'component');
-  const all = [...new Set([...others, ...components.map((component) => `component=${component}`)])];
+  const lacking = NAMED.find((role) => roles.includes(role) && given.texts(role).length === 0);
+  if (lacking) throw new WrongUse(`--role ${lacking} needs --${lacking} ${SCOPED[lacking].word}: which one`);
+  const others = roles.filter((role) => !(NAMED as readonly string[]).includes(role));
+  const scoped = NAMED.flatMap((role) => given.texts(role).map((what) => `${role}=${what}`));
+  const all = [...new Set([...others, ...scoped])];
   if (all.length === 0) throw new WrongUse('--role or --component is needed: what the key may do');
   return all;
 }

@@ -52,7 +52,7 @@ export class Timeline {
     const said = plain(detail);
     switch (kind) {
       case 'begun':
-        return [at, 'begun', branchId, `on node ${plain(event.node)}`];
+        return [at, 'begun', branchId, `on node ${plain(event.node)}${underRelease(this.tx)}`];
       case 'call': {
         const attempt = event.attempt !== undefined && event.attempt > 1 ? `#${event.attempt} ` : '';
         const took = event.durationMs === undefined ? '' : ` in ${event.durationMs} ms`;
@@ -63,10 +63,16 @@ export class Timeline {
         return [at, [kind, 'bold'], branchId, [said, 'bold']];
       case 'parked':
         return [at, [kind, 'red'], branchId, [said, 'red']];
+      case 'paused':
+        return [at, [kind, 'yellow'], branchId, [`${op}: ${said}`, 'yellow']];
       case 'operator':
         return [at, [kind, 'yellow'], branchId, said];
       case 'ended':
         return [at, [kind, 'bold'], branchId, [said, 'bold']];
     }
   }
+}
+
+function underRelease({ release }: TransactionView): string {
+  return release === null ? '' : `, under release ${release}`;
 }

@@ -119,6 +119,8 @@ export interface Transaction {
   readonly message: MessagePlan | null;
   /** The trace that it belongs to; null: none that came with it, and none is kept. */
   readonly trace: string | null;
+  /** The release of the coordinators' configuration that it began under; null: there was none. */
+  readonly release: number | null;
 }
 
 /** What a participant answered. `postponed`: it was not asked at all (its circuit breaker is open). */

@@ -55,12 +55,14 @@ export interface Accepted {
  * What is begun, if all that it names is there.
  *
  * @param isKafkaOn whether anything can go to a topic
+ * @param steered the component under what it begins under
  * @throws TercetError 422, naming the field
  */
 export async function accept(
   request: BeginRequest,
   components: ComponentDirectory,
   isKafkaOn: boolean,
+  steered: (component: Component) => Component,
 ): Promise<Accepted> {
   const plans = plansOf(request);
   let message: MessagePlan | null = null;
@@ -73,7 +75,7 @@ export async function accept(
     const component = await componentFor(components, branch.component, ops, `${pathOf(request, index)}.component`);
     if (request.message && index === 0) {
       const { check, deliverAt } = request.message;
-      message = { check: { ...component.check, ...check }, deliverAt };
+      message = { check: { ...steered(component).check, ...check }, deliverAt };
     }
   }
   return { plans, message };
@@ -115,8 +117,7 @@ export function opsOf(mode: Mode, branchId: string, plan: BranchPlan | null): Op
 export function openTransaction(
   gid: string,
   request: BeginRequest,
-  { plans, message }: Accepted,
-  trace: string | null,
+  { plans, message, trace, release }: Accepted & Pick<Transaction, 'trace' | 'release'>,
   now: number,
 ): Transaction {
   const tx: Transaction = {
@@ -136,6 +137,7 @@ export function openTransaction(
     plan: request.saga ?? null,
     message,
     trace,
+    release,
   };
   return begun(tx, now);
 }

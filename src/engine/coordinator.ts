@@ -11,31 +11,35 @@ import { Driver } from './driver.js';
 import { Membership } from './membership.js';
 import { Operator, unknownTransaction } from './operator.js';
 import type { BulkDone, BulkOrder } from './operator.js';
-import { LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
+import { EpochOver, LogOutcomeUnknown, LogUnavailable, MemberDead } from './ports.js';
 import type {
   Clock,
   ComponentDirectory,
   Held,
+  InForce,
   ListFilter,
   Logger,
   Member,
   Observer,
   Participants,
   PreparedCall,
+  Steering,
   TimelineEvent,
   TransactionLog,
   UnderWay,
 } from './ports.js';
 import { Observers } from './observers.js';
 import { Recovery } from './recovery.js';
+import { Steady } from './steady.js';
 import { collapse, decidedEvent } from './timeline.js';
 import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
-const MAX_UNFINISHED = 20_000;
 /** Gids made for one begin, each of which somebody had used as one of his own. */
 const MAX_MADE = 5;
+/** Switches of what is in force that one begin goes through. */
+const MAX_EPOCHS = 5;
 
 export interface CoordinatorParts {
   readonly log: TransactionLog;
@@ -47,8 +51,8 @@ export interface CoordinatorParts {
   readonly node: string;
   /** A dead node's work is taken over after at most this long. */
   readonly leaseMs: number;
-  /** Transactions under way on this node above which begin answers TERCET_TRANSACTIONS_TOO_MANY; default 20000. */
-  readonly maxUnfinished?: number;
+  /** What people change while it runs; default: nothing. */
+  readonly steering?: Steering;
   /** Whether messages may go to topics; default: they are refused. */
   readonly isKafkaOn?: boolean;
   /** Makes the gids of begins that bring none; default: UUIDv7. */
@@ -69,6 +73,7 @@ export class Coordinator {
   private readonly recovery: Recovery;
   private readonly observers: Observers;
   private readonly decisions: Decisions;
+  private readonly steering: Steering;
   /** What a person on call does. */
   readonly operator: Operator;
   private isAccepting = false;
@@ -82,8 +87,11 @@ export class Coordinator {
       this.driver.stopAll();
       observers.leaseLost();
     });
-    this.driver = new Driver({ ...parts, membership: this.membership, observers });
-    this.recovery = new Recovery(log, this.driver, this.membership, clock, logger, leaseMs, observers);
+    const steering = (this.steering = parts.steering ?? new Steady());
+    const { membership } = this;
+    this.driver = new Driver({ ...parts, membership, observers, steering });
+    const { driver } = this;
+    this.recovery = new Recovery({ log, driver, membership, clock, logger, leaseMs, observers, steering });
     this.decisions = new Decisions(parts, this.driver, observers, (write) => this.owning(write));
     this.operator = new Operator(parts, this.driver, (write) => this.owning(write));
   }
@@ -129,13 +137,13 @@ export class Coordinator {
 
   /** Records the transaction and drives it. A gid that is known is answered with what is recorded (G11). */
   async begin(request: BeginRequest, waiting: Waiting): Promise<Answered & { begun: boolean }> {
-    const accepted = await this.accepted(request);
-    if (accepted instanceof Error) {
+    const answer = await this.recorded(request);
+    if (answer instanceof Error) {
       const known = request.gid === null ? null : await this.known(request.gid, request.contentHash);
-      if (!known) throw accepted;
+      if (!known) throw answer;
       return { ...(await this.wait(known, waiting)), begun: false };
     }
-    const { inserted, held, sameContent } = await this.insert(request, accepted);
+    const { inserted, held, sameContent } = answer;
     if (!sameContent) throw contentConflict(held.tx.gid);
     if (inserted) {
       this.observers.begun(held.tx);
@@ -158,7 +166,10 @@ export class Coordinator {
     this.driver.see(held);
     if (result !== 'registered' && result !== 'exists') throw registerRefusal(held.tx, asked.branchId, result);
     const branch = held.tx.branches.find((candidate) => candidate.branchId === asked.branchId) ?? started;
-    const call = this.parts.participants.prepare({ tx: held.tx, branch, op: 'try', attempt: 1, component });
+    const { release } = held.tx;
+    if (!this.steering.isKnown(release)) await this.steering.learn(release);
+    const steered = this.steering.component(component, release);
+    const call = this.parts.participants.prepare({ tx: held.tx, branch, op: 'try', attempt: 1, component: steered });
     return { tx: held.tx, branch, registered: result === 'registered', call };
   }
 
@@ -202,19 +213,41 @@ export class Coordinator {
     return this.wait(await this.decisions.make(gid, wanted), waiting);
   }
 
+  /** The new transaction under what is in force, whatever comes into force meanwhile; or why it cannot be begun. */
+  private async recorded(request: BeginRequest): Promise<Awaited<ReturnType<TransactionLog['insert']>> | Error> {
+    const refused = this.refusal(request);
+    if (refused) return refused;
+    for (let epochs = 1; ; epochs += 1) {
+      const { inForce } = this.steering;
+      const accepted = await this.accepted(request, inForce.release);
+      if (accepted instanceof Error) return accepted;
+      try {
+        return await this.insert(request, accepted, inForce);
+      } catch (error) {
+        if (!(error instanceof EpochOver)) throw error;
+        if (epochs >= MAX_EPOCHS) throw new LogUnavailable('the configuration changes all the time', { cause: error });
+        await this.steering.refresh();
+      }
+    }
+  }
+
   /**
    * A gid that was made here and is there already is one that somebody chose for himself: then another one is made. A write
    * of which it is not known what became rejects, so that nothing is begun under two gids.
    */
-  private async insert(request: BeginRequest, accepted: Accepted): ReturnType<TransactionLog['insert']> {
+  private async insert(
+    request: BeginRequest,
+    accepted: Accepted,
+    { release, epoch }: InForce,
+  ): ReturnType<TransactionLog['insert']> {
     const { makeGid, node, log, traceOf = ({ traceparent }: BeginRequest) => passedOn(traceparent) } = this.parts;
     const trace = traceOf(request);
     for (let made = 1; made <= MAX_MADE; made += 1) {
       const gid = request.gid ?? (makeGid ? await makeGid() : uuidv7());
-      const tx = openTransaction(gid, request, accepted, trace, this.parts.clock.now());
+      const tx = openTransaction(gid, request, { ...accepted, trace, release }, this.parts.clock.now());
       // Forward recovery is a decision: nothing that fails takes it back.
       const events = tx.decision === null ? [] : [decidedEvent(tx, tx.beganAt, node)];
-      const answer = await this.owning((member) => log.insert(member, tx, request.contentHash, events));
+      const answer = await this.owning((member) => log.insert(member, tx, request.contentHash, events, epoch));
       if (answer.inserted || request.gid !== null) return answer;
     }
     const detail = `${MAX_MADE} gids that were made here were all in use; nothing was begun: begin again, or with a gid of your own`;
@@ -234,16 +267,25 @@ export class Coordinator {
     }
   }
 
-  /** What the request says, or why it cannot be begun. */
-  private async accepted(request: BeginRequest): Promise<Accepted | Error> {
+  /** Why this node begins nothing now, or nothing like this; null: it does. */
+  private refusal(request: BeginRequest): Error | null {
     if (this.problems().length > 0) return new LogUnavailable(this.problems().join('; '));
-    const tooMany = this.driver.tooMany(request.branches, this.parts.maxUnfinished ?? MAX_UNFINISHED);
+    const tooMany = this.driver.tooMany(request.branches, this.steering.inForce.maxUnfinished);
     if (tooMany !== null) {
       const detail = `${tooMany} are unfinished on this node; begin again a little later, with the same gid`;
       return new TercetError('TERCET_TRANSACTIONS_TOO_MANY', detail);
     }
+    const waitMs = this.steering.admit();
+    if (waitMs === null) return null;
+    const detail = `this node begins no more now by limits.beginsPerSecond; begin again in ${waitMs} ms, with the same gid`;
+    return new TercetError('TERCET_BEGINS_TOO_FAST', detail);
+  }
+
+  /** What the request says, or why it cannot be begun. */
+  private async accepted(request: BeginRequest, release: number | null): Promise<Accepted | Error> {
+    const { components, isKafkaOn = false } = this.parts;
     try {
-      return await accept(request, this.parts.components, this.parts.isKafkaOn ?? false);
+      return await accept(request, components, isKafkaOn, (component) => this.steering.component(component, release));
     } catch (error) {
       if (error instanceof TercetError) return error;
       throw error;

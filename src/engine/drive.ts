@@ -12,7 +12,17 @@ import type { Op, RetryPolicy } from '../protocol/words.js';
 import type { Membership } from './membership.js';
 import type { Observers } from './observers.js';
 import { LogOutcomeUnknown } from './ports.js';
-import type { Clock, ComponentDirectory, Held, Logger, Participants, TimelineEvent, TransactionLog } from './ports.js';
+import type {
+  Clock,
+  Component,
+  ComponentDirectory,
+  Held,
+  Logger,
+  Participants,
+  Steering,
+  TimelineEvent,
+  TransactionLog,
+} from './ports.js';
 import { callEvent, collapse, transitions } from './timeline.js';
 
 /** How long a branch waits whose component this node has not heard of yet. */
@@ -22,6 +32,8 @@ const UNKNOWN_COMPONENT_MS = 500;
  * doubled: whoever looks sees what a transaction waits for, at the price of a dozen writes a day.
  */
 const NOTE_MS = 10_000;
+/** How soon a branch is looked at again whose component is paused. */
+const PAUSED_MS = 500;
 const LOG_RETRY_MS = 100;
 const LOG_RETRY_CAP_MS = 2000;
 
@@ -34,6 +46,7 @@ export interface DriveParts {
   readonly node: string;
   readonly membership: Membership;
   readonly observers: Observers;
+  readonly steering: Steering;
 }
 
 export class Drive {
@@ -48,6 +61,9 @@ export class Drive {
   private isReleasing = false;
   /** Of its branches when it began. */
   readonly components: ReadonlySet<string>;
+  /** The operations, `branchId/op`, that wait because of a pause, and of which the timeline says so. */
+  private readonly paused = new Set<string>();
+  private isPauseTold = true;
   /** The branches with a call under way, and what cuts it. */
   private readonly inFlight = new Map<string, () => void>();
   private readonly startedAt: number;
@@ -108,6 +124,7 @@ export class Drive {
 
   /** Resolves when there is nothing left to do here: ended, parked, released or stopped. */
   async run(): Promise<void> {
+    await this.learn();
     while (!this.isStopped) {
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
@@ -135,7 +152,23 @@ export class Drive {
     this.tell();
   }
 
+  /** What the release says that the transaction goes by. */
+  private async learn(): Promise<void> {
+    const { steering, logger } = this.parts;
+    const { gid, release } = this.tx;
+    for (let pauseMs = LOG_RETRY_MS; !this.isStopped && !steering.isKnown(release);) {
+      try {
+        await steering.learn(release);
+      } catch (error) {
+        logger.warn({ gid, release, error: String(error) }, 'the release of a transaction is not known; trying again');
+        await this.pause(pauseMs);
+        pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS);
+      }
+    }
+  }
+
   private hasNews(): boolean {
+    if (!this.isPauseTold) return true;
     const since = this.parts.clock.monotonic() - this.savedAt;
     return this.events.length > 0 && since >= Math.max(NOTE_MS, this.savedAt - this.startedAt);
   }
@@ -145,30 +178,51 @@ export class Drive {
       now: this.parts.clock.now(),
       saved: this.held.tx,
       inFlight: this.inFlight,
-      policyOf: (component: string): RetryPolicy => this.parts.components.get(component)?.retry ?? DEFAULT_RETRY,
+      policyOf: (component: string): RetryPolicy => this.component(component)?.retry ?? DEFAULT_RETRY,
     };
+  }
+
+  private component(name: string): Component | undefined {
+    const registered = this.parts.components.get(name);
+    return registered && this.parts.steering.component(registered, this.tx.release);
   }
 
   private call({ branchId, op, attempt }: Call): void {
     const branch = this.tx.branches.find((candidate) => candidate.branchId === branchId);
     if (!branch) return;
-    const component = this.parts.components.get(branch.component);
+    const component = this.component(branch.component);
     if (!component) {
       this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: UNKNOWN_COMPONENT_MS } });
       return;
     }
-    const { clock, membership, participants } = this.parts;
+    const { clock, membership, participants, steering } = this.parts;
+    const why = steering.pausedBecause(component.name);
+    if (why !== null) return this.wait(branch, op, why);
+    this.paused.delete(`${branchId}/${op}`);
     const payload = payloadOf(this.tx, branch);
     const asked = payload === branch.payload ? branch : { ...branch, payload };
     const sentAt = clock.monotonic();
     // A promise and not a signal: cheap to make and to listen to.
     const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
     // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
-    const mayLeave = (): boolean => mayCall(this.tx, branchId, op) && !this.isStopped && membership.isValid();
+    const mayLeave = (): boolean =>
+      mayCall(this.tx, branchId, op) &&
+      !this.isStopped &&
+      membership.isValid() &&
+      steering.pausedBecause(component.name) === null;
     participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
       (defect: unknown) => this.answered(branch, op, failure(defect), attempt, 0),
     );
+  }
+
+  /** The component is paused: nothing is called, no attempt is used up, and the timeline says why, once. */
+  private wait({ branchId }: Branch, op: Op, why: string): void {
+    this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: PAUSED_MS } });
+    if (this.paused.has(`${branchId}/${op}`)) return;
+    this.paused.add(`${branchId}/${op}`);
+    this.isPauseTold = false;
+    this.events.push({ at: this.parts.clock.now(), node: this.parts.node, kind: 'paused', branchId, op, detail: why });
   }
 
   private answered(branch: Branch, op: Op, outcome: Outcome, attempt: number, durationMs: number): void {
@@ -200,6 +254,7 @@ export class Drive {
         } else {
           if (result.version > this.held.version) this.held = result;
           this.savedAt = clock.monotonic();
+          this.isPauseTold = true;
           this.parts.observers.saved(from.tx, tx);
           this.tell();
         }

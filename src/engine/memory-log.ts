@@ -2,7 +2,7 @@
 import { decidedBy } from '../domain/machine.js';
 import { isEnded, takesBranches } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
-import { MemberDead } from './ports.js';
+import { EpochOver, MemberDead } from './ports.js';
 import type { Held, ListFilter, Member, TimelineEvent, TransactionLog } from './ports.js';
 import type { Decision, Reason } from '../protocol/words.js';
 import { LIMITS } from '../protocol/words.js';
@@ -16,13 +16,17 @@ export interface Row {
 export class MemoryLog implements TransactionLog {
   readonly rows = new Map<string, Row>();
   readonly members = new Map<string, { until: number; dead: boolean; node: string }>();
+  /** Of the configuration, as it is in force. */
+  epoch = 0;
   private starts = 0;
 
   constructor(private readonly clock: { now(): number }) {}
 
-  async insert(member: Member, tx: Transaction, contentHash: string, events: readonly TimelineEvent[] = []) {
+  async insert(member: Member, tx: Transaction, contentHash: string, events: readonly TimelineEvent[] = [], epoch = 0) {
     this.demandAlive(member);
     const there = this.rows.get(tx.gid);
+    // As the flush does: who repeats a begin after a switch looks what is in force first.
+    if (epoch !== this.epoch) throw new EpochOver(`epoch ${epoch} of the configuration is over`);
     if (there) return { inserted: false, held: there.held, sameContent: there.contentHash === contentHash };
     const held: Held = { tx, owner: member.id, epoch: 1, version: 1 };
     const begun: TimelineEvent = { at: tx.beganAt, node: member.node, kind: 'begun' };

@@ -58,6 +58,11 @@ export class MemberDead extends Error {
   override readonly name = 'MemberDead';
 }
 
+/** The member would begin under an epoch that has passed: look what is in force, and begin again. Nothing was written. */
+export class EpochOver extends Error {
+  override readonly name = 'EpochOver';
+}
+
 /**
  * The durable memory, of what is unfinished and of what has ended, for as long as that is kept. Every promise that resolves to a success resolves after COMMIT. Any method may reject
  * with LogUnavailable; those that write also with LogOutcomeUnknown; those that make a member the owner of
@@ -68,12 +73,16 @@ export interface TransactionLog {
   /**
    * Records a new transaction and all its branches, owned by `member`, epoch 1, version 1, and `events` behind that
    * of its begin. A gid that is there, unfinished or ended, changes nothing: the recorded one comes back.
+   *
+   * @param epoch of the configuration under which it begins; default 0, the first. It is committed before another epoch
+   * comes into force, or rejects with EpochOver and was not written
    */
   insert(
     member: Member,
     tx: Transaction,
     contentHash: string,
     events?: readonly TimelineEvent[],
+    epoch?: number,
   ): Promise<{ inserted: boolean; held: Held; sameContent: boolean }>;
 
   /**
@@ -185,6 +194,37 @@ export interface PreparedCall {
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text. */
   readonly body: string;
+}
+
+/** What the release in force says of this node. */
+export interface InForce {
+  /** Null: none was ever released. */
+  readonly release: number | null;
+  readonly epoch: number;
+  /** Transactions under way on this node above which begins are refused. */
+  readonly maxUnfinished: number;
+  /** Transactions of dead members that are taken over at a time. */
+  readonly takeOverBatch: number;
+}
+
+/**
+ * What people change while the node runs. A value is live (what counts is what is in force now), or pinned: a
+ * transaction keeps what the release says that it began under, on whatever node.
+ */
+export interface Steering {
+  readonly inForce: InForce;
+  /** Looks now what is in force; rejects with LogUnavailable. */
+  refresh(): Promise<void>;
+  /** Whether `component` can tell of this release without asking the store. */
+  isKnown(release: number | null): boolean;
+  /** Resolves when it can; rejects with LogUnavailable. */
+  learn(release: number | null): Promise<void>;
+  /** The component as a transaction sees it that began under `release`: pinned values of that, live ones of now. */
+  component(registered: Component, release: number | null): Component;
+  /** Why nothing is called of the component now; null: it is. */
+  pausedBecause(component: string): string | null;
+  /** Counts one begin; how many ms until one is allowed, if none is now. */
+  admit(): number | null;
 }
 
 /** How a branch is called. */

@@ -6,11 +6,21 @@ import type { Driver } from './driver.js';
 import type { Membership } from './membership.js';
 import type { Observers } from './observers.js';
 import { MemberDead } from './ports.js';
-import type { Clock, Held, Logger, TransactionLog } from './ports.js';
+import type { Clock, Held, Logger, Steering, TransactionLog } from './ports.js';
 
-const TAKE_OVER_BATCH = 200;
 /** A statement whose answer was lost is over after this: the log's own time limits lie below the lease. */
 const DOUBT_LEASES = 2;
+
+export interface RecoveryParts {
+  readonly log: TransactionLog;
+  readonly driver: Driver;
+  readonly membership: Membership;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly leaseMs: number;
+  readonly observers: Observers;
+  readonly steering: Steering;
+}
 
 export class Recovery {
   private inDoubtUntil = -Infinity;
@@ -18,15 +28,7 @@ export class Recovery {
   private stopTimer: (() => void) | null = null;
   private isRunning = false;
 
-  constructor(
-    private readonly log: TransactionLog,
-    private readonly driver: Driver,
-    private readonly membership: Membership,
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-    private readonly leaseMs: number,
-    private readonly observers: Observers,
-  ) {}
+  constructor(private readonly parts: RecoveryParts) {}
 
   start(): void {
     this.isRunning = true;
@@ -40,45 +42,47 @@ export class Recovery {
 
   /** The answer to a write was lost: this node may own a transaction that it does not drive. */
   doubt(): void {
-    this.inDoubtUntil = this.clock.monotonic() + this.leaseMs * DOUBT_LEASES;
+    this.inDoubtUntil = this.parts.clock.monotonic() + this.parts.leaseMs * DOUBT_LEASES;
   }
 
   private tick(): void {
     void this.lookAround()
       .catch((error: unknown) => {
-        this.logger.warn({ error: String(error) }, 'recovery could not read the log; trying again');
+        this.parts.logger.warn({ error: String(error) }, 'recovery could not read the log; trying again');
       })
       .then(() => {
-        if (this.isRunning) this.stopTimer = this.clock.after(this.membership.renewEveryMs, () => this.tick());
+        if (this.isRunning)
+          this.stopTimer = this.parts.clock.after(this.parts.membership.renewEveryMs, () => this.tick());
       });
   }
 
   private async lookAround(): Promise<void> {
-    if (!this.membership.isValid()) return;
-    const now = this.clock.monotonic();
+    if (!this.parts.membership.isValid()) return;
+    const now = this.parts.clock.monotonic();
     const isInDoubt = now < this.inDoubtUntil;
-    if (isInDoubt || (!this.driver.isEmpty && now - this.comparedAt >= this.leaseMs)) {
+    if (isInDoubt || (!this.parts.driver.isEmpty && now - this.comparedAt >= this.parts.leaseMs)) {
       this.comparedAt = now;
       await this.compare(isInDoubt);
     }
     while (this.isRunning) {
-      const taken = await this.takeOver();
-      for (const held of taken) this.driver.drive(held);
+      const limit = this.parts.steering.inForce.takeOverBatch;
+      const taken = await this.takeOver(limit);
+      for (const held of taken) this.parts.driver.drive(held);
       if (taken.length > 0) {
-        this.logger.info({ count: taken.length }, 'took over transactions of a dead member');
-        this.observers.tookOver(taken.map(({ tx }) => tx));
+        this.parts.logger.info({ count: taken.length }, 'took over transactions of a dead member');
+        this.parts.observers.tookOver(taken.map(({ tx }) => tx));
       }
-      if (taken.length < TAKE_OVER_BATCH) return;
+      if (taken.length < limit) return;
     }
   }
 
-  private async takeOver(): Promise<Held[]> {
-    const member = this.membership.current;
+  private async takeOver(limit: number): Promise<Held[]> {
+    const member = this.parts.membership.current;
     try {
-      return await this.log.takeOver(member, TAKE_OVER_BATCH);
+      return await this.parts.log.takeOver(member, limit);
     } catch (error) {
       this.doubt();
-      if (error instanceof MemberDead) void this.membership.lost(member);
+      if (error instanceof MemberDead) void this.parts.membership.lost(member);
       throw error;
     }
   }
@@ -86,14 +90,14 @@ export class Recovery {
   /** Ends the drives of what others were told to decide, and starts those of what this node owns without knowing it. */
   private async compare(isInDoubt: boolean): Promise<void> {
     // What is begun, or taken back, meanwhile is not in the answer.
-    const known = this.driver.versions();
-    const owned = await this.log.owned(this.membership.current);
-    for (const [gid, version] of known) if (!owned.has(gid)) this.driver.drop(gid, version);
+    const known = this.parts.driver.versions();
+    const owned = await this.parts.log.owned(this.parts.membership.current);
+    for (const [gid, version] of known) if (!owned.has(gid)) this.parts.driver.drop(gid, version);
     if (!isInDoubt) return;
     for (const [gid, version] of owned) {
-      if (version <= (this.driver.versionOf(gid) ?? 0)) continue;
-      const held = await this.log.get(gid);
-      if (held) this.driver.drive(held);
+      if (version <= (this.parts.driver.versionOf(gid) ?? 0)) continue;
+      const held = await this.parts.log.get(gid);
+      if (held) this.parts.driver.drive(held);
     }
   }
 }

@@ -23,6 +23,7 @@ export function transactionView(tx: Transaction, caller: Seer): TransactionView 
     gid: tx.gid,
     mode: tx.mode,
     businessKey: tx.businessKey,
+    release: tx.release,
     status: tx.status,
     decision: tx.decision,
     reason,
@@ -93,6 +94,7 @@ function isOwnWords(kind: Reason['kind']): boolean {
 function eventWithoutQuotes({ kind, branchId }: TimelineEvent, detail: string): string {
   switch (kind) {
     case 'begun':
+    case 'paused':
     case 'operator':
     case 'ended':
       return detail;

@@ -6,7 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { TercetError } from '../protocol/errors.js';
 import { Caller, OPERATOR, STRANGER } from './caller.js';
-import { hashOf, KEY } from './keys.js';
+import { hashOf, isScoped, KEY, SCOPED } from './keys.js';
 import type { KeyEntry, Role } from './keys.js';
 import { CALLS } from './openapi-calls.js';
 import type { Call } from './openapi-call.js';
@@ -15,6 +15,8 @@ import type { Call } from './openapi-call.js';
 const NEEDS: ReadonlyMap<string, Call['roles']> = new Map(
   Object.entries(CALLS).map(([call, { roles }]) => [call.replace(/\{(\w+)\}/g, ':$1'), roles]),
 );
+/** Roles that have nothing to do with what services said. */
+const LOOKS_ONLY: ReadonlySet<Role> = new Set(['viewer', 'config-reader', 'config-editor', 'config-releaser']);
 /** A route that nobody gave a row. */
 const NOBODY_BUT_ADMIN: readonly Role[] = [];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
@@ -26,12 +28,12 @@ export class Guard {
 
   /**
    * @param keys empty: everybody may do everything
-   * @param viewerSees what is shown to who has no other role
+   * @param viewerSees what is shown to who has no role but that, and those of the configuration
    */
   constructor(keys: readonly KeyEntry[], viewerSees: 'all' | 'no-payloads') {
-    this.holders = keys.map(({ name, roles, components, hash }) => {
-      const isOnlyViewer = roles.size === 1 && roles.has('viewer');
-      return { hash, caller: new Caller(name, roles, components, viewerSees === 'all' || !isOnlyViewer) };
+    this.holders = keys.map(({ name, roles, scopes, hash }) => {
+      const isOnlyLooking = [...roles].every((role) => LOOKS_ONLY.has(role));
+      return { hash, caller: new Caller(name, roles, scopes, viewerSees === 'all' || !isOnlyLooking) };
     });
   }
 
@@ -46,8 +48,9 @@ export class Guard {
     if (needed === 'no key') return STRANGER;
     const caller = this.holderOf(request.headers.authorization);
     if (needed === 'any role' || caller.may('admin')) return caller;
-    if (!needed.some((role) => caller.may(role))) throw forbidden(request, needed, caller);
-    if (needed.every((role) => role === 'component')) checkComponent(request, caller);
+    const held = needed.filter((role) => caller.may(role));
+    if (held.length === 0) throw forbidden(request, needed, caller);
+    checkScope(request, held, caller);
     return caller;
   }
 
@@ -93,13 +96,17 @@ function checkOrigin({ headers }: FastifyRequest): void {
   );
 }
 
-/** Who may register components may do so for its own. */
-function checkComponent({ params }: FastifyRequest, caller: Caller): void {
-  const { name = '' } = params as { name?: string };
-  if (caller.mayTouch(name)) return;
+/** Who may register components may do so for its own, and who may configure does so for its environments. */
+function checkScope({ params }: FastifyRequest, held: readonly Role[], caller: Caller): void {
+  const [role] = held;
+  if (role === undefined || !held.every(isScoped) || !isScoped(role)) return;
+  const { name, environment } = params as { name?: string; environment?: string };
+  const { of, word } = SCOPED[role];
+  const asked = (of === 'component' ? name : environment) ?? '';
+  if (held.some((one) => caller.mayFor(one, asked))) return;
   throw new TercetError(
     'TERCET_ROLE_FORBIDDEN',
-    `the key '${caller.name}' is not for the component '${name.slice(0, 200)}'; it needs component=NAME with that name`,
+    `the key '${caller.name}' is not for the ${of} '${asked.slice(0, 200)}'; it needs ${role}=${word} with that name`,
   );
 }
 

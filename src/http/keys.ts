@@ -1,16 +1,40 @@
 /** API keys: TERCET_KEYS names who has which roles, and holds the hash of each key, never a key. */
 import { hash, randomBytes } from 'node:crypto';
+import { ENVIRONMENT_NAME } from '../protocol/config.js';
 import { IDENTIFIER } from '../protocol/words.js';
 
-export const ROLES = ['viewer', 'initiator', 'component', 'operator', 'admin'] as const;
+export const ROLES = [
+  'viewer',
+  'initiator',
+  'component',
+  'operator',
+  'config-reader',
+  'config-editor',
+  'config-releaser',
+  'admin',
+] as const;
 export type Role = (typeof ROLES)[number];
+
+/** Roles for one thing alone, which stands behind `=`: what it is, and what it may be called. */
+export const SCOPED = {
+  component: { of: 'component', word: 'NAME', form: IDENTIFIER },
+  'config-reader': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
+  'config-editor': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
+  'config-releaser': { of: 'environment', word: 'ENV', form: ENVIRONMENT_NAME },
+} as const satisfies Partial<Record<Role, { of: string; word: string; form: RegExp }>>;
+export type ScopedRole = keyof typeof SCOPED;
+/** What each of those roles is for. */
+export type Scopes = ReadonlyMap<ScopedRole, ReadonlySet<string>>;
+
+export function isScoped(role: Role): role is ScopedRole {
+  return Object.hasOwn(SCOPED, role);
+}
 
 export interface KeyEntry {
   /** Who: stands in timelines. */
   readonly name: string;
   readonly roles: ReadonlySet<Role>;
-  /** Those that the role `component` is for. */
-  readonly components: ReadonlySet<string>;
+  readonly scopes: Scopes;
   /** SHA-256 of the key. */
   readonly hash: Buffer;
 }
@@ -73,19 +97,19 @@ function parseEntry(text: string, place: string): KeyEntry {
     throw new Error(`entry '${name}' must end in the SHA-256 of its key, 64 hex digits, not in anything else`);
   }
   const roles = new Set<Role>();
-  const components = new Set<string>();
+  const scopes = new Map<ScopedRole, Set<string>>();
   for (const part of roleText.split('+')) {
-    const [, role = '', component] = /^([^=]*)(?:=(.*))?$/.exec(part) ?? [];
-    const known = ROLES.find((candidate) => candidate === role);
-    const isWhole = (known === 'component') === (component !== undefined) && IDENTIFIER.test(component ?? '-');
-    if (!known || !isWhole) {
-      const may = ROLES.map((one) => (one === 'component' ? 'component=NAME' : one)).join(', ');
+    const [, word = '', scope] = /^([^=]*)(?:=(.*))?$/.exec(part) ?? [];
+    const role = ROLES.find((candidate) => candidate === word);
+    const isWhole = role && (isScoped(role) ? SCOPED[role].form.test(scope ?? '') : scope === undefined);
+    if (!role || !isWhole) {
+      const may = ROLES.map((one) => (isScoped(one) ? `${one}=${SCOPED[one].word}` : one)).join(', ');
       throw new Error(`entry '${name}' has a role that is none; its roles, with + between, may be ${may}`);
     }
-    roles.add(known);
-    if (component !== undefined) components.add(component);
+    roles.add(role);
+    if (isScoped(role)) scopes.set(role, (scopes.get(role) ?? new Set()).add(scope ?? ''));
   }
-  return { name, roles, components, hash: Buffer.from(hex, 'hex') };
+  return { name, roles, scopes, hash: Buffer.from(hex, 'hex') };
 }
 
 /** Somebody mixed up the order: what stands first may be what nobody is to read. */

@@ -9,8 +9,8 @@ export interface Call {
   readonly summary: string;
   /** One of these is needed, or admin; of `component` alone, one that is for the component in the path. */
   readonly roles: readonly Role[] | 'any role' | 'no key';
-  /** What may stand in the path, where that is not any identifier. */
-  readonly names?: z.ZodType;
+  /** What may stand in the path, by its name there, where that is not any identifier. */
+  readonly names?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   /** Whether `Idempotency-Key` and `traceparent` may be given. */
   readonly hasKey?: true;

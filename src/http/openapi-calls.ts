@@ -4,6 +4,7 @@ import type { ErrorCode } from '../protocol/errors.js';
 import { begin } from '../protocol/begin.js';
 import { abort, bulk, component, instance, list, look, order, registerBranch, submit } from '../protocol/schema.js';
 import { DOCS_FILES } from './docs-files.js';
+import { CONFIG_CALLS } from './openapi-config-calls.js';
 import { found, WRITES } from './openapi-call.js';
 import type { Call } from './openapi-call.js';
 import { WORK_CALLS } from './openapi-work-calls.js';
@@ -123,6 +124,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     problems: WRITES,
   },
   ...WORK_CALLS,
+  ...CONFIG_CALLS,
   'get /v1/components': {
     id: 'listComponents',
     summary: 'All components, by name',
@@ -214,7 +216,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     id: 'getDocsFile',
     summary: 'What the page is made of',
     roles: 'no key',
-    names: z.enum(DOCS_FILES),
+    names: { file: z.enum(DOCS_FILES) },
     answers: { 200: ['a file', null], 304: ['the file that was seen is the one', null] },
     problems: ['TERCET_ROUTE_UNKNOWN'],
   },

@@ -25,6 +25,36 @@ export const EXAMPLES: Readonly<Record<string, object>> = {
   },
   requeueDeadLetter: { reason: 'the topic takes larger messages now', at: 'place' },
   releaseLock: { reason: 'its node hangs' },
+  putNamespace: {
+    about: 'What the order service goes by',
+    schema: { type: 'object', properties: { limits: { type: 'object' } }, required: ['limits'] },
+    rules: [{ path: '/limits/min', is: '<', than: '/limits/max' }],
+  },
+  putDraft: {
+    base: null,
+    content: { limits: { min: 1, max: 5 }, db: { password: { $secret: 'hunter2' } } },
+    reason: 'the shop opens',
+  },
+  takeEditLock: { ttlMs: 60000 },
+  renewEditLock: { id: '0198f2c4-6f0e-7c3a-9d1b-2f5f8f0e4a11', token: 4711, ttlMs: 60000 },
+  release: { reason: 'the shop opens', mode: 'gray', gray: { labels: { zone: 'a' }, percent: 10 } },
+  rollback: { reason: 'orders fail since' },
+  promoteRollout: { reason: 'no order failed for an hour' },
+  abortRollout: { reason: 'orders fail where it is' },
+  widenRollout: { percent: 50, reason: 'no order failed for an hour' },
+  putReport: {
+    incarnation: '0198f2c4-6f0e-7c3a-9d1b-2f5f8f0e4a12',
+    labels: { zone: 'a' },
+    ttlMs: 15000,
+    namespaces: {
+      orders: {
+        release: 7,
+        checksum: '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
+        state: 'applied',
+      },
+    },
+  },
+  rotateConfigKeys: { reason: 'the key of last year' },
   putComponent: { url: 'http://127.0.0.1:3002/tercet/account', timeoutMs: 3000, retry: { maxAttempts: 25 } },
   putInstance: { url: 'http://127.0.0.1:3002/tercet/account', ttlMs: 15000 },
 };

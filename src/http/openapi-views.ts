@@ -19,26 +19,23 @@ import type {
 import type { LockReleaseView, LockView, OneLockView } from '../protocol/locks.js';
 import type { DeadLetterView, OutboxView, RelayView, TroubleView } from '../protocol/outbox.js';
 import type { PreparedCall } from '../engine/ports.js';
-
-export type Schema = Readonly<Record<string, unknown>>;
-
-const text: Schema = { type: 'string' };
-const time: Schema = { type: 'string', format: 'date-time' };
-const count: Schema = { type: 'integer', minimum: 0 };
-const number: Schema = { type: 'number' };
-const anyJson: Schema = {};
-const oneOf = (...words: readonly string[]): Schema => ({ enum: words });
-const list = (items: Schema): Schema => ({ type: 'array', items });
-const view = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
-const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
-
-type Fields<T> = { readonly [K in keyof T]-?: Schema };
-
-/** More fields may come: nobody who reads an answer may stumble over them. */
-function object<T>(properties: Fields<T>, optional: readonly (keyof T & string)[] = []): Schema {
-  const required = Object.keys(properties).filter((name) => !optional.includes(name as keyof T & string));
-  return { type: 'object', properties, required };
-}
+import { CONFIG_VIEWS } from './openapi-config-views.js';
+import {
+  anyJson,
+  byName,
+  change,
+  count,
+  fieldError,
+  list,
+  number,
+  object,
+  oneOf,
+  orNull,
+  text,
+  time,
+  view,
+} from './openapi-fields.js';
+import type { Fields, Schema } from './openapi-fields.js';
 
 const branch: Fields<BranchView> = {
   branchId: text,
@@ -130,6 +127,7 @@ export const VIEWS = {
       gid: text,
       mode: oneOf(...MODES),
       businessKey: orNull(text),
+      release: orNull(count),
       status: oneOf(...STATUSES),
       decision: orNull(oneOf('commit', 'abort')),
       reason: orNull(reason),
@@ -156,7 +154,7 @@ export const VIEWS = {
       ...branch,
       call: object<PreparedCall>({
         url: text,
-        headers: { type: 'object', additionalProperties: text },
+        headers: byName(text),
         body: { ...text, contentMediaType: 'application/json' },
       }),
     },
@@ -199,7 +197,7 @@ export const VIEWS = {
   Component: object<ComponentView>({
     name: text,
     url: orNull(text),
-    endpoints: { type: 'object', additionalProperties: text },
+    endpoints: byName(text),
     timeoutMs: count,
     concurrency: count,
     retry,
@@ -229,6 +227,7 @@ export const VIEWS = {
       object<CheckView>({ name: text, ok: { enum: [true, false, 'warning'] }, detail: text, advice: orNull(text) }),
     ),
   }),
+  ...CONFIG_VIEWS,
   Live: object<{ live: true }>({ live: { const: true } }),
   Ready: object<{ ready: boolean; problems: string[]; warnings: string[] }>({
     ready: { type: 'boolean' },
@@ -242,9 +241,10 @@ export const VIEWS = {
       status: count,
       detail: text,
       code: text,
-      errors: list(object<{ path: string; message: string }>({ path: text, message: text })),
+      errors: list(fieldError),
+      diff: list(change),
     },
-    ['errors'],
+    ['errors', 'diff'],
   ),
 } as const satisfies Record<string, Schema>;
 export type ViewName = keyof typeof VIEWS;

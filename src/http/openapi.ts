@@ -7,7 +7,8 @@ import { CALLS } from './openapi-calls.js';
 import type { Call } from './openapi-call.js';
 import { EXAMPLES } from './openapi-examples.js';
 import { VIEWS } from './openapi-views.js';
-import type { Schema, ViewName } from './openapi-views.js';
+import type { Schema } from './openapi-fields.js';
+import type { ViewName } from './openapi-views.js';
 
 /** A query that no decoder reads, or headers without end, whatever the path. */
 const ANYWHERE: readonly ErrorCode[] = ['TERCET_REQUEST_MALFORMED'];
@@ -20,6 +21,7 @@ const TAGS = [
   ['Components', 'The services that take part, and their running instances'],
   ['Outbox', 'What waits for Kafka, and what Kafka refused'],
   ['Locks', 'Who has them; for what one node does at a time'],
+  ['Configuration', 'Namespaces, drafts and releases; what instances get, and what they say of it'],
   ['The node', 'How it is'],
 ] as const;
 
@@ -49,11 +51,11 @@ export function openApi(): Schema {
 function operation(method: string, path: string, call: Call): Schema {
   const { id, summary, roles, query, hasKey, body, answers, problems } = call;
   const parameters = [
-    ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
       name,
       in: 'path',
       required: true,
-      schema: asSent(call.names ?? identifier),
+      schema: asSent(call.names?.[name] ?? identifier),
     })),
     ...(hasKey
       ? [
@@ -95,6 +97,7 @@ function tagOf(path: string, roles: Call['roles']): (typeof TAGS)[number][0] {
   if (path.startsWith('/v1/components')) return 'Components';
   if (path.startsWith('/v1/outbox')) return 'Outbox';
   if (path.startsWith('/v1/locks')) return 'Locks';
+  if (path.startsWith('/v1/config')) return 'Configuration';
   if (typeof roles !== 'string' && roles.every((role) => role === 'operator')) return 'On call';
   return path.startsWith('/v1/transactions') ? 'Transactions' : 'The node';
 }

@@ -174,7 +174,7 @@ export class HalfMessages {
       if (error instanceof LogUnavailable || error instanceof LogOutcomeUnknown) throw error;
       if (!(error instanceof TercetError)) throw error;
       // Room comes: it waits in Kafka.
-      if (error.code === 'TERCET_TRANSACTIONS_TOO_MANY') throw error;
+      if (error.status === 429) throw error;
       const reply = replyTo(record, error.status, error.toProblem());
       if (reply === null) this.parts.logger.warn({ gid, op, code: error.code }, 'a half message was refused unheard');
       return reply;

@@ -58,10 +58,10 @@ function pathText(path: readonly PropertyKey[]): string {
 }
 
 /** A payload as JSON text. @throws TercetError TERCET_REQUEST_TOO_LARGE naming `path` */
-export function payloadText(payload: unknown, path: string): string {
+export function payloadText(payload: unknown, path: string, maxBytes: number = LIMITS.payloadBytes): string {
   const text = JSON.stringify(payload ?? null);
-  if (text.length * 3 > LIMITS.payloadBytes && Buffer.byteLength(text) > LIMITS.payloadBytes) {
-    const message = `is larger than ${LIMITS.payloadBytes} bytes`;
+  if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) {
+    const message = `is larger than ${maxBytes} bytes`;
     throw new TercetError('TERCET_REQUEST_TOO_LARGE', `${path}: ${message}`, [{ path, message }]);
   }
   return text;

@@ -2,6 +2,29 @@
 import type { FieldError } from './errors.js';
 import type { Json } from './words.js';
 
+export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9-]{0,47}$/;
+export const NAMESPACE_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+/** Name or value of a label. */
+export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
+
+export const CONFIG_LIMITS = {
+  environments: 50,
+  /** Of one environment. */
+  namespaces: 200,
+  contentBytes: 256 * 1024,
+  jsonDepth: 64,
+  schemaBytes: 64 * 1024,
+  rules: 50,
+  labels: 20,
+  /** Of one content, and the characters of each. */
+  secrets: 1000,
+  secretChars: 4096,
+  /** Of what is released from drafts at once, secrets sealed. */
+  releaseBytes: 16 * 1024 * 1024,
+  /** That report what they have, of one environment. */
+  instances: 10_000,
+} as const;
+
 export type ConfigContent = Record<string, Json>;
 /** `all`: everybody at once; `gray`: those that a selector finds; `strict`: all live coordinators at one instant. */
 export type ReleaseMode = 'all' | 'gray' | 'strict';
@@ -103,6 +126,18 @@ export interface RolloutView {
   why: string | null;
   /** Of a strict one: who said that it is ready, and who not. */
   acks: { member: string; isReady: boolean; why: string | null }[];
+}
+
+export interface ConfigEnvironmentView {
+  environment: string;
+  /** How many it has. */
+  namespaces: number;
+  /** Number of its newest release; 0: there was none. */
+  lastRelease: number;
+  /** Rises with whatever changes what somebody gets. */
+  revision: number;
+  /** That has not ended. */
+  rollout: RolloutView | null;
 }
 
 export interface ReleaseSummary {

@@ -2,6 +2,7 @@
  * Every error that Tercet answers or throws, by code. docs/errors.md explains each; a test compares the two.
  * A participant's answer is never one of these: answers are values (Outcome), errors are for whoever asks.
  */
+import type { ConfigChange } from './config.js';
 import type { Problem } from './words.js';
 
 const REGISTRY = {
@@ -61,14 +62,17 @@ export interface FieldError {
 export class TercetError extends Error {
   override readonly name = 'TercetError';
   readonly status: number;
+  /** Of a conflict: what differs, masked. */
+  readonly diff: ConfigChange[] | undefined;
 
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
     readonly errors?: FieldError[],
-    options?: ErrorOptions,
+    { diff, ...options }: ErrorOptions & { diff?: ConfigChange[] } = {},
   ) {
     super(`${code}: ${detail}`, options);
+    this.diff = diff;
     this.status = REGISTRY[code][0];
   }
 
@@ -81,6 +85,7 @@ export class TercetError extends Error {
       detail: this.detail,
       code: this.code,
       ...(this.errors ? { errors: this.errors } : {}),
+      ...(this.diff ? { diff: this.diff } : {}),
     };
   }
 }

@@ -83,7 +83,8 @@ export const order = z.strictObject({ reason: text(1000) });
 /** Which place a dead letter goes back to. */
 export const requeue = z.strictObject({ reason: text(1000), at: z.enum(['end', 'place']).default('end') });
 
-const number = (schema: z.ZodInt) =>
+/** Of a query, where all is text. */
+export const number = (schema: z.ZodInt) =>
   z
     .string()
     .regex(/^\d{1,15}$/, 'must be a whole number')

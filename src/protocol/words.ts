@@ -1,5 +1,7 @@
 /** The words of the wire contract (docs/wire.md) as plain types: no code that a client would have to install. */
 
+import type { ConfigChange } from './config.js';
+
 export const MODES = ['tcc', 'saga', 'message'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -145,6 +147,8 @@ export interface TransactionView {
   gid: string;
   mode: Mode;
   businessKey: string | null;
+  /** Of the coordinators' configuration: what it began under and goes by till its end; null: none was released then. */
+  release: number | null;
   status: Status;
   decision: Decision | null;
   reason: Reason | null;
@@ -164,7 +168,7 @@ export interface TransactionView {
   deadlineAt: string | null;
 }
 
-export const EVENT_KINDS = ['begun', 'call', 'decided', 'parked', 'operator', 'ended'] as const;
+export const EVENT_KINDS = ['begun', 'call', 'paused', 'decided', 'parked', 'operator', 'ended'] as const;
 export interface EventView {
   at: string;
   node: string;
@@ -236,6 +240,8 @@ export interface Problem {
   detail: string;
   code: string;
   errors?: { path: string; message: string }[];
+  /** Of a configuration that has changed since: what differs, masked. */
+  diff?: ConfigChange[];
 }
 
 export const HEADERS = {

@@ -23,6 +23,9 @@ const SAVE = `gid text, owner text, epoch int, version int, status text, decisio
  * sees everything that it ever began. A statement that was on its way for too long begins nothing either: whoever
  * sent it has stopped waiting and looking for it. Who begins is decided in tercet.gid, which knows what has ended too.
  *
+ * They begin under the epoch that is in force, and that stays in force until this statement is committed: see
+ * migrations/0009-configuration.ts. One flush enters once for all its begins, and one without begins not at all.
+ *
  * What ends leaves the tables of the unfinished, with all that belongs to it, and goes to history as one row. The
  * deletes and the reads of `branch` and `timeline` see them as they were before this statement: complete, since the
  * fence lets through only who knows of everything written before. What comes with the end itself is in its row of $7.
@@ -34,27 +37,29 @@ const SAVE = `gid text, owner text, epoch int, version int, status text, decisio
  * BY_KEY in database.ts). For the same reason no index of these tables but the primary keys has the gid.
  */
 const FLUSH = `
-  WITH living AS (
+  WITH gate AS MATERIALIZED (
+    SELECT tercet.enter_work() AS epoch WHERE cardinality($1::text[]) > 0
+  ), living AS (
     SELECT id FROM tercet.member WHERE id = ANY($1) AND NOT dead AND now() < ${time('$2::float8')}
      ORDER BY id FOR KEY SHARE
   ), beginning AS (
     SELECT row.gid, living.id AS owner, mode, drive, business_key, content_hash, begun_by, trace,
            ${time('began_at')} AS began_at, ${time('deadline_at')} AS deadline_at,
-           status, decision, ${time('decided_at')} AS decided_at, progress, plan
+           status, decision, ${time('decided_at')} AS decided_at, progress, plan, release
       FROM json_to_recordset($3) AS row(gid text, owner text, mode text, drive text, business_key text,
                                         content_hash text, begun_by text, began_at float8, deadline_at float8,
                                         trace text, status text, decision text, decided_at float8, progress text,
-                                        plan text), living
-     WHERE living.id = row.owner
+                                        plan text, release int, epoch int), living, gate
+     WHERE living.id = row.owner AND row.epoch = gate.epoch
   ), claimed AS (
     INSERT INTO tercet.gid (gid, content_hash, began_at) SELECT gid, content_hash, began_at FROM beginning
         ON CONFLICT (gid) DO NOTHING
     RETURNING gid
   ), begun AS (
     INSERT INTO tercet.transaction (gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner,
-                                    status, decision, decided_at, progress, plan)
+                                    status, decision, decided_at, progress, plan, release)
     SELECT gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, owner,
-           status, decision, decided_at, progress, plan FROM beginning
+           status, decision, decided_at, progress, plan, release FROM beginning
      WHERE (gid IN (SELECT gid FROM claimed)) IS TRUE
   ), branched AS (
     INSERT INTO tercet.branch (gid, branch_id, position, component, payload)
@@ -76,7 +81,7 @@ const FLUSH = `
     DELETE FROM tercet.transaction t
      USING json_to_recordset($7) AS row(${SAVE}, ended_at float8, events text)
      WHERE ${FENCE}
-    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, plan, t.owner, t.epoch,
+    RETURNING t.gid, mode, drive, business_key, begun_by, began_at, deadline_at, trace, plan, release, t.owner, t.epoch,
               t.version + 1 AS version, row.status, row.decision, row.reason, row.parked, row.progress,
               COALESCE(row.replies, t.replies) AS replies, ${time('row.decided_at')} AS decided_at,
               ${time('row.ended_at')} AS ended_at, row.events
@@ -96,7 +101,8 @@ const FLUSH = `
     DELETE FROM tercet.timeline WHERE gid = ANY (ARRAY(SELECT gid FROM ended))
   )
   SELECT 'gid' AS what, gid AS id FROM claimed UNION ALL SELECT 'gid', gid FROM saved
-   UNION ALL SELECT 'gid', gid FROM ended UNION ALL SELECT 'member', id FROM living`;
+   UNION ALL SELECT 'gid', gid FROM ended UNION ALL SELECT 'member', id FROM living
+   UNION ALL SELECT 'epoch', epoch::text FROM gate`;
 
 const LISTS = ['begin', 'branches', 'save', 'timeline', 'end', 'outbox'] as const;
 
@@ -105,6 +111,8 @@ export interface Write extends Readonly<Record<(typeof LISTS)[number], string>> 
   readonly gid: string;
   /** Of a begin: who owns what is begun. */
   readonly member: string | null;
+  /** Of a begin: the epoch that must be in force. */
+  readonly epoch?: number;
   /** Characters of payloads that an end moves to history, inside the database. */
   readonly moves: number;
 }
@@ -117,8 +125,11 @@ export function charsOf(write: Write): number {
   return LISTS.reduce((sum, part) => sum + write[part].length, write.moves);
 }
 
-/** `there`: the gid is taken, or the row has moved on; `dead`: the member may not begin anything. */
-export type Written = 'written' | 'there' | 'dead';
+/**
+ * `there`: the gid is taken, or the row has moved on; `dead`: the member may not begin anything; `over`: nobody begins
+ * anything under that epoch any more.
+ */
+export type Written = 'written' | 'there' | 'dead' | 'over';
 
 /**
  * Sends one flush. The results are in the order of the batch, which is that in which the writes came in.
@@ -137,16 +148,28 @@ export async function flush(
   const values = [[...members], notAfter, ...LISTS.map(list)];
   // Prepared on the connection with the settings that its plan needs, and there alone.
   const name = lane === 'flush' ? { name: 'flush' } : {};
-  const rows = await database.write<{ what: 'gid' | 'member'; id: string }>({ ...name, text: FLUSH, values }, lane);
+  const rows = await database.write<{ what: 'gid' | 'member' | 'epoch'; id: string }>(
+    { ...name, text: FLUSH, values },
+    lane,
+  );
   const written = new Set(rows.filter(({ what }) => what === 'gid').map(({ id }) => id));
   const living = new Set(rows.filter(({ what }) => what === 'member').map(({ id }) => id));
-  return batch.map(({ gid, member }) => {
+  const inForce = Number(rows.find(({ what }) => what === 'epoch')?.id);
+  return batch.map(({ gid, member, epoch }) => {
     if (written.has(gid)) return 'written';
-    return member === null || living.has(member) ? 'there' : 'dead';
+    if (member === null) return 'there';
+    if (!living.has(member)) return 'dead';
+    return epoch === inForce ? 'there' : 'over';
   });
 }
 
-export function beginOf(member: Member, tx: Transaction, contentHash: string, events: readonly TimelineEvent[]): Write {
+export function beginOf(
+  member: Member,
+  tx: Transaction,
+  contentHash: string,
+  events: readonly TimelineEvent[],
+  epoch: number,
+): Write {
   const row = {
     gid: tx.gid,
     owner: member.id,
@@ -158,6 +181,8 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string, ev
     began_at: tx.beganAt,
     deadline_at: tx.deadlineAt,
     trace: tx.trace,
+    release: tx.release,
+    epoch,
     status: tx.status,
     ...(tx.plan === null && tx.message === null ? {} : planned(tx)),
   };
@@ -166,7 +191,7 @@ export function beginOf(member: Member, tx: Transaction, contentHash: string, ev
   );
   const begin = JSON.stringify(row);
   const timeline = timelineOf(tx.gid, 1, events);
-  return { ...NOTHING, gid: tx.gid, member: member.id, begin, branches: branches.join(','), timeline };
+  return { ...NOTHING, gid: tx.gid, member: member.id, epoch, begin, branches: branches.join(','), timeline };
 }
 
 /**

@@ -64,7 +64,8 @@ export class Members {
   async join(node: string, leaseMs: number): Promise<Member> {
     const member = { id: `${node}/${randomUUID()}`, node };
     await this.timed(
-      `INSERT INTO tercet.member (id, node, until) VALUES ($1, $2, now() + $3 * interval '1 ms') RETURNING ${NOW_MS}`,
+      `INSERT INTO tercet.member (id, node, until)
+       SELECT $1, $2, now() + $3 * interval '1 ms' FROM tercet.enter_work() RETURNING ${NOW_MS}`,
       [member.id, node, leaseMs],
     );
     return member;
@@ -72,7 +73,8 @@ export class Members {
 
   async renew(member: Member, leaseMs: number): Promise<boolean> {
     return this.timed(
-      `UPDATE tercet.member SET until = now() + $2 * interval '1 ms' WHERE id = $1 AND NOT dead RETURNING ${NOW_MS}`,
+      `UPDATE tercet.member SET until = now() + $2 * interval '1 ms' WHERE id = $1 AND NOT dead AND NOT evicted
+       RETURNING ${NOW_MS}`,
       [member.id, leaseMs],
     );
   }

@@ -6,7 +6,7 @@ import type { Held } from '../engine/ports.js';
 import type { BranchState, Decision, Drive, Mode, Reason, Status } from '../protocol/words.js';
 
 const PLAIN = `gid, mode, drive, business_key, owner, epoch, version, status, decision, reason, parked, progress,
-  replies, trace, plan`;
+  replies, trace, plan, release`;
 
 /** What an unfinished transaction and one in history have in common. */
 export const COLUMNS = `${PLAIN}, began_at, deadline_at, decided_at`;
@@ -54,6 +54,7 @@ export interface TransactionRow {
   replies: string | null;
   trace: string | null;
   plan: string | null;
+  release: number | null;
   began_at: number;
   deadline_at: number | null;
   decided_at: number | null;
@@ -125,6 +126,7 @@ export function toHeld(row: TransactionRow): Held {
     plan: plan && { recovery: plan.recovery, parallel: plan.parallel },
     message: message && { check: message.check, deliverAt: message.deliverAt },
     trace: row.trace,
+    release: row.release,
   };
   const isToStart = isRestarted && message !== null && !isHeld(known);
   const tx = isToStart ? messageRules.start(known, base) : known;

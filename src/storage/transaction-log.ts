@@ -2,7 +2,7 @@
 import { decidedBy } from '../domain/machine.js';
 import { isEnded, takesBranches } from '../domain/transaction.js';
 import type { Branch, Transaction } from '../domain/transaction.js';
-import { LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
+import { EpochOver, LogOutcomeUnknown, MemberDead } from '../engine/ports.js';
 import type { Held, ListFilter, Logger, Member, TimelineEvent, TransactionLog } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
@@ -121,18 +121,20 @@ export class PostgresLog implements TransactionLog {
     tx: Transaction,
     contentHash: string,
     events: readonly TimelineEvent[] = [],
+    epoch = 0,
   ): ReturnType<TransactionLog['insert']> {
-    const written = await this.writer.write(beginOf(member, tx, contentHash, events)).catch((error: unknown) => {
+    const written = await this.writer.write(beginOf(member, tx, contentHash, events, epoch)).catch((error: unknown) => {
       throw isDataError(error) ? unstorable(tx.gid, error) : error;
     });
     if (written === 'dead') throw dead(member);
+    if (written === 'over') throw new EpochOver(`epoch ${epoch} of the configuration is over`);
     if (written === 'written') {
       return { inserted: true, held: { tx, owner: member.id, epoch: 1, version: 1 }, sameContent: true };
     }
     const row = await this.row(tx.gid);
     if (!row) {
       await this.database.write({ text: RELEASE, values: [tx.gid] });
-      return this.insert(member, tx, contentHash, events);
+      return this.insert(member, tx, contentHash, events, epoch);
     }
     return { inserted: false, held: toHeld(row), sameContent: row.content_hash === contentHash };
   }

@@ -7,6 +7,7 @@ export const view: TransactionView = {
   gid: 'order-17',
   mode: 'tcc',
   businessKey: null,
+  release: null,
   status: 'open',
   decision: null,
   reason: null,

@@ -7,7 +7,8 @@ const at = '2030-01-01T00:00:00.000Z';
 
 function ended(status: Status, state: BranchState): TransactionView {
   const branch = { branchId: 'a', component: 'order', state, attempts: 1, reply: null };
-  const fixed = { gid: 'g', mode: 'saga', businessKey: null, reason: null, parked: null, deadlineAt: null } as const;
+  const none = { businessKey: null, release: null, reason: null, parked: null, deadlineAt: null } as const;
+  const fixed = { gid: 'g', mode: 'saga', ...none } as const;
   return { ...fixed, status, decision: null, branches: [branch], beganAt: at, decidedAt: at, endedAt: at };
 }
 

@@ -45,6 +45,7 @@ export function transaction(over: Partial<Transaction> = {}): Transaction {
     plan: null,
     message: null,
     trace: null,
+    release: null,
     ...over,
     branches: branches.map((each) => ({ ...each, since: each.since === BEGAN_AT ? beganAt : each.since })),
   };

@@ -38,7 +38,12 @@ export function half(to: readonly string[], { gid = 'g', check = {}, deliverAt =
   });
   const branches = [{ branchId: CHECK_BRANCH, component: 'orders', payload: '{}' }, ...deliveries];
   const request = { gid, contentHash: 'x', mode: 'message', drive: 'initiator', businessKey: null } as const;
-  return openTransaction(gid, { ...request, deadlineMs: null, branches, message }, { plans: [], message }, null, 0);
+  return openTransaction(
+    gid,
+    { ...request, deadlineMs: null, branches, message },
+    { plans: [], message, trace: null, release: null },
+    0,
+  );
 }
 
 export function step(tx: Transaction, answers: Answer[] = [], now = 1, inFlight: string[] = [], saved = tx): Step {

@@ -42,6 +42,7 @@ function open(...branches: Branch[]): Transaction {
     plan: null,
     message: null,
     trace: null,
+    release: null,
   };
 }
 

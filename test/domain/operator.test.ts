@@ -28,6 +28,7 @@ function open(...names: string[]): Transaction {
     plan: null,
     message: null,
     trace: null,
+    release: null,
   };
 }
 

@@ -58,6 +58,7 @@ function saga(
     plan: { recovery, parallel },
     message: null,
     trace: null,
+    release: null,
   };
   return begun(tx, 0);
 }

@@ -20,12 +20,17 @@ test('entries stand between commas or white space, roles add up, and a component
   const shown = parseKeys(text).map((entry) => ({
     ...entry,
     roles: [...entry.roles],
-    components: [...entry.components],
+    scopes: [...entry.scopes].map(([role, what]) => [role, [...what]]),
     hash: entry.hash.toString('hex'),
   }));
   expect(shown).toEqual([
-    { name: 'ops', roles: ['operator'], components: [], hash: HASH },
-    { name: 'order-service', roles: ['initiator', 'component'], components: ['order', 'shop:stock'], hash: OTHER },
+    { name: 'ops', roles: ['operator'], scopes: [], hash: HASH },
+    {
+      name: 'order-service',
+      roles: ['initiator', 'component'],
+      scopes: [['component', ['order', 'shop:stock']]],
+      hash: OTHER,
+    },
   ]);
 });
 

@@ -11,6 +11,7 @@ export async function routesOfApplication(): Promise<string[]> {
     allowList: {},
     metrics: {},
     readiness: {},
+    config: {},
     diagnosis: {},
   } as unknown as Parts;
   const logger = { info() {}, warn() {}, error() {} };

@@ -129,7 +129,9 @@ describe('keys and secrets', () => {
   const entryOf = (key: string | undefined): { name: string; roles: string[]; components: string[] } | null => {
     const hash = hashOf(key ?? '');
     const found = readSettings(coordinator('coordinator-1')).keys.find((entry) => entry.hash.equals(hash));
-    return found ? { name: found.name, roles: [...found.roles], components: [...found.components] } : null;
+    return found
+      ? { name: found.name, roles: [...found.roles], components: [...(found.scopes.get('component') ?? [])] }
+      : null;
   };
 
   test.each(Object.entries(SAMPLES))('%s has a key that lets it do what it does, and no more', (name, folder) => {

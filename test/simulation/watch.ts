@@ -24,8 +24,13 @@ export class WatchedLog extends MemoryLog {
     super({ now: () => world.now });
   }
 
-  override async insert(member: Member, tx: Transaction, contentHash: string, events?: readonly TimelineEvent[]) {
-    const result = await super.insert(member, tx, contentHash, events);
+  override async insert(
+    member: Member,
+    tx: Transaction,
+    contentHash: string,
+    ...more: [events?: readonly TimelineEvent[], epoch?: number]
+  ) {
+    const result = await super.insert(member, tx, contentHash, ...more);
     if (result.inserted) this.sagas.written(null, tx);
     return result;
   }

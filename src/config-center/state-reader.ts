@@ -1,0 +1,134 @@
+/** Reads what is in force in an environment, and of what it knows already nothing twice. */
+import { hash } from 'node:crypto';
+import { TercetError } from '../protocol/errors.js';
+import type { Database } from '../storage/database.js';
+import type { Content, EnvironmentState } from './environment-state.js';
+
+/** All as of one moment. */
+const HEAD = `
+  SELECT e.revision::float8 AS revision, g.epoch,
+         (SELECT json_object_agg(n.name, n.release ORDER BY n.name) FROM tercet.config_namespace n
+           WHERE n.environment = e.name) AS namespaces,
+         (SELECT json_build_object('id', r.id, 'release', r.number, 'mode', r.mode, 'labels', r.labels::json,
+                                   'percent', r.percent, 'deadlineAt', extract(epoch FROM r.deadline_at) * 1000,
+                                   'namespaces', (SELECT json_agg(c.namespace ORDER BY c.namespace)
+                                                    FROM tercet.config_content c
+                                                   WHERE c.environment = e.name AND c.number = r.number))
+            FROM tercet.config_rollout r
+           WHERE r.environment = e.name AND r.state IN ('preparing', 'running')) AS rollout
+    FROM tercet.config_environment e CROSS JOIN tercet.work_gate g WHERE e.name = $1`;
+
+const CONTENTS = `
+  SELECT c.number AS release, c.namespace, c.content AS text, c.checksum
+    FROM unnest($2::int[], $3::text[]) AS wanted(number, namespace)
+    JOIN tercet.config_content c USING (number, namespace) WHERE c.environment = $1`;
+
+interface Head {
+  revision: number;
+  epoch: number;
+  namespaces: Record<string, number | null> | null;
+  rollout: null | {
+    id: number;
+    release: number;
+    mode: 'gray' | 'strict';
+    labels: Record<string, string>;
+    percent: number;
+    deadlineAt: number | null;
+    namespaces: string[] | null;
+  };
+}
+
+export class StateReader {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * `known` itself where nothing has changed since; null: there is no such environment.
+   *
+   * @throws LogUnavailable, TercetError TERCET_CONFIG_CORRUPT
+   */
+  async read(environment: string, known: EnvironmentState | null): Promise<EnvironmentState | null> {
+    const [head] = await this.database.read<Head & Record<string, unknown>>({ name: 'config head', text: HEAD }, [
+      environment,
+    ]);
+    if (!head) return null;
+    const version = JSON.stringify(head);
+    return known?.version === version ? known : this.stateOf(environment, head, version, known);
+  }
+
+  private async stateOf(
+    environment: string,
+    head: Head,
+    version: string,
+    known: EnvironmentState | null,
+  ): Promise<EnvironmentState> {
+    const pointers = Object.entries(head.namespaces ?? {}).flatMap(([name, release]) => {
+      return release === null ? [] : [{ name, release }];
+    });
+    const candidates = (head.rollout?.namespaces ?? []).map((name) => ({ name, release: head.rollout?.release ?? 0 }));
+    const contents = await this.contents(environment, [...pointers, ...candidates], known);
+    const mapOf = (list: readonly Pointer[]): ReadonlyMap<string, Content> =>
+      new Map(list.map(({ name, release }) => [name, held(contents, name, release)]));
+    const { rollout } = head;
+    return {
+      environment,
+      revision: head.revision,
+      epoch: head.epoch,
+      namespaces: new Set(Object.keys(head.namespaces ?? {})),
+      inForce: mapOf(pointers),
+      rollout: rollout && {
+        id: rollout.id,
+        release: rollout.release,
+        mode: rollout.mode,
+        selector: { labels: rollout.labels, percent: rollout.percent },
+        contents: mapOf(candidates),
+        deadlineAt: rollout.deadlineAt,
+      },
+      version,
+    };
+  }
+
+  /** What is known is not read again: a release never changes. */
+  private async contents(
+    environment: string,
+    wanted: readonly Pointer[],
+    known: EnvironmentState | null,
+  ): Promise<ReadonlyMap<string, Content>> {
+    const found = new Map<string, Content>();
+    for (const [name, content] of [...(known?.inForce ?? []), ...(known?.rollout?.contents ?? [])]) {
+      found.set(keyOf(name, content.release), content);
+    }
+    const missing = wanted.filter(({ name, release }) => !found.has(keyOf(name, release)));
+    if (missing.length === 0) return found;
+    const rows = await this.database.read<Content & { namespace: string }>(CONTENTS, [
+      environment,
+      missing.map(({ release }) => release),
+      missing.map(({ name }) => name),
+    ]);
+    for (const { namespace, release, text, checksum } of rows) {
+      if (hash('sha256', text, 'hex') !== checksum) throw corrupt(environment, namespace, release);
+      found.set(keyOf(namespace, release), { release, text, checksum });
+    }
+    return found;
+  }
+}
+
+interface Pointer {
+  readonly name: string;
+  readonly release: number;
+}
+
+const keyOf = (namespace: string, release: number): string => `${release}/${namespace}`;
+
+function held(contents: ReadonlyMap<string, Content>, name: string, release: number): Content {
+  const content = contents.get(keyOf(name, release));
+  if (!content) throw new Error(`release ${release} has no content of ${name}`);
+  return content;
+}
+
+function corrupt(environment: string, namespace: string, release: number): TercetError {
+  return new TercetError(
+    'TERCET_CONFIG_CORRUPT',
+    `${environment}/${namespace} of release ${release} is not what its checksum says; what was in use stays in use. ` +
+      'Somebody has changed tercet.config_content: roll back to a release that is whole',
+  );
+}

@@ -1,0 +1,157 @@
+/** Contents as they are kept: canonical JSON with its secrets sealed. */
+import { hash } from 'node:crypto';
+import { canonicalJson } from '../config/canonical.js';
+import { step } from '../config/pointer.js';
+import { MASK, mayHoldSecrets, SECRET_KEY, secretIn, withSecrets } from '../config/secret.js';
+import type { ConfigContent } from '../protocol/config.js';
+import { TercetError } from '../protocol/errors.js';
+import type { FieldError } from '../protocol/errors.js';
+import type { Json } from '../protocol/words.js';
+import type { DataKeys } from './data-keys.js';
+import { corrupt, unfit } from './refusals.js';
+import { openSealed, seal } from './sealing.js';
+
+/** What a new content is held against: its masked secrets are kept from these. */
+export interface Prior {
+  readonly draft: ConfigContent | null;
+  readonly inForce: ConfigContent | null;
+}
+
+/** As it stands in a row. */
+export interface StoredContent {
+  readonly content: string;
+  readonly checksum: string;
+}
+
+export function checksumOfText(text: string): string {
+  return hash('sha256', text, 'hex');
+}
+
+/** The content as it is kept. @throws TercetError TERCET_CONFIG_CORRUPT: it is not what was released */
+export function verified(environment: string, namespace: string, { content, checksum }: StoredContent): ConfigContent {
+  if (checksumOfText(content) !== checksum) {
+    throw corrupt(environment, namespace, 'its content is not what its checksum says');
+  }
+  return JSON.parse(content) as ConfigContent;
+}
+
+export class Vault {
+  constructor(private readonly dataKeys: DataKeys) {}
+
+  /**
+   * The content as services get it: secrets are plain strings.
+   *
+   * @param stored the text of a row
+   * @throws TercetError TERCET_CONFIG_CORRUPT: a secret cannot be opened
+   */
+  async reveal(
+    environment: string,
+    namespace: string,
+    stored: string,
+    how: 'plain' | 'masked',
+  ): Promise<ConfigContent> {
+    const content = JSON.parse(stored) as ConfigContent;
+    if (!mayHoldSecrets(stored)) return content;
+    if (how === 'masked') return withSecrets(content, () => MASK) as ConfigContent;
+    const owner = `${environment}/${namespace}`;
+    const dataKey = await this.dataKeys.find(environment, namespace);
+    return withSecrets(content, (sealed) => {
+      const clear = dataKey && tryToOpen(dataKey, owner, sealed);
+      if (clear === null) throw corrupt(environment, namespace, 'a secret of it was damaged, or its data key is gone');
+      return clear;
+    }) as ConfigContent;
+  }
+
+  /**
+   * Seals what came in. A masked secret stays what it is at the same place in the draft, else in what is in force; and what
+   * is the same in clear keeps the form it has there.
+   *
+   * @throws TercetError naming each place where there is nothing to keep; TERCET_CONFIG_SECRETS_OFF
+   */
+  async seal(environment: string, namespace: string, content: ConfigContent, prior: Prior): Promise<ConfigContent> {
+    const owner = `${environment}/${namespace}`;
+    const dataKey = hasClear(content) ? await this.dataKeys.make(environment, namespace) : null;
+    const sealing = new Sealing(owner, dataKey, (clear) => (dataKey ? seal(dataKey, owner, Buffer.from(clear)) : MASK));
+    const sealed = sealing.walk(content, prior.draft ?? undefined, prior.inForce ?? undefined, '');
+    if (sealing.missing.length > 0) throw unfit('a masked secret has no value that it could keep', sealing.missing);
+    return sealed as ConfigContent;
+  }
+
+  /** For a diff alone: what came in, its secrets as they are kept where they are the same, and as nothing else where not. */
+  async likened(environment: string, namespace: string, content: ConfigContent, prior: Prior): Promise<ConfigContent> {
+    const dataKey = await this.dataKeys.find(environment, namespace).catch((error: unknown) => {
+      if (error instanceof TercetError) return null;
+      throw error;
+    });
+    const sealing = new Sealing(`${environment}/${namespace}`, dataKey, () => MASK);
+    return sealing.walk(content, prior.draft ?? undefined, prior.inForce ?? undefined, '') as ConfigContent;
+  }
+}
+
+class Sealing {
+  readonly missing: FieldError[] = [];
+
+  constructor(
+    private readonly owner: string,
+    private readonly dataKey: Buffer | null,
+    private readonly fresh: (clear: string) => string,
+  ) {}
+
+  walk(value: Json, draft: Json | undefined, inForce: Json | undefined, path: string): Json {
+    if (value === null || typeof value !== 'object') return value;
+    if (Array.isArray(value)) {
+      return value.map((item, index) => this.walk(item, at(draft, index), at(inForce, index), step(path, index)));
+    }
+    const text = secretIn(value);
+    if (text !== undefined) return { [SECRET_KEY]: this.sealed(text, secretIn(draft), secretIn(inForce), path) };
+    return Object.fromEntries(
+      Object.entries(value).map(([key, field]) => {
+        return [key, this.walk(field, at(draft, key), at(inForce, key), step(path, key))];
+      }),
+    );
+  }
+
+  private sealed(text: string, draft: string | undefined, inForce: string | undefined, path: string): string {
+    if (text === MASK) {
+      const kept = draft ?? inForce;
+      if (kept === undefined)
+        this.missing.push({ path, message: 'is masked, and there is no secret here yet: send it in clear' });
+      return kept ?? MASK;
+    }
+    // That of what is in force first: against that a diff is shown.
+    const same = [inForce, draft].find((sealed) => sealed !== undefined && this.opened(sealed) === text);
+    return same ?? this.fresh(text);
+  }
+
+  private opened(sealed: string): string | null {
+    return this.dataKey && tryToOpen(this.dataKey, this.owner, sealed);
+  }
+}
+
+function tryToOpen(dataKey: Buffer, owner: string, sealed: string): string | null {
+  try {
+    return openSealed(dataKey, owner, sealed).toString();
+  } catch {
+    return null;
+  }
+}
+
+function at(value: Json | undefined, key: string | number): Json | undefined {
+  if (value === undefined || value === null || typeof value !== 'object') return undefined;
+  if (Array.isArray(value) !== (typeof key === 'number')) return undefined;
+  return Object.hasOwn(value, key) ? (value as Record<string, Json>)[key] : undefined;
+}
+
+function hasClear(content: ConfigContent): boolean {
+  let has = false;
+  withSecrets(content, (text) => {
+    has ||= text !== MASK;
+    return null;
+  });
+  return has;
+}
+
+/** As it is kept. */
+export function storedText(content: ConfigContent): string {
+  return canonicalJson(content);
+}
