@@ -1,5 +1,5 @@
 /** What instances get, what they say of it, and who changed what; docs/wire.md section 10. */
-import { Body, Controller, Get, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ConfigCenter } from '../config-center/center.js';
 import { validated } from '../protocol/body.js';
@@ -11,6 +11,9 @@ import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 import { ConfigValues } from './config-values.js';
 import { inPath } from './config.controller.js';
+
+/** RFC 7240 */
+const MINIMAL = /(^|[,;\s])return="?minimal"?($|[,;\s])/i;
 
 @Controller('v1/config/:environment')
 export class ConfigValuesController {
@@ -24,6 +27,7 @@ export class ConfigValuesController {
   async values(
     @Param('environment') environment: string,
     @Query() query: unknown,
+    @Headers('prefer') prefer: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
     @WhoCalls() caller: Caller,
   ): Promise<string | undefined> {
@@ -33,7 +37,7 @@ export class ConfigValuesController {
       throw mayNotRead(environment, caller);
     }
     const left = new Promise<void>((resolve) => void reply.raw.once('close', resolve));
-    const answer = await this.desk.of({ ...asked, environment }, left);
+    const answer = await this.desk.of({ ...asked, environment, isMinimal: MINIMAL.test(prefer ?? '') }, left);
     if (answer === null) {
       void reply.status(204);
       return undefined;

@@ -34,6 +34,8 @@ export interface AskedValues extends Candidate {
   /** Checksum of what the asker has. */
   readonly have?: string | undefined;
   readonly waitMs: number;
+  /** Without the contents: for who may have them from elsewhere. */
+  readonly isMinimal?: boolean;
 }
 
 interface Delivered {
@@ -77,7 +79,7 @@ export class ConfigValues {
       for (;;) {
         if (!state) throw unknownEnvironment(environment);
         const delivered = await this.deliver(state, asked);
-        if (delivered.checksum !== have) return answer(state, delivered);
+        if (delivered.checksum !== have) return answer(state, delivered, asked.isMinimal);
         const leftMs = endsAt - clock.monotonic();
         if (leftMs <= 0 || ending.signal.aborted) return null;
         const { version } = state;
@@ -160,8 +162,9 @@ export class ConfigValues {
 }
 
 /** What is canonical stays as it is. */
-function answer({ environment, revision }: EnvironmentState, { text, checksum }: Delivered): string {
+function answer({ environment, revision }: EnvironmentState, { text, checksum }: Delivered, isMinimal = false): string {
   const head = JSON.stringify({ environment, revision, checksum } satisfies Omit<ValuesView, 'namespaces'>);
+  if (isMinimal) return head;
   return `${head.slice(0, -1)},"namespaces":${text}}`;
 }
 
