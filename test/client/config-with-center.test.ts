@@ -12,7 +12,7 @@ import type {
 } from '../../src/protocol/config.js';
 import { TestNode } from '../http/node.js';
 import { redisUrl, withRedis } from '../support/redis.js';
-import { until } from './until.js';
+import { PATIENT_CLOCK, until } from './until.js';
 
 const reason = 'a test';
 let node: TestNode;
@@ -143,7 +143,9 @@ withRedis()('with a Redis', () => {
     const salt = randomBytes(8).toString('hex');
     try {
       await release(env, { mostItems: 3, salt });
-      const configs = await Promise.all(Array.from({ length: 20 }, () => started(env, { parse, redis })));
+      const configs = await Promise.all(
+        Array.from({ length: 20 }, () => started(env, { parse, redis, clock: PATIENT_CLOCK })),
+      );
       const sum = (count: 'fetches' | 'saved'): number => configs.reduce((all, { pulls }) => all + pulls[count], 0);
       expect([sum('fetches'), sum('saved')]).toEqual([1, 19]);
       await release(env, { mostItems: 4, salt });
