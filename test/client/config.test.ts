@@ -6,7 +6,7 @@ import type { TercetConfigOptions } from '../../src/client/config/index.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
 import { redisUrl, withRedis } from '../support/redis.js';
 import { FakeCenter, problem } from './config-center.js';
-import { until } from './until.js';
+import { PATIENT_CLOCK, until } from './until.js';
 
 let center: FakeCenter;
 const open: TercetConfig[] = [];
@@ -301,7 +301,9 @@ withRedis()('with a Redis', () => {
 
   test('of twenty services one gets each release from the center, at start and while they run', async () => {
     center.publish(contents(3));
-    const configs = await Promise.all(Array.from({ length: 20 }, () => started({ parse, redis })));
+    const configs = await Promise.all(
+      Array.from({ length: 20 }, () => started({ parse, redis, clock: PATIENT_CLOCK })),
+    );
     const sum = (count: 'fetches' | 'saved'): number => configs.reduce((total, { pulls }) => total + pulls[count], 0);
     expect([center.given.whole, sum('fetches'), sum('saved')]).toEqual([1, 1, 19]);
     center.publish(contents(4));

@@ -7,7 +7,7 @@ import type { ValuesStamp } from '../../src/config/shared-pull.js';
 import { SYSTEM_CLOCK } from '../../src/platform/surroundings.js';
 import type { ValuesView } from '../../src/protocol/config.js';
 import { redisUrl, startRedis, withOwnRedis, withRedis } from '../support/redis.js';
-import { until } from '../client/until.js';
+import { PATIENT_CLOCK, until } from '../client/until.js';
 
 /** What the wait is allowed to take beyond itself on a machine that is busy. */
 const WAIT_MS = 500;
@@ -72,7 +72,7 @@ withRedis()('with a Redis', () => {
 
   test('of twenty processes that come at once, one gets the contents and nineteen its copy', async () => {
     const values = someValues();
-    const all = Array.from({ length: 20 }, () => puller(redis));
+    const all = Array.from({ length: 20 }, () => puller(redis, null, PATIENT_CLOCK));
     const fetch = (): Promise<ValuesView> => new Promise((resolve) => setTimeout(() => resolve(values), 50));
     const pulled = await Promise.all(all.map((each) => each.pull(stampOf(values), fetch)));
     for (const [got] of pulled) expect(got).toEqual(values);
