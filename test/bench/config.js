@@ -28,7 +28,7 @@ cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
 
 async function center(databaseUrl) {
   const child = spawn(process.execPath, ['bin/tercet.js', 'serve'], {
-    env: { ...process.env, DATABASE_URL: databaseUrl, TERCET_LISTEN: '127.0.0.1:0' },
+    env: { ...process.env, DATABASE_URL: databaseUrl, TERCET_LISTEN: '127.0.0.1:0', TERCET_LOG_LEVEL: 'error' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const url = await new Promise((resolve, reject) => {
