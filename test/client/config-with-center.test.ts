@@ -1,5 +1,7 @@
 /** TercetConfig with the center itself: what is released there is in force here, and seen there as taken. */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { TercetConfig } from '../../src/client/config/index.js';
 import type { TercetConfigOptions } from '../../src/client/config/index.js';
@@ -11,10 +13,12 @@ import type {
   ReleaseView,
 } from '../../src/protocol/config.js';
 import { TestNode } from '../http/node.js';
+import { programOf } from '../support/debian.js';
 import { redisUrl, withRedis } from '../support/redis.js';
 import { PATIENT_CLOCK, until } from './until.js';
 
 const reason = 'a test';
+const python = programOf('python3', 'python3');
 let node: TestNode;
 const open: TercetConfig[] = [];
 
@@ -134,6 +138,29 @@ test('two namespaces of one release come into force together', async () => {
   for (const n of [1, 2, 3]) await both(n);
   await until('the last is in force', async () => config.get('prices')['n'] === 3);
   expect(torn).toEqual([]);
+});
+
+(python === null ? test.skip : test)('a service in Python has what is released, and is seen to have it', async () => {
+  const env = environment();
+  await release(env, { mostItems: 3, price: 1e-7, 'ä€😀': [0.1, null] });
+  const folder = join(import.meta.dirname, '../../examples/config-client');
+  const program = `
+import sys, time
+sys.path.insert(0, sys.argv[3])
+from tercet_config import Config
+config = Config(sys.argv[1], sys.argv[2], ["orders"], "python-1")
+while True: time.sleep(1)
+`;
+  const child = spawn(python ?? '', ['-c', program, node.url, env, folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    await until('it has the first', async () => (await stateOf(env, 'python-1'))?.applied === 1);
+    await release(env, { mostItems: 4 });
+    await until('it has the second', async () => (await stateOf(env, 'python-1'))?.applied === 2);
+  } finally {
+    child.kill('SIGKILL');
+    await exited;
+  }
 });
 
 withRedis()('with a Redis', () => {
