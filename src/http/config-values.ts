@@ -35,7 +35,7 @@ export interface AskedValues extends Candidate {
   readonly have?: string | undefined;
   readonly waitMs: number;
   /** Without the contents: the asker may find them elsewhere by their checksum. */
-  readonly isBrief: boolean;
+  readonly isBrief?: boolean;
 }
 
 interface Delivered {

@@ -1,4 +1,4 @@
-/** The snippets of src/client/README.md and docs/fence.md: they compile as printed, and those of a service run. */
+/** The snippets of src/client/README.md, docs/fence.md and docs/configuration.md: they compile as printed, and those of a service run. */
 import { Module } from '@nestjs/common';
 import type { CanActivate, INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -54,7 +54,11 @@ beforeAll(async () => {
   const cache = join(root, 'node_modules/.cache/tercet');
   await mkdir(cache, { recursive: true });
   folder = await mkdtemp(join(cache, 'readme-'));
-  const files = [...(await snippets('src/client/README.md')), ...(await snippets('docs/fence.md'))];
+  const files = [
+    ...(await snippets('src/client/README.md')),
+    ...(await snippets('docs/fence.md')),
+    ...(await snippets('docs/configuration.md')),
+  ];
   await Promise.all(files.map(([name, code]) => writeFile(join(folder, name), code)));
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const paths = {
