@@ -20,6 +20,7 @@ export default {
   },
   moduleNameMapper: {
     '^@tercet/client$': '<rootDir>/src/client/index.ts',
+    '^@tercet/client/config$': '<rootDir>/src/client/config/index.ts',
     '^@tercet/client/kafka$': '<rootDir>/src/client/kafka/index.ts',
     '^@tercet/client/nest/kafka$': '<rootDir>/src/client/nest/kafka/index.ts',
     '^@tercet/client/nest$': '<rootDir>/src/client/nest/index.ts',

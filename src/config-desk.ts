@@ -9,7 +9,7 @@ import { RolloutWatch } from './http/rollout-watch.js';
 import type { LockStore } from './locks/lock.js';
 import type { StartedConfig } from './node-config.js';
 
-export interface ConfigDeskParts extends Pick<StartedConfig, 'database' | 'states' | 'changed'> {
+export interface ConfigDeskParts {
   readonly leaseMs: number;
   /** Null: secrets are refused. */
   readonly keys: MasterKeys | null;
@@ -27,9 +27,11 @@ export interface ConfigDesk {
   endWaiting(): void;
 }
 
-export function configDesk({ states, ...parts }: ConfigDeskParts): ConfigDesk {
+export function configDesk(started: StartedConfig, parts: ConfigDeskParts): ConfigDesk {
+  const { database, states } = started;
+  const changed = (environment: string): void => started.changed(environment);
   const builtIn = new Map([[`${ENVIRONMENT}/${NAMESPACE}`, COORDINATOR_CONTENT]]);
-  const center = new ConfigCenter({ ...parts, builtIn });
+  const center = new ConfigCenter({ ...parts, database, changed, builtIn });
   const reveal: ConfigCenter['reveal'] = (...asked) => center.reveal(...asked);
   const values = new ConfigValues({ states, reveal, clock: parts.clock });
   const rollouts = new RolloutWatch(center, parts.clock);

@@ -118,10 +118,8 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     const releases = new LockReleases({ url, leaseMs }, logger);
     stops.push(() => releases.close());
     const lockDesk = new LockDesk({ store: kept.locks.store, place: kept.place, releases, logger });
-    const { database: configDatabase, states, changed } = started;
     const { configKeys: keys } = settings;
-    const ofConfig = { database: configDatabase, states, changed, keys, locks: kept.locks.store };
-    const center = configDesk({ ...ofConfig, leaseMs, clock, logger });
+    const center = configDesk(started, { keys, locks: kept.locks.store, leaseMs, clock, logger });
     const stored = new PostgresOutbox({ url, leaseMs }, logger);
     stops.push(() => stored.close());
     const desk = new Outbox({ stored, relay: messaging?.relay ?? null, clock, logger });

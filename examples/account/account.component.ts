@@ -8,10 +8,13 @@
  * Calls come twice, late, and in the wrong order. None of that shows here: the SDK runs each method at most once for
  * an order, in the transaction of `manager`, and a cancel only if the try took effect.
  */
+import { Inject } from '@nestjs/common';
 import { Refused } from '@tercet/client';
+import { TercetConfig } from '@tercet/client/config';
 import { Cancel, Confirm, TccComponent, Try } from '@tercet/client/nest';
 import type { TccCall } from '@tercet/client/nest';
 import { Account } from './account.entity.js';
+import type { AccountConfig } from './limits.js';
 
 export interface Payment {
   customer: string;
@@ -21,9 +24,14 @@ export interface Payment {
 
 @TccComponent('account')
 export class AccountComponent {
+  constructor(@Inject(TercetConfig) private readonly config: AccountConfig) {}
+
   @Try()
   async hold({ payload, manager }: TccCall<Payment>) {
     const { customer, amount } = payload;
+    const { mostPerOrder } = this.config.get('account');
+    if (mostPerOrder !== null && amount > mostPerOrder)
+      throw new Refused(`one order may cost ${mostPerOrder} cents at most`);
     // One statement checks and changes: two orders cannot both hold the last euro.
     const { affected } = await manager
       .createQueryBuilder()

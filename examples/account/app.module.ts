@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TercetFence1763683200000 } from '@tercet/client';
-import { TercetModule } from '@tercet/client/nest';
+import { TercetConfigModule, TercetModule } from '@tercet/client/nest';
 import { AccountComponent } from './account.component.js';
 import { Account } from './account.entity.js';
 import { AccountsController } from './accounts.controller.js';
+import { CONFIG } from './limits.js';
 import { CreateAccount1763683200001 } from './migration.js';
 import { PaymentComponent } from './payment.component.js';
 
@@ -18,6 +19,7 @@ import { PaymentComponent } from './payment.component.js';
       migrations: [TercetFence1763683200000, CreateAccount1763683200001],
       migrationsRun: true,
     }),
+    TercetConfigModule.forRoot(CONFIG),
     TercetModule.forRoot({
       ...(process.env['PUBLIC_URL'] === undefined ? {} : { publicUrl: process.env['PUBLIC_URL'] }),
     }),

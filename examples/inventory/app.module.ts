@@ -1,11 +1,12 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TercetFence1763683200000 } from '@tercet/client';
-import { TercetModule } from '@tercet/client/nest';
+import { TercetConfigModule, TercetModule } from '@tercet/client/nest';
 import { GoodsComponent } from './goods.component.js';
 import { InventoryComponent } from './inventory.component.js';
 import { Item } from './item.entity.js';
 import { ItemsController } from './items.controller.js';
+import { CONFIG } from './limits.js';
 import { CreateItem1763683200001, CreateShipment1795219200000 } from './migration.js';
 import { ShipmentComponent } from './shipment.component.js';
 import { Shipment } from './shipment.entity.js';
@@ -21,6 +22,7 @@ import { ShipmentsController } from './shipments.controller.js';
       migrations: [TercetFence1763683200000, CreateItem1763683200001, CreateShipment1795219200000],
       migrationsRun: true,
     }),
+    TercetConfigModule.forRoot(CONFIG),
     TercetModule.forRoot({
       ...(process.env['PUBLIC_URL'] === undefined ? {} : { publicUrl: process.env['PUBLIC_URL'] }),
     }),

@@ -1,8 +1,11 @@
 /** What the inventory does for an order: reserve the goods, then hand them out or put them back. */
+import { Inject } from '@nestjs/common';
 import { Refused } from '@tercet/client';
+import { TercetConfig } from '@tercet/client/config';
 import { Cancel, Confirm, TccComponent, Try } from '@tercet/client/nest';
 import type { TccCall } from '@tercet/client/nest';
 import { Item } from './item.entity.js';
+import type { InventoryConfig } from './limits.js';
 
 export interface Goods {
   sku: string;
@@ -11,9 +14,14 @@ export interface Goods {
 
 @TccComponent('inventory')
 export class InventoryComponent {
+  constructor(@Inject(TercetConfig) private readonly config: InventoryConfig) {}
+
   @Try()
   async reserve({ payload, manager }: TccCall<Goods>) {
     const { sku, quantity } = payload;
+    const { mostPerOrder } = this.config.get('inventory');
+    if (mostPerOrder !== null && quantity > mostPerOrder)
+      throw new Refused(`one order gets ${mostPerOrder} of an item at most`);
     const { affected } = await manager
       .createQueryBuilder()
       .update(Item)

@@ -1,8 +1,9 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TercetFence1763683200000 } from '@tercet/client';
-import { TercetModule } from '@tercet/client/nest';
+import { TercetConfigModule, TercetModule } from '@tercet/client/nest';
 import { Bills } from './bills.js';
+import { CONFIG } from './limits.js';
 import { AddIsPaid1795305600000, AddShipTo1795219200000, CreateOrder1763683200001 } from './migration.js';
 import { OrderComponent } from './order.component.js';
 import { Order } from './order.entity.js';
@@ -20,6 +21,7 @@ import { ApprovalComponent, PurchaseComponent } from './purchase.component.js';
       migrations: [TercetFence1763683200000, CreateOrder1763683200001, AddShipTo1795219200000, AddIsPaid1795305600000],
       migrationsRun: true,
     }),
+    TercetConfigModule.forRoot(CONFIG),
     TercetModule.forRoot({
       ...(process.env['PUBLIC_URL'] === undefined ? {} : { publicUrl: process.env['PUBLIC_URL'] }),
     }),

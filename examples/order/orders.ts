@@ -1,8 +1,16 @@
 /** Places orders: everything that must happen together is one begin, of a TCC or, if the order is sent, of a saga. */
-import { BadRequestException, ConflictException, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import {
+  BadRequestException,
+  ConflictException,
+  Inject,
+  Injectable,
+  ServiceUnavailableException,
+} from '@nestjs/common';
 import { TercetClient, TercetError, TercetUnreachable } from '@tercet/client';
 import type { TransactionView } from '@tercet/client';
+import { TercetConfig } from '@tercet/client/config';
 import { DataSource } from 'typeorm';
+import type { OrderConfig } from './limits.js';
 import type { Purchase } from './order.component.js';
 import { Order } from './order.entity.js';
 import { placeOrder } from './place-order.js';
@@ -25,8 +33,6 @@ export interface OrderAnswer {
 }
 
 const INVENTORY_URL = process.env['INVENTORY_URL'] ?? 'http://127.0.0.1:3003';
-/** An order that is not decided by then is refused. */
-const DEADLINE_MS = 10_000;
 const PRICE_TIMEOUT_MS = 3000;
 
 @Injectable()
@@ -34,12 +40,13 @@ export class Orders {
   constructor(
     private readonly tercet: TercetClient,
     private readonly dataSource: DataSource,
+    @Inject(TercetConfig) private readonly config: OrderConfig,
   ) {}
 
   async place(request: OrderRequest): Promise<OrderAnswer> {
     const { orderId, ...rest } = request;
     const purchase: Purchase = { ...rest, total: await this.totalOf(request) };
-    const transaction = await this.begin(orderId, purchase);
+    const transaction = await this.begin(orderId, purchase, this.config.get('order').deadlineMs);
     if (transaction.decision === null) throw undecided(orderId);
     return {
       orderId,
@@ -56,9 +63,9 @@ export class Orders {
     return this.dataSource.getRepository(Order).findOneBy({ orderId });
   }
 
-  private async begin(orderId: string, purchase: Purchase): Promise<TransactionView> {
+  private async begin(orderId: string, purchase: Purchase, deadlineMs: number): Promise<TransactionView> {
     const { customer, sku, quantity, total, shipTo } = purchase;
-    const order = { gid: orderId, businessKey: customer, deadlineMs: DEADLINE_MS };
+    const order = { gid: orderId, businessKey: customer, deadlineMs };
     try {
       if (shipTo !== null) return (await placeOrder.run(this.tercet, { ...purchase, shipTo }, order)).transaction;
       return await this.tercet.begin({
@@ -72,9 +79,21 @@ export class Orders {
     } catch (error) {
       if (error instanceof TercetUnreachable) throw undecided(orderId);
       if (!(error instanceof TercetError)) throw error;
-      if (error.code === 'TERCET_GID_CONFLICT') throw new ConflictException(`order '${orderId}' was another order`);
+      if (error.code === 'TERCET_GID_CONFLICT') {
+        const begunMs = await this.deadlineOf(orderId);
+        if (begunMs > 0 && begunMs !== deadlineMs) return this.begin(orderId, purchase, begunMs);
+        throw new ConflictException(`order '${orderId}' was another order`);
+      }
       throw undecided(orderId, error.detail);
     }
+  }
+
+  /** That of an order that was begun, in ms: asked again after another release, it is still the same order. */
+  private async deadlineOf(orderId: string): Promise<number> {
+    const { beganAt, deadlineAt } = await this.tercet.get(orderId).catch(() => {
+      throw undecided(orderId);
+    });
+    return Date.parse(deadlineAt ?? '') - Date.parse(beganAt);
   }
 
   /** In cents. An order that is known keeps its price. */

@@ -7,6 +7,7 @@ import { playSagas } from './saga-scenes.js';
 import { CUSTOMER, playTcc, SKU } from './scenes.js';
 import { Shop } from './shop.js';
 import type { Shipment } from './shop.js';
+import { playSteering } from './steering-scene.js';
 
 const MAX_ORDERS = 100_000;
 /** In the demo without numbers. */
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
       await playTcc(shop, narrator);
       await playSagas(shop, narrator);
       await playMessages(shop, narrator);
+      await playSteering(shop, narrator);
       const before = { balances: new Map([[CUSTOMER, START.balance]]), stocks: new Map([[SKU, START.stock]]) };
       isRight = await addsUp(shop, narrator, before);
     } else isRight = await addsUp(shop, narrator, await placeMany(shop, narrator, orders));

@@ -81,7 +81,7 @@ export class Narrator {
       if (event.node !== node)
         this.line(`  ${' '.repeat(8)} ${this.style(`⇄ from here on by node ${event.node}`, 'cyan')}`);
       node = event.node;
-      this.event(event, start, spanMs);
+      this.event(event, start, spanMs, tx);
     }
   }
 
@@ -97,9 +97,9 @@ export class Narrator {
     for (const row of rows) this.line(`  ${format(row)}`);
   }
 
-  private event(event: EventView, start: number, spanMs: number): void {
+  private event(event: EventView, start: number, spanMs: number, { release }: TransactionView): void {
     const atMs = Date.parse(event.at) - start;
-    const { mark, text, style } = describe(event);
+    const { mark, text, style } = describe(event, release);
     const bar = place(atMs, event.durationMs ?? 0, spanMs);
     const when = `${atMs} ms`.padStart(8);
     const label = cut(text, COLUMNS - 2 - 9 - 2 - BAR - 2).padEnd(COLUMNS - 2 - 9 - 2 - BAR - 2);
@@ -121,18 +121,22 @@ function place(atMs: number, durationMs: number, spanMs: number): string {
   return `${' '.repeat(from)}${'━'.repeat(to - from + 1)}`.padEnd(BAR);
 }
 
-function describe(event: EventView): { mark: string; text: string; style: Style } {
+function describe(event: EventView, release: number | null): { mark: string; text: string; style: Style } {
   const detail = event.detail ? ` ${event.detail}` : '';
   const why = event.detail ? `: ${event.detail}` : '';
   switch (event.kind) {
     case 'begun':
-      return { mark: '●', text: 'begun, every branch recorded', style: 'blue' };
+      return {
+        mark: '●',
+        text: `begun${release === null ? ', every branch recorded' : `, under release ${release}`}`,
+        style: 'blue',
+      };
     case 'decided':
       return { mark: '◆', text: `decided:${detail}`, style: detail.startsWith(' commit') ? 'green' : 'yellow' };
     case 'parked':
       return { mark: '‖', text: `parked: ${event.branchId ?? ''}${detail}`, style: 'red' };
     case 'paused':
-      return { mark: '⏸', text: `${(event.branchId ?? '').padEnd(10)}${event.op} waits${why}`, style: 'yellow' };
+      return { mark: '⏸', text: `${(event.branchId ?? '').padEnd(10)}${event.op} ${pause(detail)}`, style: 'yellow' };
     case 'operator':
       return { mark: '☛', text: `operator:${detail}`, style: 'cyan' };
     case 'ended':
@@ -148,6 +152,11 @@ function describe(event: EventView): { mark: string; text: string; style: Style 
       return { mark: event.outcome === 'done' ? '✔' : '✘', text, style: styles[event.outcome ?? 'unknown'] };
     }
   }
+}
+
+/** The component is said already. */
+function pause(detail: string): string {
+  return /paused by .*/.exec(detail)?.[0] ?? 'paused';
 }
 
 function cut(text: string, width: number): string {

@@ -16,7 +16,7 @@ export function stepsOf(path: string): string[] {
         .split('/')
         .map((step) => step.replace(/~1/g, '/').replace(/~0/g, '~'))
     : path.split('.');
-  if (path === '' || steps.includes('')) {
+  if (path === '' || steps.includes('') || (!path.startsWith('/') && path.includes('/'))) {
     throw new WrongUse(`'${path}' is no path; it must be like limits.max, or like /limits/max where names have dots`);
   }
   return steps;

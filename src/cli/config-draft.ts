@@ -38,10 +38,10 @@ meanwhile. VALUE is JSON if it can be read as such, else text. PATH is like
 limits.max, or like /limits/max where names have dots; - is the end of a list.
 Nothing is in force until it is released.`,
   examples: [
-    ['tercet config set production/orders limits.max=5 --reason "more orders"', 'a number'],
-    ['tercet config set production/orders zones/-=c --unset old.key --reason "moved"', 'several at once'],
-    ['tercet config set production/orders --secret db.password --reason "new" < password', 'not seen by others'],
-    ['tercet config set production/orders --file orders.json --reason "anew"', 'all of it'],
+    ['tercet config set production/orders limits.max=5 --reason "more"', 'a number'],
+    ['tercet config set production/orders zones.-=c --unset a.b --reason "moved"', 'two'],
+    ['tercet config set production/orders --secret db.pw --reason "new" < file', 'a secret'],
+    ['tercet config set production/orders --file orders.json --reason "anew"', 'all'],
   ],
   run: async (given) => {
     const place = placeOf(given);

@@ -4,7 +4,7 @@ import { Api, REMOTE } from './api.js';
 import type { Command, Given, Option } from './command.js';
 import { namespaceLines } from './config-changes.js';
 import { ENV, environmentOf, environmentPath, namespaceName, numberOf, placeOrEnvironment } from './config-place.js';
-import { rolloutText, selectorText } from './config-words.js';
+import { selectorText } from './config-words.js';
 import { EXIT, WrongUse } from './exit.js';
 import type { Exit } from './exit.js';
 import { durationOf } from './moments.js';
@@ -114,8 +114,25 @@ async function send(given: Given, path: string, body: object): Promise<Exit> {
   const isDryRun = given.has('dry-run');
   const rollout = isDryRun || made.mode !== 'strict' ? made.rollout : await ended(api, made);
   if (given.has('json')) printJson({ ...made, rollout });
-  else show({ ...made, rollout }, isDryRun);
+  else {
+    show({ ...made, rollout }, isDryRun);
+    if (made.mode === 'gray') note(await found(api, made.environment, selectorOf(given)));
+  }
   return rollout?.state === 'aborted' ? EXIT.notNow : EXIT.done;
+}
+
+/** Whom of those that live a gray release is for. */
+async function found(
+  api: Api,
+  environment: string,
+  { labels = {}, percent = 100 }: Partial<Selector>,
+): Promise<string> {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  const query = { labels: pairs.length > 0 ? pairs.join(',') : undefined, percent: String(percent) };
+  const path = `${environmentPath(environment)}/rollout/preview`;
+  const { matches, of } = await api.get<{ matches: string[]; of: number }>(path, 'matches', query);
+  const some = matches.length > 5 ? [...matches.slice(0, 5), '…'] : matches;
+  return `it is for ${matches.length} of ${of} live instances${matches.length > 0 ? `: ${some.map(plain).join(', ')}` : ''}`;
 }
 
 /** Nodes may be given longer than one answer takes. */
@@ -154,21 +171,21 @@ function ackTable({ acks }: RolloutView): string[] {
   return table([{ title: 'NODE' }, { title: 'SAID' }, { title: 'WHY' }], rows, '  ');
 }
 
-function decide(what: 'promote' | 'abort', about: Pick<Command, 'summary' | 'examples'>): Command {
+function decide(what: 'promote' | 'abort', told: string, about: Pick<Command, 'summary' | 'examples'>): Command {
   return {
     name: `config ${what}`,
     ...about,
     ...ENV,
     options: { ...REASON, ...REMOTE },
-    run: (given) => order(given, what, { reason: reasonOf(given) }),
+    run: (given) => order(given, what, { reason: reasonOf(given) }, () => told),
   };
 }
 
-const promote = decide('promote', {
+const promote = decide('promote', 'in force for all', {
   summary: 'puts the gray release in force for all',
   examples: [['tercet config promote production --reason "a day without errors"', 'from now on for everybody']],
 });
-const abort = decide('abort', {
+const abort = decide('abort', 'taken back', {
   summary: 'takes a gray release back, or a strict one that is prepared',
   examples: [['tercet config abort production --reason "orders fail"', 'all get what they had']],
 });
@@ -182,19 +199,17 @@ const widen: Command = {
   run: async (given) => {
     const selector = selectorOf(given);
     if (Object.keys(selector).length === 0) throw new WrongUse('--gray or --percent is needed: for whom it is then');
-    return order(given, 'widen', { ...selector, reason: reasonOf(given) });
+    const body = { ...selector, reason: reasonOf(given) };
+    return order(given, 'widen', body, ({ selector: now }) => `gray${now ? `, for ${selectorText(now)}` : ''}`);
   },
 };
 
-async function order(given: Given, what: string, body: object): Promise<Exit> {
+async function order(given: Given, what: string, body: object, told: (rollout: RolloutView) => string): Promise<Exit> {
   const api = new Api(given);
-  const rollout = await api.post<RolloutView>(
-    `${environmentPath(environmentOf(given))}/rollout/${what}`,
-    'state',
-    body,
-  );
+  const path = `${environmentPath(environmentOf(given))}/rollout/${what}`;
+  const rollout = await api.post<RolloutView>(path, 'state', body);
   if (given.has('json')) printJson(rollout);
-  else print(`${style(`release ${rollout.release}`, 'bold')}  ${rolloutText(rollout).replace(/^\d+ /, '')}`);
+  else print(`${style(`release ${rollout.release}`, 'bold')}  ${told(rollout)}`);
   return EXIT.done;
 }
 

@@ -37,6 +37,7 @@ interface Request extends CallOptions {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   body?: unknown;
+  headers?: Record<string, string>;
   /** How long the coordinator may hold the answer back, in ms. */
   waitMs?: number;
   /** Which transaction it is about, for error messages. */
@@ -105,12 +106,16 @@ export class Transport {
     }
   }
 
-  private exchange({ method, path, waitMs = 0, signal }: Request, text: string | undefined): Promise<Response> {
+  private exchange(
+    { method, path, headers, waitMs = 0, signal }: Request,
+    text: string | undefined,
+  ): Promise<Response> {
     const timeout = AbortSignal.timeout(Math.ceil(this.timeoutMs + waitMs));
     const traceparent = this.traceparent();
     return fetch(`${this.url}${path}`, {
       method,
       headers: {
+        ...headers,
         ...(text === undefined ? {} : { 'content-type': 'application/json' }),
         ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
         ...(traceparent === undefined ? {} : { traceparent }),

@@ -32,6 +32,7 @@ import type {
   WidenOrder,
 } from './orders.js';
 import type { CenterParts } from './parts.js';
+import { afterwards } from './refusals.js';
 import { Planning } from './release-plan.js';
 import { Releases } from './releases.js';
 import type { DiffSide, Released } from './releases.js';
@@ -92,7 +93,7 @@ export class ConfigCenter {
     who: string,
   ): Promise<{ created: boolean; view: NamespaceView }> {
     const created = await this.spaces.put(environment, namespace, put, who);
-    return { created, view: await this.spaces.view(environment, namespace) };
+    return { created, view: await afterwards(this.spaces.view(environment, namespace)) };
   }
 
   /** @throws TercetError TERCET_CONFIG_CONFLICT with what differs; TERCET_CONFIG_LOCKED, TERCET_CONFIG_LOCK_LOST; nothing was written */

@@ -13,7 +13,7 @@ import type { EditLocks, Grip } from './edit-locks.js';
 import { draftOf, draftRevision, inForce, namespaceRow } from './namespace-rows.js';
 import type { NamespaceRow } from './namespace-rows.js';
 import type { DraftDrop, DraftWrite } from './orders.js';
-import { conflict, unknown } from './refusals.js';
+import { afterwards, conflict, unknown } from './refusals.js';
 import { CONTENT, DROP_DRAFT, LOCK_NAMESPACE, WRITE_DRAFT } from './statements.js';
 import type { Validation } from './validation.js';
 import { storedText, verified } from './vault.js';
@@ -63,7 +63,7 @@ export class Drafts {
     if (done === 'lost') throw lost(environment, namespace);
     if (done === 'stale') return this.refuse(environment, namespace, write);
     const drafted = { draft: text, draft_base: write.base, drafted_by: who, draft_reason: write.reason };
-    const view = await this.view({ ...row, ...drafted, ...done });
+    const view = await afterwards(this.view({ ...row, ...drafted, ...done }));
     if (!view) throw unknown(`draft of ${environment}/${namespace}`);
     return view;
   }

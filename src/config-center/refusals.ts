@@ -1,4 +1,5 @@
 /** Why the configuration center does not do what it was asked. */
+import { LogOutcomeUnknown, LogUnavailable } from '../engine/ports.js';
 import type { ConfigChange } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
 import type { FieldError } from '../protocol/errors.js';
@@ -28,4 +29,14 @@ export function badField(path: string, message: string): TercetError {
 /** @param fields by `namespace/pointer` or JSON pointer */
 export function unfit(detail: string, fields: FieldError[]): TercetError {
   return new TercetError('TERCET_CONFIG_INVALID', detail, fields);
+}
+
+/** What is read once something was done. That it cannot be read now must not be told as if nothing had been done. */
+export async function afterwards<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof LogUnavailable)) throw error;
+    throw new LogOutcomeUnknown(`it was done, and cannot be read now: ${error.message}`, { cause: error });
+  }
 }

@@ -11,10 +11,10 @@ import type {
 } from '../protocol/config.js';
 import type { CenterParts } from './parts.js';
 import type { EditLocks } from './edit-locks.js';
-import { draftOf, inForce, lastReleaseOf, namespaceRows } from './namespace-rows.js';
+import { draftOf, inForce, lastReleaseOf, namespaceRow, namespaceRows } from './namespace-rows.js';
 import type { Page, ReleaseOrder, RollbackOrder } from './orders.js';
 import { checksumOfRelease, Publishing } from './publishing.js';
-import { corrupt, unknown } from './refusals.js';
+import { afterwards, corrupt, unknown } from './refusals.js';
 import type { Planning, ReleasePlan } from './release-plan.js';
 import type { Rollouts } from './rollouts.js';
 import { CONTENTS_AFTER, RELEASE, RELEASE_CONTENTS, RELEASES } from './statements.js';
@@ -71,7 +71,7 @@ export class Releases {
     const { number, rollout } = await this.editLocks.during(environment, names, who, 'passed', (grips) =>
       this.publishing.publish(plan, order, who, grips),
     );
-    return { view: await this.view(environment, number), rollout };
+    return { view: await afterwards(this.view(environment, number)), rollout };
   }
 
   /** A new release with the contents of an old one. Drafts stay as they are, and edit locks do not hold it up. */
@@ -81,7 +81,7 @@ export class Releases {
     const plan = await this.planning.ofRelease(environment, number);
     if (order.dryRun) return { view: await this.planned(plan, order, who), rollout: null };
     const published = await this.publishing.publish(plan, order, who, []);
-    return { view: await this.view(environment, published.number), rollout: published.rollout };
+    return { view: await afterwards(this.view(environment, published.number)), rollout: published.rollout };
   }
 
   /** The newest first. */
@@ -118,6 +118,7 @@ export class Releases {
 
   /** Of all namespaces, or of one. */
   async diff(environment: string, from: DiffSide, to: DiffSide, namespace: string | null): Promise<ConfigDiffView> {
+    if (namespace !== null) await namespaceRow(this.parts.database, environment, namespace);
     const [was, is] = [await this.side(environment, from, namespace), await this.side(environment, to, namespace)];
     const namespaces: Record<string, ConfigChange[]> = {};
     for (const name of [...new Set([...was.keys(), ...is.keys()])].sort()) {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { selects } from '../config/selector.js';
 import type { Candidate } from '../config/selector.js';
 import { CONFIG_LIMITS } from '../protocol/config.js';
-import type { ConfigNodeView, ConfigReport } from '../protocol/config.js';
+import type { ConfigNodeView, ConfigReport, Selector } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
 import { lastReleaseOf } from './namespace-rows.js';
 import type { CenterParts } from './parts.js';
@@ -45,8 +45,9 @@ interface Row {
 interface Desired {
   name: string;
   release: number | null;
-  /** The same of the running gray release, and whom it is for; null: none has it. */
+  /** The same of the running gray release; null: it leaves the namespace as it is. */
   gray: number | null;
+  /** Whom that is for; null: there is none. */
   labels: string | null;
   percent: number | null;
 }
@@ -76,7 +77,15 @@ export class Reports {
     await lastReleaseOf(this.parts.database, environment);
     const desired = await this.parts.database.read<Desired>(DESIRED, [environment], 'list');
     const rows = await this.parts.database.read<Row>(REPORTS, [environment], 'list');
-    return rows.map((row) => nodeView(environment, row, desired));
+    const wanted = new Map(desired.map((each) => [each.name, each]));
+    const gray = grayOf(desired);
+    return rows.map((row) => {
+      const isGray = gray !== null && selects(gray, environment, candidateOf(row));
+      return nodeView(row, (name) => {
+        const found = wanted.get(name);
+        return (isGray ? found?.gray : null) ?? found?.release ?? null;
+      });
+    });
   }
 
   /** Those that reported within a day. */
@@ -142,11 +151,9 @@ async function endGray(
   return true;
 }
 
-function nodeView(environment: string, row: Row, all: readonly Desired[]): ConfigNodeView {
-  const own = candidateOf(row);
+function nodeView(row: Row, desiredOf: (namespace: string) => number | null): ConfigNodeView {
   const namespaces = [...keptOf(row.namespaces)].map(([name, { release, state, reason, applied, since }]) => {
-    const found = all.find((candidate) => candidate.name === name);
-    const desired = found ? desiredBy(environment, own, found) : null;
+    const desired = desiredOf(name);
     const isRejected = state === 'rejected' && release === desired;
     const shown = isRejected ? 'rejected' : applied === desired ? 'applied' : 'late';
     // What it said of another release explains nothing of this one.
@@ -157,21 +164,25 @@ function nodeView(environment: string, row: Row, all: readonly Desired[]): Confi
   return {
     instance,
     incarnation,
-    labels: { ...own.labels },
+    labels: labelsOf(row),
     isAlive,
     reportedAt: reportedAt.toISOString(),
     namespaces: Object.fromEntries(namespaces),
   };
 }
 
-function desiredBy(environment: string, own: Candidate, { release, gray, labels, percent }: Desired): number | null {
-  if (gray === null || labels === null || percent === null) return release;
-  const selector = { labels: JSON.parse(labels) as Record<string, string>, percent };
-  return selects(selector, environment, own) ? gray : release;
+/** Whom the running gray release is for; null: there is none. */
+function grayOf(desired: readonly Desired[]): Selector | null {
+  const [row] = desired;
+  return row && row.labels !== null && row.percent !== null ? { labels: labelsOf(row), percent: row.percent } : null;
 }
 
-function candidateOf({ instance, labels }: Row): Candidate {
-  return { instance, labels: JSON.parse(labels) as Record<string, string> };
+function candidateOf(row: Row): Candidate {
+  return { instance: row.instance, labels: labelsOf(row) };
+}
+
+function labelsOf({ labels }: { labels: string | null }): Record<string, string> {
+  return JSON.parse(labels ?? '{}') as Record<string, string>;
 }
 
 function keptOf(text: string): Map<string, Kept> {

@@ -9,7 +9,7 @@ import { lastReleaseOf } from './namespace-rows.js';
 import type { WidenOrder } from './orders.js';
 import type { CenterParts } from './parts.js';
 import { selectorOf } from './publishing.js';
-import { unknown, wrongState } from './refusals.js';
+import { afterwards, unknown, wrongState } from './refusals.js';
 import type { Reports } from './reports.js';
 import {
   END_ROLLOUT,
@@ -134,7 +134,7 @@ export class Rollouts {
     });
     if (refused) throw refused;
     this.parts.changed(environment);
-    return this.view(environment);
+    return afterwards(this.view(environment));
   }
 }
 

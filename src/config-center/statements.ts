@@ -67,7 +67,7 @@ export const DROP_DRAFT = `
 
 /** $1 environment, $2 number, $3 namespace. */
 export const CONTENT = `
-  SELECT content, checksum FROM tercet.config_content WHERE environment = $1 AND number = $2 AND namespace = $3`;
+  SELECT content, checksum FROM tercet.config_content WHERE environment = $1 AND number = $2::bigint AND namespace = $3`;
 
 /**
  * $1 environment, $2 number, $3 namespace or null: what was in force right after this release, which counts also where it
@@ -77,8 +77,8 @@ export const CONTENTS_AFTER = `
   SELECT DISTINCT ON (c.namespace) c.namespace, c.number, c.content, c.checksum
     FROM tercet.config_content c
     JOIN tercet.config_release r ON r.environment = c.environment AND r.number = c.number
-   WHERE c.environment = $1 AND c.number <= $2 AND ($3::text IS NULL OR c.namespace = $3)
-     AND (c.number = $2 OR r.in_force_at IS NOT NULL)
+   WHERE c.environment = $1 AND c.number <= $2::bigint AND ($3::text IS NULL OR c.namespace = $3)
+     AND (c.number = $2::bigint OR r.in_force_at IS NOT NULL)
    ORDER BY c.namespace, c.number DESC`;
 
 /** $1 environment, $2 names: in the order of names, as everywhere. */
@@ -180,10 +180,10 @@ export const RELEASES = `
   SELECT ${RELEASE_COLUMNS},
          ARRAY(SELECT c.namespace FROM tercet.config_content c
                 WHERE c.environment = r.environment AND c.number = r.number ORDER BY c.namespace) AS namespaces
-    FROM tercet.config_release r WHERE r.environment = $1 AND ($2::int IS NULL OR r.number < $2)
+    FROM tercet.config_release r WHERE r.environment = $1 AND ($2::bigint IS NULL OR r.number < $2)
    ORDER BY r.number DESC LIMIT $3`;
 /** $1 environment, $2 number. */
-export const RELEASE = `SELECT ${RELEASE_COLUMNS} FROM tercet.config_release r WHERE r.environment = $1 AND r.number = $2`;
+export const RELEASE = `SELECT ${RELEASE_COLUMNS} FROM tercet.config_release r WHERE r.environment = $1 AND r.number = $2::bigint`;
 /** $1 environment, $2 number: with what each was based on. */
 export const RELEASE_CONTENTS = `
   SELECT c.namespace, c.base, c.content, c.checksum, b.content AS base_content, b.checksum AS base_checksum

@@ -34,9 +34,7 @@ export class Validation {
     try {
       return await this.problems(row, stored);
     } catch (error) {
-      if (error instanceof TercetError && error.code === 'TERCET_CONFIG_CORRUPT') {
-        return [{ path: '', message: error.detail }];
-      }
+      if (error instanceof TercetError) return [{ path: '', message: error.detail }];
       throw error;
     }
   }

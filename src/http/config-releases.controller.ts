@@ -21,7 +21,6 @@ import { WhoCalls } from './caller.js';
 import type { Caller } from './caller.js';
 import { inPath } from './config.controller.js';
 import { RolloutWatch } from './rollout-watch.js';
-import { defined } from './transactions.controller.js';
 
 @Controller('v1/config/:environment')
 export class ConfigReleasesController {
@@ -133,7 +132,7 @@ export class ConfigReleasesController {
     @WhoCalls() { name: who }: Caller,
   ): Promise<RolloutView> {
     validated(nothing, query);
-    return this.center.widen(inPath(environment), defined(validated(widen, body)), who);
+    return this.center.widen(inPath(environment), validated(widen, body), who);
   }
 
   /** Whoever switches strictly wants to know whether it was done. */

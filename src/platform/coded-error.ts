@@ -8,6 +8,8 @@ export const LEAF_CODES = {
   TERCET_LOCK_TOKEN_OLD: 'Somebody else has got the lock since',
   TERCET_ID_UNAVAILABLE: 'No id can be made now',
   TERCET_ID_UNSAFE: 'Ids made this way could repeat',
+  TERCET_CONFIG_UNAVAILABLE: 'No configuration can be had',
+  TERCET_CONFIG_TOO_OLD: 'The last good configuration is too old',
 } as const;
 
 export type LeafCode = keyof typeof LEAF_CODES;

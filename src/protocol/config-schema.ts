@@ -68,7 +68,7 @@ export const lockGive = z.strictObject({ id: text(200), token: number(whole(1, N
 const rolloutOrder = {
   reason,
   mode: z.enum(['all', 'gray', 'strict']).default('all'),
-  gray: z.strictObject({ labels: labels.default({}), percent: percent.default(100) }).optional(),
+  gray: z.strictObject({ labels: maybe(labels), percent: maybe(percent) }).optional(),
   strict: z
     .strictObject({ deadlineMs: whole(100, 600_000).optional(), onSilent: z.enum(['abort', 'evict']).default('abort') })
     .optional(),
@@ -81,7 +81,8 @@ function fitsMode(order: z.output<z.ZodObject<typeof rolloutOrder>>, context: z.
   };
   if (order.gray && order.mode !== 'gray') complain('gray', "stands with mode 'gray' alone");
   if (order.strict && order.mode !== 'strict') complain('strict', "stands with mode 'strict' alone");
-  if (order.mode === 'gray' && !order.gray) complain('gray', 'is needed: for whom the release is');
+  const isForSome = order.gray?.labels !== undefined || order.gray?.percent !== undefined;
+  if (order.mode === 'gray' && !isForSome) complain('gray', 'must have labels or percent: whom the release is for');
 }
 export const release = z
   .strictObject({ namespaces: listOfNames(z.array(namespaceName)).optional(), ...rolloutOrder })
@@ -90,7 +91,7 @@ export const rollback = z.strictObject(rolloutOrder).superRefine(fitsMode);
 
 export const rolloutEnd = z.strictObject({ reason });
 export const widen = z
-  .strictObject({ labels: labels.optional(), percent: percent.optional(), reason })
+  .strictObject({ labels: maybe(labels), percent: maybe(percent), reason })
   .refine((asked) => asked.labels !== undefined || asked.percent !== undefined, {
     path: ['percent'],
     message: 'percent or labels is needed: for whom it is from now on',

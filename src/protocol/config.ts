@@ -4,7 +4,6 @@ import type { CheckPolicy, Json, RetryPolicy } from './words.js';
 
 export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9-]{0,47}$/;
 export const NAMESPACE_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
-
 /** Name or value of a label. */
 export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
 

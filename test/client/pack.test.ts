@@ -68,9 +68,9 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('it holds the compiled client, the words of the wire, the outbox, locks, ids, the engine for the test kit, its README, and nothing else', () => {
+test('it holds the compiled client, the words of the wire, the outbox, locks, ids, the configuration, the engine for the test kit, its README, and nothing else', () => {
   const rest = packed.filter(
-    (path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|platform)\/.*\.(js|d\.ts)$/.test(path),
+    (path) => !/^dist\/(client|protocol|domain|engine|outbox|ids|locks|config|platform)\/.*\.(js|d\.ts)$/.test(path),
   );
   expect(rest.sort()).toEqual(['README.md', 'package.json']);
   expect(packed).toContain('dist/client/index.d.ts');
@@ -133,6 +133,19 @@ test('the part for Redis can be imported without ioredis: the instance is yours'
       RedisLocks.name, Redlock.name);
   `);
   expect([code, output]).toEqual([0, 'function function true function function uuidv7 7 RedisLocks Redlock\n']);
+});
+
+test('the part for configuration can be imported where nothing else is installed', async () => {
+  const { code, output } = await module(`
+    import { ConfigSnapshot, TercetConfig } from '@tercet/client/config';
+    const options = { url: 'http://127.0.0.1:1', environment: 'production', namespaces: ['orders'] };
+    const error = await TercetConfig.start(options).catch((failure) => failure);
+    const parse = { orders: ({ most = 10 }) => most };
+    const config = await TercetConfig.start({ ...options, parse, whenUnavailable: 'defaults' });
+    console.log(error.code, config.get('orders'), config.snapshot() instanceof ConfigSnapshot);
+    await config.close();
+  `);
+  expect([code, output]).toEqual([0, 'TERCET_CONFIG_UNAVAILABLE 10 true\n']);
 });
 
 test('the test kit runs where nothing else is installed, under node:test, and leaves nothing open', async () => {

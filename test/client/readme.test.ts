@@ -59,6 +59,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const paths = {
     '@tercet/client': [join(root, 'src/client/index.ts')],
+    '@tercet/client/config': [join(root, 'src/client/config/index.ts')],
     '@tercet/client/kafka': [join(root, 'src/client/kafka/index.ts')],
     '@tercet/client/nest/kafka': [join(root, 'src/client/nest/kafka/index.ts')],
     '@tercet/client/nest': [join(root, 'src/client/nest/index.ts')],

@@ -1,4 +1,5 @@
 import { canonicalJson, checksumOf } from '../../src/config/canonical.js';
+import type { Json } from '../../src/protocol/words.js';
 
 it('has one text for one value, whatever order its keys came in', () => {
   const text = '{"":0,"A":[1.5,null,{"x":"\\u0001é","y":true}],"a":{},"é":-0}'.replace('-0', '0');
@@ -6,7 +7,7 @@ it('has one text for one value, whatever order its keys came in', () => {
 });
 
 it('keeps a key __proto__ as data', () => {
-  expect(canonicalJson(JSON.parse('{"__proto__": 1, "B": 2}'))).toBe('{"B":2,"__proto__":1}');
+  expect(canonicalJson(JSON.parse('{"__proto__": 1, "B": 2}') as Json)).toBe('{"B":2,"__proto__":1}');
 });
 
 it('has another checksum as soon as anything differs, and SHA-256 of the text for it', () => {

@@ -205,7 +205,7 @@ test('the one that was asked dies while it is prepared: the others end it, and n
     return (await admin.query(`SELECT FROM tercet.config_rollout WHERE state = 'preparing'`)).rows.length === 1;
   });
   await controller?.signal('SIGKILL');
-  expect(await lost).toBeInstanceOf(Error);
+  expect(await lost).toMatchObject({ message: 'fetch failed' });
   await load.goesOn();
   const { release: number } = await call<RolloutView>('GET', `${at}/rollout`);
   expect(await ended(number)).toMatchObject({ state: 'done' });

@@ -126,7 +126,8 @@ export class TestNode {
   /** Everything that is recorded, but for the leases: equal before and after a request that changed nothing. */
   async recorded(): Promise<Record<string, unknown>> {
     const tables: Record<string, unknown> = {};
-    for (const table of ['transaction', 'branch', 'timeline', 'component', 'instance']) {
+    const ofConfig = ['config_environment', 'config_namespace', 'config_release', 'config_report', 'config_audit'];
+    for (const table of ['transaction', 'branch', 'timeline', 'component', 'instance', ...ofConfig]) {
       const { rows } = await this.admin.query<{ row: string }>(
         `SELECT row_to_json(t)::text AS row FROM tercet.${table} t ORDER BY 1`,
       );

@@ -9,12 +9,32 @@ import { begin, TestNode } from './node.js';
 import type { Reply } from './node.js';
 import { routesOfApplication } from './routes.js';
 
-const ROLES = ['viewer', 'initiator', 'component', 'operator', 'admin'] as const satisfies readonly Role[];
+const ROLES = [
+  'viewer',
+  'initiator',
+  'component',
+  'operator',
+  'config-reader',
+  'config-editor',
+  'config-releaser',
+  'admin',
+] as const satisfies readonly Role[];
+/** What the keys of those roles are for. */
+const SCOPES: Partial<Record<Role, string>> = {
+  component: 'unused',
+  'config-reader': 'shop',
+  'config-editor': 'shop',
+  'config-releaser': 'shop',
+};
 const ALL: readonly Role[] = ROLES;
 const BEGINS: readonly Role[] = ['initiator', 'admin'];
 const OPERATES: readonly Role[] = ['operator', 'admin'];
 const OWNS: readonly Role[] = ['component', 'admin'];
+const EDITS: readonly Role[] = ['config-editor', 'admin'];
+const RELEASES: readonly Role[] = ['config-releaser', 'admin'];
 const REASON = { reason: 'because' };
+const OF = '/v1/config/{environment}';
+const NS = `${OF}/namespaces/{namespace}`;
 
 /** Who may, and a request that would have an effect: `{gid}` is open unless it says `parked`. Null: no key is needed. */
 const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, 'parked'?]>> = {
@@ -32,6 +52,30 @@ const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, '
   'get /v1/locks': [ALL],
   'get /v1/locks/{name}': [ALL],
   'post /v1/locks/{name}/release': [OPERATES, REASON],
+  'get /v1/config': [ALL],
+  [`get ${OF}/namespaces`]: [ALL],
+  [`get ${NS}`]: [ALL],
+  [`get ${OF}/releases`]: [ALL],
+  [`get ${OF}/releases/{release}`]: [ALL],
+  [`get ${OF}/diff`]: [ALL],
+  [`get ${OF}/rollout`]: [ALL],
+  [`get ${OF}/rollout/preview`]: [ALL],
+  [`get ${OF}/values`]: [ALL],
+  [`get ${OF}/nodes`]: [ALL],
+  [`get ${OF}/audit`]: [ALL],
+  [`put ${NS}`]: [EDITS, { about: 'because' }],
+  [`put ${NS}/draft`]: [EDITS, { base: null, content: {}, ...REASON }],
+  [`delete ${NS}/draft`]: [EDITS],
+  [`post ${NS}/lock`]: [EDITS],
+  [`post ${NS}/lock/renew`]: [EDITS, { id: 'i', token: 1 }],
+  [`delete ${NS}/lock`]: [EDITS],
+  [`post ${OF}/releases`]: [RELEASES, REASON],
+  [`post ${OF}/releases/{release}/rollback`]: [RELEASES, REASON],
+  [`post ${OF}/rollout/promote`]: [RELEASES, REASON],
+  [`post ${OF}/rollout/abort`]: [RELEASES, REASON],
+  [`post ${OF}/rollout/widen`]: [RELEASES, { percent: 1, ...REASON }],
+  [`put ${OF}/nodes/{instance}`]: [['config-reader', 'admin'], { incarnation: 'i', ttlMs: 1000, namespaces: {} }],
+  'post /v1/config-keys/rotate': [['admin'], REASON],
   'get /v1/components': [ALL],
   'get /v1/components/{name}': [ALL],
   'get /v1/transactions': [ALL],
@@ -55,7 +99,7 @@ const ROWS: Readonly<Record<string, readonly [readonly Role[] | null, object?, '
 const keys = Object.fromEntries(
   ROLES.map((role) => [
     role,
-    newKey(role === 'operator' ? 'anna' : role, role === 'component' ? 'component=unused' : role),
+    newKey(role === 'operator' ? 'anna' : role, SCOPES[role] === undefined ? role : `${role}=${SCOPES[role]}`),
   ]),
 ) as Record<Role, ReturnType<typeof newKey>>;
 const both = newKey('both', 'initiator+component=unused+component=other');
@@ -98,7 +142,8 @@ function ask(route: string, headers: Record<string, string>, role?: Role): Promi
   const [, given, gid = 'open'] = ROWS[route] ?? [];
   const isDecision = role === 'operator' && /\/(abort|submit)$/.test(route);
   const body = isDecision ? { ...REASON, by: 'operator' } : given;
-  const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none', id: '1' };
+  const ofConfig = { environment: 'shop', namespace: 'orders', release: '1' };
+  const values = { gid, branchId: 'a', name: 'unused', instance: 'i-1', file: 'none', id: '1', ...ofConfig };
   const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => values[name as keyof typeof values]);
   return node.send(method.toUpperCase(), path, body, headers);
 }
@@ -155,6 +200,23 @@ test('a key of one component may not touch another one, be it there or not', asy
       elsewhere.map((name) => node.send('PUT', `/v1/components/${name}`, { url }, bearer(keys.component.key))),
     );
   expect(await refusals(asked)).toEqual(['403 TERCET_ROLE_FORBIDDEN']);
+});
+
+test('a key of one environment may not touch another one, be it there or not', async () => {
+  const put = (environment: string, role: Role): Promise<Reply<Problem>> =>
+    node.send('PUT', `/v1/config/${environment}/namespaces/new`, { about: 'x' }, bearer(keys[role].key));
+  const elsewhere = ['tercet', 'none', 'SHOP', 'shop%2f', 'shop%00'];
+  expect(await refusals(() => Promise.all(elsewhere.map((name) => put(name, 'config-editor'))))).toEqual([
+    '403 TERCET_ROLE_FORBIDDEN',
+  ]);
+  const { body } = await put('tercet', 'config-editor');
+  expect(body.detail).toBe(
+    "the key 'config-editor' is not for the environment 'tercet'; it needs config-editor=ENV with that name",
+  );
+  // Those that read it and release it do not edit it.
+  expect(await refusals(() => Promise.all([put('shop', 'config-reader'), put('shop', 'config-releaser')]))).toEqual([
+    '403 TERCET_ROLE_FORBIDDEN',
+  ]);
 });
 
 test('a path of nothing is 401 to strangers, and 404 to who has any key', async () => {

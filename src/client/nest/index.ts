@@ -1,5 +1,6 @@
 /** @tercet/client/nest: a module, and decorators for providers that take part in transactions. */
 export { isTercetCall } from './calls.controller.js';
+export { TercetConfigModule } from './config-module.js';
 export {
   Action,
   Cancel,
