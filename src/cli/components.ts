@@ -1,4 +1,5 @@
 /** `tercet component list|show|delete` */
+import type { ComponentEffective } from '../protocol/config.js';
 import type { CallsView, ComponentView, InstanceView } from '../protocol/words.js';
 import { Api, REMOTE } from './api.js';
 import type { Command } from './command.js';
@@ -104,12 +105,18 @@ function failed({ failureRate }: CallsView): Cell {
 }
 
 function showOne(component: ComponentView, now: number): void {
-  const { name, url, endpoints, timeoutMs, concurrency, retry, version, instances, calls } = component;
+  const { name, url, endpoints, effective, version, instances, calls } = component;
+  const { timeoutMs, concurrency, callsPerSecond, retry, paused } = effective;
   print(`${style(name, 'bold')}${version === null ? '' : `  version ${plain(version)}`}`);
   const lines: Fact[] = [
     ...(url === null ? [] : [['url', url] as const]),
     ...Object.entries(endpoints).map(([op, endpoint]) => [op, endpoint] as const),
-    ['call', `no answer within ${timeoutMs} ms is unknown; ${concurrency} at once from each node`],
+    ...(paused ? [['paused', `nothing is called, by ${effective.sources['paused']}`, 'yellow'] as const] : []),
+    [
+      'call',
+      `no answer within ${timeoutMs} ms is unknown; ${concurrency} at once from each node` +
+        (callsPerSecond === null ? '' : `, and ${callsPerSecond} a second`),
+    ],
     [
       'retries',
       `after ${retry.baseMs} ms, ×${retry.factor} up to ${retry.capMs} ms, ±${Math.round(retry.jitter * 100)} %; ` +
@@ -119,9 +126,22 @@ function showOne(component: ComponentView, now: number): void {
     ['this node', `${calls.inFlight} calls under way, breaker ${calls.breaker}, ${percent(calls)} failed lately`],
   ];
   for (const line of facts(lines)) print(line);
+  print();
+  for (const line of valueTable(effective)) print(line);
   if (instances.length === 0) return;
   print();
   for (const line of instanceTable(instances, now)) print(line);
+}
+
+/** What counts for a transaction that is begun now, and where each value comes from. */
+function valueTable(effective: ComponentEffective): string[] {
+  const { sources, ...values } = effective;
+  const columns = [{ title: 'KEY' }, { title: 'VALUE', isNumber: true }, { title: 'FROM' }] as const;
+  const rows = Object.entries(sources).map(([path, source]): Cell[] => {
+    const value = path.split('.').reduce<unknown>((found, part) => (found as Record<string, unknown>)[part], values);
+    return [path, String(value), /^release/.test(source) ? [source, 'bold'] : source];
+  });
+  return table(columns, rows, '  ');
 }
 
 function percent({ failureRate }: CallsView): string {

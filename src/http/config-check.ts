@@ -1,6 +1,6 @@
 /** What the node goes by, as `tercet doctor` tells it. */
 import type { CheckView } from '../protocol/words.js';
-import type { ConfigFacts } from '../steering/node-config.js';
+import type { ConfigFacts } from '../steering/config-facts.js';
 import { doubtful, good, wrong } from './checks.js';
 
 export function configCheck({ desired, applied, rejected, atNextStart, unseen }: ConfigFacts): CheckView {

@@ -11,7 +11,7 @@ import type { StoredInstance } from '../storage/instances.js';
 import type { PostgresDiagnosis } from '../storage/diagnosis.js';
 import { databaseChecks, doubtful, good, wrong } from './checks.js';
 import { configCheck } from './config-check.js';
-import type { ConfigFacts } from '../steering/node-config.js';
+import type { ConfigFacts } from '../steering/config-facts.js';
 import type { LockDesk } from './locks.js';
 import { kafkaCheck, outboxChecks } from './outbox-checks.js';
 import type { Outbox } from './outbox.js';

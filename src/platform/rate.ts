@@ -1,4 +1,6 @@
 /** So many a second, and after a rest some at once: tokens come at a steady rate, up to as many as the bucket holds. */
+const NEARLY = 1e-9;
+
 export class Rate {
   private tokens: number;
 
@@ -20,7 +22,8 @@ export class Rate {
     this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) / 1000) * this.perSecond);
     this.at = now;
     // What a sum of shares lacks to a whole one is no reason to wait.
-    if (this.tokens < 1 - 1e-9) return Math.max(1, Math.ceil(((1 - this.tokens) / this.perSecond) * 1000));
+    const lacking = 1 - this.tokens - NEARLY;
+    if (lacking > 0) return Math.max(1, Math.ceil((lacking / this.perSecond) * 1000));
     this.tokens -= 1;
     return null;
   }

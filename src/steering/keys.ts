@@ -75,7 +75,7 @@ export const NODE_KEYS = {
     'live',
     perSecond,
     null,
-    'begins a second on each node, above which they are 429, after as many at once; null: as many as come',
+    'begins a second on each node, above which they are 429; after a rest as many at once; null: as many as come',
   ),
   'recovery.batch': node(
     'live',
@@ -88,7 +88,7 @@ export const NODE_KEYS = {
     'live',
     whole(1000, 100_000_000),
     900_000,
-    'bytes of one batch to Kafka, or one message; less than message.max.bytes of the brokers',
+    'bytes of one batch to Kafka, less than message.max.bytes of the brokers; a message that is larger goes alone',
   ),
   deadLetters: node(
     'live',
@@ -111,7 +111,12 @@ export const NODE_KEYS = {
     'a transaction is told of by TERCET_ALERT_URL when it is unfinished for so long',
     'TERCET_ALERT_AGE_MS',
   ),
-  'database.connections': node('restart', whole(1, 100), 8, 'connections of a node for what has none of its own'),
+  'database.connections': node(
+    'restart',
+    whole(1, 100),
+    8,
+    'connections of the log to PostgreSQL, beside those for group commit, lease and lists',
+  ),
 } as const;
 
 /** Under `components.NAME`. */

@@ -13,6 +13,7 @@ import type { Clock, Logger } from '../engine/ports.js';
 import type { ConfigReport } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
 import type { Json } from '../protocol/words.js';
+import type { ConfigFacts } from './config-facts.js';
 import { readContent } from './content.js';
 import { NODE_KEYS } from './keys.js';
 import type { NodePath, NodeValues } from './keys.js';
@@ -54,21 +55,6 @@ export interface NodeConfigParts {
   readonly appliedAfter?: (ms: number) => void;
 }
 
-/** How it stands, for people and metrics. */
-export interface ConfigFacts {
-  /** Releases; null: none. */
-  readonly desired: number | null;
-  readonly applied: number | null;
-  readonly epoch: number;
-  readonly rejects: number;
-  /** Why the desired one was not taken; null: it was. */
-  readonly rejected: string | null;
-  /** What it says and a start would put to use. */
-  readonly atNextStart: readonly string[];
-  /** Since when changes are not seen, ms since the epoch, and why; null: they are. */
-  readonly unseen: { readonly since: number; readonly why: string } | null;
-}
-
 /** What was looked at last. */
 interface Desired {
   readonly content: Content | null;
@@ -83,6 +69,7 @@ export class NodeConfig {
   private readonly stopping = new AbortController();
   private following: Promise<void> = Promise.resolve();
   private refreshing: Promise<void> | null = null;
+  private saving: Promise<void> = Promise.resolve();
   private desired: Desired | null = null;
   /** Fixed at the start. */
   private started: NodeValues | null = null;
@@ -142,6 +129,7 @@ export class NodeConfig {
     this.stopping.abort();
     await this.following;
     await this.reports.stop();
+    await this.saving;
   }
 
   get facts(): ConfigFacts {
@@ -236,7 +224,7 @@ export class NodeConfig {
   /** For the next start, and for whoever measures. Nobody waits for it. */
   private note({ release, text }: Content, epoch: number): void {
     const { lastGood, contents, logger, appliedAfter } = this.parts;
-    void lastGood.write({ release, epoch, text }).catch((error: unknown) => {
+    this.saving = lastGood.write({ release, epoch, text }).catch((error: unknown) => {
       logger.warn({ error: String(error) }, 'what is in use could not be saved for the next start');
     });
     if (!this.started || !appliedAfter) return;

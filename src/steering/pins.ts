@@ -33,6 +33,7 @@ export class Pins {
   private readonly known = new Map<number, Pinned>();
   private readonly learning = new Map<number, Promise<void>>();
   private uses = 0;
+  private inForce: number | null = null;
   /** Nothing is pinned where there was no release. */
   private readonly nothing: Pinned = { components: new Map(), steered: new WeakMap(), built: null, usedAt: 0 };
 
@@ -51,7 +52,13 @@ export class Pins {
     return pinned;
   }
 
-  note(release: number, { components }: Reading): void {
+  /** It is in force now, and not forgotten as long as it is. */
+  hold(release: number | null, reading: Reading): void {
+    this.inForce = release;
+    if (release !== null) this.note(release, reading);
+  }
+
+  private note(release: number, { components }: Reading): void {
     const pinned = [...components].flatMap(([name, values]) => {
       const found = ofKind(values, 'pinned');
       return found ? [[name, found] as const] : [];
@@ -88,7 +95,8 @@ export class Pins {
   }
 
   private forgetOne(): void {
-    const [oldest] = [...this.known].reduce((found, entry) => (entry[1].usedAt < found[1].usedAt ? entry : found));
+    const others = [...this.known].filter(([release]) => release !== this.inForce);
+    const [oldest] = others.reduce((found, entry) => (entry[1].usedAt < found[1].usedAt ? entry : found));
     this.known.delete(oldest);
   }
 }

@@ -62,7 +62,7 @@ export class Steered implements Steering {
 
   /** From now on everything goes by this. */
   take({ release, epoch, reading }: Taken): void {
-    if (release !== null) this.pins.note(release, reading);
+    this.pins.hold(release, reading);
     const { 'limits.beginsPerSecond': before } = this.values;
     this.current = this.currentOf(release, epoch, reading);
     const { 'limits.beginsPerSecond': perSecond } = this.values;
