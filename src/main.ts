@@ -134,6 +134,7 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
       underWay: () => coordinator.underWay(),
       maxUnfinished: () => steering.inForce.maxUnfinished,
       config: () => config.facts,
+      pulls: () => started.pulls(),
       problems: () => readiness.problems(),
       pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),

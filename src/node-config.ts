@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Activation } from './config-center/activation.js';
 import { ReleaseContents } from './config-center/release-contents.js';
 import { Reports } from './config-center/reports.js';
+import { SharedPull } from './config/shared-pull.js';
 import { ConfigStates } from './config-center/states.js';
 import { ConfigWakes } from './config-center/wakes.js';
 import type { Clock, ComponentDirectory, Logger } from './engine/ports.js';
@@ -22,6 +23,8 @@ export interface StartedConfig {
   /** What is in force in any environment. */
   readonly states: ConfigStates;
   readonly database: Database;
+  /** How often contents were read from the database, and how often a copy saved that; null: there is no Redis. */
+  pulls(): SharedPull['counts'] | null;
   /** Tells the other nodes that something has changed in an environment. */
   changed(environment: string): void;
   close(): Promise<void>;
@@ -48,7 +51,9 @@ export async function startConfig(
   // Loaded late: most run without.
   const redis = redisUrl === undefined ? null : (await import('./redis.js')).redisOf(redisUrl);
   const wakes = new ConfigWakes(url, redis, logger);
-  const states = new ConfigStates({ database, wakeups: wakes, clock, logger });
+  // Secrets are sealed in what is stored: a copy of it needs no key of its own.
+  const shared = redis && new SharedPull({ redis, copyKey: null, clock, logger });
+  const states = new ConfigStates({ database, wakeups: wakes, shared, clock, logger });
   const changed = (environment: string): void => wakes.tell(environment);
   const reports = new Reports({ database, clock, logger, changed });
   const config = new NodeConfig({
@@ -77,6 +82,7 @@ export async function startConfig(
     states.close();
     await config.stop();
     await wakes.close();
+    await shared?.close();
     await database.close();
   };
   try {
@@ -85,7 +91,8 @@ export async function startConfig(
     await close();
     throw error;
   }
-  return { config, states, database, changed, close };
+  const pulls = (): SharedPull['counts'] | null => shared?.counts ?? null;
+  return { config, states, database, pulls, changed, close };
 }
 
 export interface Steerable {

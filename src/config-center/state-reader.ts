@@ -1,17 +1,25 @@
 /** Reads what is in force in an environment, and of what it knows already nothing twice. */
 import { hash } from 'node:crypto';
+import type { Pullable, SharedPull } from '../config/shared-pull.js';
 import { TercetError } from '../protocol/errors.js';
 import type { Database } from '../storage/database.js';
 import type { Content, EnvironmentState } from './environment-state.js';
 
+/** More at a time are read at once, from the database: a node that starts, or many that are released together. */
+const MAX_PULLED = 8;
+
 /** All as of one moment. */
 const HEAD = `
   SELECT e.revision::float8 AS revision, g.epoch,
-         (SELECT json_object_agg(n.name, n.release ORDER BY n.name) FROM tercet.config_namespace n
+         (SELECT json_object_agg(n.name, CASE WHEN n.release IS NOT NULL
+                                              THEN json_build_array(n.release, c.checksum) END ORDER BY n.name)
+            FROM tercet.config_namespace n
+            LEFT JOIN tercet.config_content c
+              ON c.environment = n.environment AND c.number = n.release AND c.namespace = n.name
            WHERE n.environment = e.name) AS namespaces,
          (SELECT json_build_object('id', r.id, 'release', r.number, 'mode', r.mode, 'labels', r.labels::json,
                                    'percent', r.percent, 'deadlineAt', extract(epoch FROM r.deadline_at) * 1000,
-                                   'namespaces', (SELECT json_agg(c.namespace ORDER BY c.namespace)
+                                   'namespaces', (SELECT json_object_agg(c.namespace, c.checksum ORDER BY c.namespace)
                                                     FROM tercet.config_content c
                                                    WHERE c.environment = e.name AND c.number = r.number))
             FROM tercet.config_rollout r
@@ -26,7 +34,8 @@ const CONTENTS = `
 interface Head {
   revision: number;
   epoch: number;
-  namespaces: Record<string, number | null> | null;
+  /** Release and checksum; null: nothing is in force. */
+  namespaces: Record<string, [release: number, checksum: string] | null> | null;
   rollout: null | {
     id: number;
     release: number;
@@ -34,12 +43,16 @@ interface Head {
     labels: Record<string, string>;
     percent: number;
     deadlineAt: number | null;
-    namespaces: string[] | null;
+    namespaces: Record<string, string> | null;
   };
 }
 
 export class StateReader {
-  constructor(private readonly database: Database) {}
+  /** @param shared null: every node reads the database itself */
+  constructor(
+    private readonly database: Database,
+    private readonly shared: SharedPull | null,
+  ) {}
 
   /**
    * `known` itself where nothing has changed since; null: there is no such environment.
@@ -61,10 +74,12 @@ export class StateReader {
     version: string,
     known: EnvironmentState | null,
   ): Promise<EnvironmentState> {
-    const pointers = Object.entries(head.namespaces ?? {}).flatMap(([name, release]) => {
-      return release === null ? [] : [{ name, release }];
+    const pointers = Object.entries(head.namespaces ?? {}).flatMap(([name, pointer]) => {
+      return pointer === null ? [] : [{ name, release: pointer[0], checksum: pointer[1] }];
     });
-    const candidates = (head.rollout?.namespaces ?? []).map((name) => ({ name, release: head.rollout?.release ?? 0 }));
+    const candidates = Object.entries(head.rollout?.namespaces ?? {}).map(([name, checksum]) => {
+      return { name, release: head.rollout?.release ?? 0, checksum };
+    });
     const contents = await this.contents(environment, [...pointers, ...candidates], known);
     const mapOf = (list: readonly Pointer[]): ReadonlyMap<string, Content> =>
       new Map(list.map(({ name, release }) => [name, held(contents, name, release)]));
@@ -99,22 +114,57 @@ export class StateReader {
     }
     const missing = wanted.filter(({ name, release }) => !found.has(keyOf(name, release)));
     if (missing.length === 0) return found;
+    const { shared } = this;
+    const isShared = shared?.isUsable && missing.length <= MAX_PULLED;
+    const read = isShared
+      ? await Promise.all(missing.map(async (one) => (await shared.pull(this.pullable(environment, one)))[0]))
+      : await this.stored(environment, missing);
+    missing.forEach(({ name, release }, index) => {
+      const content = read[index];
+      if (content) found.set(keyOf(name, release), content);
+    });
+    return found;
+  }
+
+  private pullable(environment: string, pointer: Pointer): Pullable<Content> {
+    const { release, checksum, name } = pointer;
+    return {
+      checksum,
+      fetch: async () => {
+        const [content] = await this.stored(environment, [pointer]);
+        if (!content) throw corrupt(environment, name, release);
+        return content;
+      },
+      checksumOf: (content) => content.checksum,
+      toCopy: ({ text }) => text,
+      fromCopy: (text) => {
+        if (typeof text === 'string' && hash('sha256', text, 'hex') === checksum) return { release, text, checksum };
+        throw new Error(`it is not that of ${environment}/${name}`);
+      },
+    };
+  }
+
+  /** In the order of the pointers. @throws TercetError where one is not what its checksum says */
+  private async stored(environment: string, wanted: readonly Pointer[]): Promise<(Content | undefined)[]> {
     const rows = await this.database.read<Content & { namespace: string }>(CONTENTS, [
       environment,
-      missing.map(({ release }) => release),
-      missing.map(({ name }) => name),
+      wanted.map(({ release }) => release),
+      wanted.map(({ name }) => name),
     ]);
-    for (const { namespace, release, text, checksum } of rows) {
-      if (hash('sha256', text, 'hex') !== checksum) throw corrupt(environment, namespace, release);
-      found.set(keyOf(namespace, release), { release, text, checksum });
-    }
-    return found;
+    return wanted.map(({ name, release }) => {
+      const row = rows.find((one) => one.namespace === name && one.release === release);
+      if (!row) return undefined;
+      const { text, checksum } = row;
+      if (hash('sha256', text, 'hex') !== checksum) throw corrupt(environment, name, release);
+      return { release, text, checksum };
+    });
   }
 }
 
 interface Pointer {
   readonly name: string;
   readonly release: number;
+  readonly checksum: string;
 }
 
 const keyOf = (namespace: string, release: number): string => `${release}/${namespace}`;

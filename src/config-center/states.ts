@@ -2,6 +2,7 @@
  * What is in force in an environment, as this node last saw it. Whoever waits for a change is woken by a word that
  * carries no values; the word may get lost, so whoever is waited for is looked at every second as well.
  */
+import type { SharedPull } from '../config/shared-pull.js';
 import type { Clock, Logger } from '../engine/ports.js';
 import type { Database } from '../storage/database.js';
 import type { EnvironmentState } from './environment-state.js';
@@ -19,6 +20,8 @@ export interface Wakeups {
 export interface StatesParts {
   readonly database: Database;
   readonly wakeups: Wakeups;
+  /** One node reads contents, the others take its copy; default: each reads them itself. */
+  readonly shared?: SharedPull | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -83,7 +86,7 @@ class Watched {
     private readonly parts: StatesParts,
     private readonly forget: () => void,
   ) {
-    this.reader = new StateReader(parts.database);
+    this.reader = new StateReader(parts.database, parts.shared ?? null);
     this.usedAt = parts.clock.monotonic();
     this.unwatch = parts.wakeups.watch(environment, () => void this.lookAgain());
     this.schedule();

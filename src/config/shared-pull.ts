@@ -1,9 +1,9 @@
 /**
- * One of many processes gets the contents from the center, the others take its copy from Redis.
+ * One of many processes gets contents from where they are kept, the others take its copy from Redis.
  *
- * The center has told each of them which checksum is its own, and a copy lies under its checksum: whoever takes one
- * computes it again, so that nothing that stands in Redis, true or forged, can give a process what the center did not
- * mean for it. Redis is a shortcut and nothing more. All that it may cost is a wait, and then it is left alone for a while.
+ * Each of them knows the checksum of what it is to have, and a copy lies under its checksum: whoever takes one computes
+ * it again, so that nothing that stands in Redis, true or forged, can give a process what was not meant for it. Redis is a
+ * shortcut and nothing more. All that it may cost is a wait, and then it is left alone for a while.
  */
 import { createHmac } from 'node:crypto';
 import type { Redis } from 'ioredis';
@@ -13,8 +13,7 @@ import { RedisLink } from '../locks/redis-link.js';
 import type { Held } from '../locks/held.js';
 import type { Clock, Logger } from '../platform/surroundings.js';
 import { within } from '../platform/within.js';
-import type { ValuesView } from '../protocol/config.js';
-import { checksumOf } from './canonical.js';
+import type { Json } from '../protocol/words.js';
 import { openText, sealText } from './sealed-text.js';
 import { Wake } from './wake.js';
 
@@ -33,9 +32,19 @@ const COPY_MS = 60_000;
 const PREFIX = 'tercet:config:copy:';
 const LOCK_PREFIX = 'tercet:config:lock:';
 
-/** What an instance is to have, without the contents. */
-export type ValuesStamp = Omit<ValuesView, 'namespaces'>;
-export type Pulled = readonly [values: ValuesView, source: 'center' | 'copy'];
+/** What many want, each of whom has been told its checksum. */
+export interface Pullable<T> {
+  readonly checksum: string;
+  /** Gets it from where it is kept; by then it may be another. */
+  fetch(): Promise<T>;
+  checksumOf(value: T): string;
+  toCopy(value: T): Json;
+  /** What it was copied from. @throws Error when its checksum is another */
+  fromCopy(copy: Json): T;
+}
+
+export type Pulled<T> = readonly [value: T, source: 'center' | 'copy'];
+type Found<T> = { readonly value: T } | { readonly lock: Held };
 
 export interface SharedPullOptions {
   /** Names the server and is left as it is: connections of its own are made when they are needed. */
@@ -67,27 +76,22 @@ export class SharedPull {
     return this.options.clock.monotonic() >= this.shunnedUntil;
   }
 
-  /**
-   * The contents of which the center said that they are for this process.
-   *
-   * @param fetch gets them from the center
-   * @throws what `fetch` throws
-   */
-  async pull(stamp: ValuesStamp, fetch: () => Promise<ValuesView>): Promise<Pulled> {
-    const place = this.placeOf(stamp);
-    const found = this.isUsable ? await this.copyOrLock(stamp, place) : null;
-    if (found && 'namespaces' in found) {
+  /** @throws what `fetch` throws */
+  async pull<T>(wanted: Pullable<T>): Promise<Pulled<T>> {
+    const found = this.isUsable ? await this.copyOrLock(wanted) : null;
+    if (found && 'value' in found) {
       this.counts.saved += 1;
-      return [found, 'copy'];
+      return [found.value, 'copy'];
     }
-    let values: ValuesView | null = null;
+    let shared: { checksum: string; copy: Json } | null = null;
     try {
-      values = await fetch();
+      const value = await wanted.fetch();
       this.counts.fetches += 1;
-      return [values, 'center'];
+      if (found) shared = { checksum: wanted.checksumOf(value), copy: wanted.toCopy(value) };
+      return [value, 'center'];
     } finally {
       // Nobody here waits for what the others get.
-      if (found) this.track(this.share(values, found));
+      if (found) this.track(this.share(shared, found.lock));
     }
   }
 
@@ -98,8 +102,9 @@ export class SharedPull {
   }
 
   /** The copy; or the lock of who is to make one; null: neither came in time, or Redis is away. */
-  private async copyOrLock(stamp: ValuesStamp, place: string): Promise<ValuesView | Held | null> {
+  private async copyOrLock<T>(wanted: Pullable<T>): Promise<Found<T> | null> {
     const { clock } = this.options;
+    const place = this.placeOf(wanted.checksum);
     const until = clock.monotonic() + WAIT_MS;
     const wake = new Wake(clock);
     let unwatch: (() => void) | null = null;
@@ -107,11 +112,11 @@ export class SharedPull {
     try {
       while (clock.monotonic() < until) {
         askedAt = clock.monotonic();
-        const copy = await within(until - askedAt, this.copy(stamp, place), late);
+        const copy = await within(until - askedAt, this.copy(wanted, place), late);
         if (copy) return copy;
         askedAt = clock.monotonic();
         const held = await this.attempt(place, until - askedAt);
-        if (held) return await this.withHeld(held, stamp, place, until - clock.monotonic());
+        if (held) return await this.withHeld(held, wanted, place, until - clock.monotonic());
         unwatch ??= this.store.watch(place, wake.ring);
         await wake.wait(Math.min(LOOK_MS, until - clock.monotonic()));
       }
@@ -125,10 +130,10 @@ export class SharedPull {
   }
 
   /** The lock; or the copy, if it was put there just before the lock was got. */
-  private async withHeld(held: Held, stamp: ValuesStamp, place: string, leftMs: number): Promise<ValuesView | Held> {
-    const copy = await within(Math.max(0, leftMs), this.copy(stamp, place), late).catch(() => null);
-    if (copy) this.track(held.release());
-    return copy ?? held;
+  private async withHeld<T>(lock: Held, wanted: Pullable<T>, place: string, leftMs: number): Promise<Found<T>> {
+    const copy = await within(Math.max(0, leftMs), this.copy(wanted, place), late).catch(() => null);
+    if (copy) this.track(lock.release());
+    return copy ?? { lock };
   }
 
   /** One that comes too late goes back. */
@@ -140,17 +145,14 @@ export class SharedPull {
     });
   }
 
-  private async copy(stamp: ValuesStamp, place: string): Promise<ValuesView | null> {
+  private async copy<T>({ checksum, fromCopy }: Pullable<T>, place: string): Promise<{ value: T } | null> {
     const text = await this.link.ask((redis) => redis.get(PREFIX + place));
     if (text === null) return null;
     try {
       const { copyKey } = this.options;
-      const namespaces = JSON.parse(copyKey ? openText(copyKey, text, place) : text) as ValuesView['namespaces'];
-      const checksum = checksumOf(namespaces);
-      if (checksum === stamp.checksum) return { ...stamp, namespaces };
-      throw new Error(`its checksum is ${checksum}`);
+      return { value: fromCopy(JSON.parse(copyKey ? openText(copyKey, text, place) : text) as Json) };
     } catch (error) {
-      const fields = { error: String(error), environment: stamp.environment, checksum: stamp.checksum };
+      const fields = { error: String(error), checksum };
       this.options.logger.warn(
         fields,
         'the copy of the configuration in Redis is not what it should be; another is made',
@@ -159,13 +161,13 @@ export class SharedPull {
     }
   }
 
-  /** Puts the copy where the others look, and lets them look. @param values null: there are none */
-  private async share(values: ValuesView | null, lock: Held): Promise<void> {
+  /** Puts the copy where the others look, and lets them look. @param shared null: there is none */
+  private async share(shared: { checksum: string; copy: Json } | null, lock: Held): Promise<void> {
     try {
-      if (values) {
+      if (shared) {
         const { copyKey } = this.options;
-        const place = this.placeOf(values);
-        const text = JSON.stringify(values.namespaces);
+        const place = this.placeOf(shared.checksum);
+        const text = JSON.stringify(shared.copy);
         const copy = copyKey ? sealText(copyKey, text, place) : text;
         await this.link.ask((redis) => redis.set(PREFIX + place, copy, 'PX', COPY_MS));
       }
@@ -184,7 +186,7 @@ export class SharedPull {
   }
 
   /** Of encrypted copies the name says nothing of the contents either. */
-  private placeOf({ checksum }: ValuesStamp): string {
+  private placeOf(checksum: string): string {
     const { copyKey } = this.options;
     return copyKey ? createHmac('sha256', copyKey).update(checksum).digest('hex') : checksum;
   }

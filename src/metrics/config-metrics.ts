@@ -13,6 +13,8 @@ export interface ConfigSources {
     readonly rejected: string | null;
     readonly unseen: object | null;
   };
+  /** Null: there is no Redis to share them by. */
+  readonly pulls: () => { readonly fetches: number; readonly saved: number } | null;
 }
 
 export class ConfigMetrics {
@@ -29,7 +31,7 @@ export class ConfigMetrics {
 
   readonly appliedAfter = (ms: number): void => this.lag.observe(Math.max(0, ms) / 1000);
 
-  watch({ config }: ConfigSources): void {
+  watch({ config, pulls }: ConfigSources): void {
     const { registry } = this;
     const release = {
       name: 'config_release',
@@ -52,5 +54,12 @@ export class ConfigMetrics {
     );
     const rejects = { name: 'config_rejects', help: 'Releases that this node did not take.' };
     total(registry, rejects, () => config().rejects);
+    const fetches = {
+      name: 'config_fetches',
+      help: 'Contents that this node read from the database for all that share a Redis.',
+    };
+    total(registry, fetches, () => pulls()?.fetches ?? 0);
+    const saved = { name: 'config_fetches_saved', help: 'Contents that this node took from the copy of another one.' };
+    total(registry, saved, () => pulls()?.saved ?? 0);
   }
 }

@@ -1,9 +1,10 @@
 /** SharedPull: one of many gets the contents from the center, and Redis costs a wait at most, whatever becomes of it. */
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
+import { contentsOf } from '../../src/client/config/center.js';
+import type { ValuesStamp } from '../../src/client/config/center.js';
 import { checksumOf } from '../../src/config/canonical.js';
 import { SharedPull } from '../../src/config/shared-pull.js';
-import type { ValuesStamp } from '../../src/config/shared-pull.js';
 import { SYSTEM_CLOCK } from '../../src/platform/surroundings.js';
 import type { ValuesView } from '../../src/protocol/config.js';
 import { redisUrl, startRedis, withOwnRedis, withRedis } from '../support/redis.js';
@@ -74,7 +75,7 @@ withRedis()('with a Redis', () => {
     const values = someValues();
     const all = Array.from({ length: 20 }, () => puller(redis, null, PATIENT_CLOCK));
     const fetch = (): Promise<ValuesView> => new Promise((resolve) => setTimeout(() => resolve(values), 50));
-    const pulled = await Promise.all(all.map((each) => each.pull(stampOf(values), fetch)));
+    const pulled = await Promise.all(all.map((each) => each.pull(contentsOf(stampOf(values), fetch))));
     for (const [got] of pulled) expect(got).toEqual(values);
     expect(pulled.filter(([, source]) => source === 'copy')).toHaveLength(19);
     const sum = (count: 'fetches' | 'saved'): number => all.reduce((total, { counts }) => total + counts[count], 0);
@@ -85,10 +86,10 @@ withRedis()('with a Redis', () => {
     const values = someValues();
     const [first, second] = [puller(redis), puller(redis)];
     const { fetch, begun, fail } = slow(values);
-    const failing = first.pull(stampOf(values), fetch);
+    const failing = first.pull(contentsOf(stampOf(values), fetch));
     failing.catch(() => undefined);
     await begun;
-    const waiting = second.pull(stampOf(values), async () => values);
+    const waiting = second.pull(contentsOf(stampOf(values), async () => values));
     fail();
     await expect(failing).rejects.toThrow('no');
     expect((await waiting)[1]).toBe('center');
@@ -98,9 +99,9 @@ withRedis()('with a Redis', () => {
     const values = someValues();
     const [first, quick] = [puller(redis), puller(redis)];
     const { fetch, begun, answer } = slow(values);
-    const late = first.pull(stampOf(values), fetch);
+    const late = first.pull(contentsOf(stampOf(values), fetch));
     await begun;
-    const [[, source], ms] = await timed(quick.pull(stampOf(values), async () => values));
+    const [[, source], ms] = await timed(quick.pull(contentsOf(stampOf(values), async () => values)));
     expect(source).toBe('center');
     expect(ms).toBeGreaterThan(WAIT_MS - 50);
     expect(ms).toBeLessThan(WAIT_MS + SLACK_MS);
@@ -116,19 +117,19 @@ withRedis()('with a Redis', () => {
   ])('a copy that is %s is not taken, and replaced', async (_what, harm) => {
     const values = someValues();
     await redis.set(PREFIX + values.checksum, harm(JSON.stringify(values.namespaces)));
-    const [got, source] = await puller(redis).pull(stampOf(values), async () => values);
+    const [got, source] = await puller(redis).pull(contentsOf(stampOf(values), async () => values));
     expect([got, source]).toEqual([values, 'center']);
     expect(warnings[0]).toContain('not what it should be');
     await until('a true copy is there', async () => {
       const copy = await redis.get(PREFIX + values.checksum);
       return copy === JSON.stringify(values.namespaces);
     });
-    expect((await puller(redis).pull(stampOf(values), async () => values))[1]).toBe('copy');
+    expect((await puller(redis).pull(contentsOf(stampOf(values), async () => values)))[1]).toBe('copy');
   });
 
   test('the contents that the center gave meanwhile lie under their own checksum, never under another', async () => {
     const [asked, meanwhile] = [someValues(), someValues()];
-    const [got] = await puller(redis).pull(stampOf(asked), async () => meanwhile);
+    const [got] = await puller(redis).pull(contentsOf(stampOf(asked), async () => meanwhile));
     expect(got).toEqual(meanwhile);
     await until('the copy is there', async () => (await redis.exists(PREFIX + meanwhile.checksum)) === 1);
     expect(await redis.exists(PREFIX + asked.checksum)).toBe(0);
@@ -137,24 +138,26 @@ withRedis()('with a Redis', () => {
   test('with a key the copies cannot be read without it, and their names say nothing', async () => {
     const values = someValues();
     const key = randomBytes(32);
-    await puller(redis, key).pull(stampOf(values), async () => values);
+    await puller(redis, key).pull(contentsOf(stampOf(values), async () => values));
     const salt = values.namespaces['orders']?.content['salt'] as string;
     const second = puller(redis, key);
     await until(
       'the copy is there',
-      async () => (await second.pull(stampOf(values), async () => values))[1] === 'copy',
+      async () => (await second.pull(contentsOf(stampOf(values), async () => values)))[1] === 'copy',
     );
     for (const name of await redis.keys('tercet:config:*')) {
       expect(name).not.toContain(values.checksum);
       if (name.startsWith(PREFIX)) expect(await redis.get(name)).not.toContain(salt);
     }
     // Another key looks elsewhere.
-    expect((await puller(redis, randomBytes(32)).pull(stampOf(values), async () => values))[1]).toBe('center');
+    expect((await puller(redis, randomBytes(32)).pull(contentsOf(stampOf(values), async () => values)))[1]).toBe(
+      'center',
+    );
   });
 
   test('a copy ends by itself', async () => {
     const values = someValues();
-    await puller(redis).pull(stampOf(values), async () => values);
+    await puller(redis).pull(contentsOf(stampOf(values), async () => values));
     await until('the copy is there', async () => (await redis.exists(PREFIX + values.checksum)) === 1);
     const leftMs = await redis.pttl(PREFIX + values.checksum);
     expect(leftMs).toBeGreaterThan(0);
@@ -165,7 +168,7 @@ withRedis()('with a Redis', () => {
 withOwnRedis()('whatever becomes of Redis', () => {
   async function direct(each: SharedPull): Promise<number> {
     const values = someValues();
-    const [[got, source], ms] = await timed(each.pull(stampOf(values), async () => values));
+    const [[got, source], ms] = await timed(each.pull(contentsOf(stampOf(values), async () => values)));
     expect([got, source]).toEqual([values, 'center']);
     expect(ms).toBeLessThan(WAIT_MS + SLACK_MS);
     return ms;
@@ -207,9 +210,9 @@ withOwnRedis()('whatever becomes of Redis', () => {
     const [first, waits] = [puller(redis), puller(redis)];
     const values = someValues();
     const { fetch, begun, answer } = slow(values);
-    const late = first.pull(stampOf(values), fetch);
+    const late = first.pull(contentsOf(stampOf(values), fetch));
     await begun;
-    const waiting = timed(waits.pull(stampOf(values), async () => values));
+    const waiting = timed(waits.pull(contentsOf(stampOf(values), async () => values)));
     server.freeze();
     const [[, source], ms] = await waiting;
     expect(source).toBe('center');
@@ -229,9 +232,9 @@ withOwnRedis()('whatever becomes of Redis', () => {
     const [first, waits] = [puller(redis), puller(redis)];
     const values = someValues();
     const { fetch, begun, answer } = slow(values);
-    const late = first.pull(stampOf(values), fetch);
+    const late = first.pull(contentsOf(stampOf(values), fetch));
     await begun;
-    const waiting = timed(waits.pull(stampOf(values), async () => values));
+    const waiting = timed(waits.pull(contentsOf(stampOf(values), async () => values)));
     await server.kill();
     const [[, source], ms] = await waiting;
     expect(source).toBe('center');

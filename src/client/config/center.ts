@@ -1,11 +1,15 @@
 /** The calls of the configuration center that a service makes: docs/wire.md, section 10. */
 import { checksumOf } from '../../config/canonical.js';
-import type { Pulled, SharedPull, ValuesStamp } from '../../config/shared-pull.js';
+import type { Pullable, Pulled, SharedPull } from '../../config/shared-pull.js';
 import type { ConfigReport, ValuesView } from '../../protocol/config.js';
+import type { Json } from '../../protocol/words.js';
 import { TercetError } from '../errors.js';
 import { Transport } from '../transport.js';
 import type { ClientOptions } from '../transport.js';
 import type { Asked } from './options.js';
+
+/** What an instance is to have, without the contents. */
+export type ValuesStamp = Omit<ValuesView, 'namespaces'>;
 
 /** Beyond what the center holds the answer back. */
 const TIMEOUT_MS = 3000;
@@ -44,7 +48,7 @@ export class Center {
    *
    * @throws TercetError, also where the answer is not what its checksum says; TercetUnreachable; the reason of the signal
    */
-  async next({ have, waitMs, signal }: Wanted): Promise<Pulled | null> {
+  async next({ have, waitMs, signal }: Wanted): Promise<Pulled<ValuesView> | null> {
     const shared = this.shared?.isUsable ? this.shared : null;
     const answer = await this.ask(have, waitMs, signal, shared ? { prefer: 'return=minimal' } : {});
     if (answer === null) return null;
@@ -57,7 +61,7 @@ export class Center {
       if (values && 'namespaces' in values) return values;
       throw invalid(this.url, 'it has no contents');
     };
-    if (shared) return shared.pull(answer, whole);
+    if (shared) return shared.pull(contentsOf(answer, whole));
     throw invalid(this.url, 'it has no contents');
   }
 
@@ -84,6 +88,22 @@ export class Center {
     const answer = await this.transport.send<unknown>({ method: 'GET', path, waitMs, headers, signal });
     return answer === undefined ? null : verified(answer, this.url);
   }
+}
+
+/** The contents that the center has put its stamp on, wherever they come from. */
+export function contentsOf(stamp: ValuesStamp, fetch: () => Promise<ValuesView>): Pullable<ValuesView> {
+  return {
+    checksum: stamp.checksum,
+    fetch,
+    checksumOf: ({ checksum }) => checksum,
+    toCopy: ({ namespaces }) => namespaces,
+    fromCopy: (copy: Json) => {
+      const namespaces = copy as ValuesView['namespaces'];
+      const checksum = checksumOf(namespaces);
+      if (checksum === stamp.checksum) return { ...stamp, namespaces };
+      throw new Error(`its checksum is ${checksum}`);
+    },
+  };
 }
 
 /** @throws TercetError TERCET_ANSWER_INVALID: it cannot be what the center meant to say */
