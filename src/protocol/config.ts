@@ -7,9 +7,6 @@ export const NAMESPACE_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
 /** Name or value of a label. */
 export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
 
-/** Name or value of a label. */
-export const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
-
 export const CONFIG_LIMITS = {
   environments: 50,
   /** Of one environment. */
