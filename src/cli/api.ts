@@ -24,6 +24,7 @@ const NEXT: Readonly<Record<string, string>> = {
   TERCET_LOCK_UNKNOWN: '`tercet lock list` shows those that somebody has',
   TERCET_COMPONENT_UNKNOWN: '`tercet component list` shows them',
   TERCET_COMPONENT_IN_USE: '`tercet tx list --unfinished --component NAME` shows them',
+  TERCET_CONFIG_UNKNOWN: 'is this the right coordinator? TERCET_URL or --url says where to look',
   TERCET_CONFIG_CONFLICT:
     '`tercet config diff ENV` says what is drafted, `tercet config history ENV` what was released',
   TERCET_CONFIG_LOCKED: 'ask whoever it is, or wait; `tercet lock show NAME` says for how long',

@@ -35,7 +35,7 @@ export function namespaceLines(
 
 export function problemLines(problems: readonly FieldError[], indent = '  '): string[] {
   return problems.flatMap(({ path, message }) => {
-    const [first = '', ...more] = wrap(`${plain(path)}  ${plain(message)}`.trim(), COLUMNS - indent.length - 2);
+    const [first = '', ...more] = wrap(`${plain(path)}: ${plain(message)}`, COLUMNS - indent.length - 2);
     return [style(`${indent}${first}`, 'red'), ...more.map((line) => style(`${indent}  ${line}`, 'red'))];
   });
 }

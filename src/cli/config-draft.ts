@@ -17,6 +17,7 @@ import { EXIT, Failure, WrongUse } from './exit.js';
 import { age } from './moments.js';
 import { REASON, reasonOf } from './ordering.js';
 import { note, plain, print, printJson, style } from './terminal.js';
+import { count } from './transaction-words.js';
 
 /** Longer than it takes to read, change and write; should this process die, others wait no longer. */
 const LOCK_MS = 30_000;
@@ -146,7 +147,7 @@ force and does not fit is told, and stays.`,
 };
 
 function tellPut({ environment, namespace, schema: put, rules, draft }: NamespaceView): void {
-  const what = [put === null ? 'no schema' : 'a schema', `${rules.length} rules`].join(', ');
+  const what = [put === null ? 'no schema' : 'a schema', count(rules.length, 'rule')].join(', ');
   print(`${style(`${environment}/${namespace}`, 'bold')}  ${what}`);
   tellProblems(draft);
 }

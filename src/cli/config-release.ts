@@ -16,6 +16,8 @@ import { note, plain, print, printJson, style } from './terminal.js';
 /** A strict release is answered when it has ended, or after 25 s. */
 const ANSWER_MS = 40_000;
 const LOOK_MS = 500;
+/** Longer than that behind its deadline nobody decides: then it is told as it is. */
+const OVERDUE_MS = 20_000;
 
 const SELECTOR: Readonly<Record<string, Option>> = {
   gray: { value: 'LABEL=VALUE', says: 'for instances that have it alone; several times', isRepeatable: true },
@@ -118,7 +120,7 @@ async function send(given: Given, path: string, body: object): Promise<Exit> {
     show({ ...made, rollout }, isDryRun);
     if (made.mode === 'gray') note(await found(api, made.environment, selectorOf(given)));
   }
-  return rollout?.state === 'aborted' ? EXIT.notNow : EXIT.done;
+  return rollout?.state === 'aborted' || rollout?.state === 'preparing' ? EXIT.notNow : EXIT.done;
 }
 
 /** Whom of those that live a gray release is for. */
@@ -138,7 +140,8 @@ async function found(
 /** Nodes may be given longer than one answer takes. */
 async function ended(api: Api, { environment, release: number, rollout }: ReleaseView): Promise<RolloutView | null> {
   let seen = rollout;
-  while (seen?.state === 'preparing' && seen.release === number) {
+  const until = Date.parse(rollout?.deadlineAt ?? '') + OVERDUE_MS;
+  while (seen?.state === 'preparing' && seen.release === number && api.now < until) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     seen = await api.get<RolloutView>(`${environmentPath(environment)}/rollout`, 'state');
   }

@@ -31,7 +31,7 @@ const reason = text(1000);
 const pointer = z
   .string()
   .max(LIMITS.pointerChars)
-  .regex(/^(\/([^~/\0]|~[01])*)+$/, 'must be a JSON pointer, such as /limits/max');
+  .regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer, such as /limits/max');
 const rule = z.strictObject({
   path: pointer,
   is: z.enum(['<', '<=', '>', '>=', '=', '!=']),

@@ -1,6 +1,7 @@
 /** Asks a node for everything its document names, rightly and wrongly, and judges each answer by the document. */
 import pg from 'pg';
 import type { OpenApi } from '../support/openapi.js';
+import { CONFIGURATION } from './configuration.js';
 import { Exchange } from './exchange.js';
 import type { Answer } from './exchange.js';
 import { Known } from './known.js';
@@ -51,6 +52,7 @@ async function leaveWork(databaseUrl: string): Promise<void> {
       SELECT id % 64, id, 'gid/' || id, 'order-paid', 'null', '{}', now(), 'too large' FROM generate_series(1, 200) id;
       INSERT INTO tercet.lock (name, token, owner, node, since, until)
       SELECT 'job-' || id, nextval('tercet.lock_token'), 'owner', 'north', now(), now() + interval '1 day' FROM generate_series(1, 200) id`);
+    await client.query(CONFIGURATION);
   } finally {
     await client.end();
   }
@@ -161,8 +163,18 @@ class Run {
     // Of what nothing can be asked, such as a diagnosis, the names mean something else.
     const isAskedFor =
       template.includes('{') || this.operations.some((other) => other.template.startsWith(`${template}/{`));
-    if (isAskedFor && body.startsWith('{')) this.known.learn(JSON.parse(body));
+    if (isAskedFor && body.startsWith('{')) this.known.learn(JSON.parse(body), namedIn(template, request.path));
   }
+}
+
+/** The names in a path, by what the template calls them. */
+function namedIn(template: string, path: string): Record<string, string> {
+  const parts = (path.split('?')[0] ?? '').split('/');
+  const named: Record<string, string> = {};
+  for (const [index, part] of template.split('/').entries()) {
+    if (part.startsWith('{')) named[part.slice(1, -1)] = decodeURIComponent(parts[index] ?? '');
+  }
+  return named;
 }
 
 /** Of what others need the more, the more they are; of what takes something away little. */

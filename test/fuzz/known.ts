@@ -4,7 +4,7 @@ import type { Random } from './random.js';
 export type Entry = Readonly<Record<string, string>>;
 
 /** Older ones are forgotten: most of them have ended. */
-const MAX_ENTRIES = 300;
+const MAX_ENTRIES = 1200;
 /** So that one long list does not push out all else. */
 const MAX_OF_AN_ANSWER = 12;
 /** Most of the time what is used is one of the last so many: those are still under way. */
@@ -13,7 +13,9 @@ const NEW = 12;
 const ALSO: Readonly<Record<string, string>> = { name: 'component', component: 'name' };
 
 /** What is told of the same thing later takes the place of what was told before. */
-const IDENTITY = ['gid', 'branchId', 'name', 'instance', 'op'];
+const IDENTITY = ['gid', 'branchId', 'name', 'instance', 'op', 'environment', 'namespace', 'release'];
+/** Numbers that name something. */
+const NUMBERS = ['release', 'revision', 'token'];
 
 export class Known {
   /** By identity, the one told of last at the end. */
@@ -21,10 +23,10 @@ export class Known {
 
   constructor(private readonly random: Random) {}
 
-  /** An answer, or a part of one: the texts in it, together with those of what it is a part of. */
-  learn(answer: unknown): void {
+  /** An answer, or a part of one: the texts in it, together with those of what it is a part of. @param around of its path */
+  learn(answer: unknown, around: Entry): void {
     const found: Entry[] = [];
-    collect(answer, {}, found);
+    collect(answer, around, found);
     for (const entry of found.slice(0, MAX_OF_AN_ANSWER)) {
       const identity = IDENTITY.map((name) => entry[name] ?? '').join(' ');
       this.entries.delete(identity);
@@ -53,6 +55,7 @@ function collect(value: unknown, around: Entry, found: Entry[]): void {
   if (typeof value !== 'object' || value === null) return;
   const own: Record<string, string> = { ...around };
   for (const [name, field] of Object.entries(value)) {
+    if (typeof field === 'number' && NUMBERS.includes(name)) own[name] = String(field);
     if (typeof field !== 'string') continue;
     own[name] = field;
     const also = ALSO[name];

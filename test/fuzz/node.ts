@@ -1,6 +1,7 @@
 /** The coordinator as a process, as it is started in production, with an ear on what it prints. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 const START_MS = 60_000;
@@ -22,7 +23,8 @@ export class Node {
 
   static async start(root: string, databaseUrl: string): Promise<Node> {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(TERCET|OTEL)_/.test(name));
-    const env = { ...Object.fromEntries(inherited), DATABASE_URL: databaseUrl, TERCET_LISTEN: '127.0.0.1:0' };
+    const own = { TERCET_LISTEN: '127.0.0.1:0', TERCET_CONFIG_KEYS: `k:${randomBytes(32).toString('base64')}` };
+    const env = { ...Object.fromEntries(inherited), DATABASE_URL: databaseUrl, ...own };
     const child = spawn(process.execPath, [join(root, 'bin/tercet.js'), 'serve'], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

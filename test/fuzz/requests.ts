@@ -1,6 +1,6 @@
 /** Requests that the document of a node allows. */
 import type { OpenApi, Operation as Described, Schema } from '../support/openapi.js';
-import type { Known } from './known.js';
+import type { Entry, Known } from './known.js';
 import type { Random } from './random.js';
 import type { Values } from './values.js';
 
@@ -38,6 +38,9 @@ export function operationsOf(document: OpenApi): Operation[] {
 
 type Fields = Record<string, unknown>;
 
+/** What an edit lock is known by: it goes with the namespace in the path. */
+const CLAIM = ['id', 'token'];
+
 const MAX_TAKEN = 20;
 
 export class Requests {
@@ -54,7 +57,9 @@ export class Requests {
     const { method, template, parameters = [], requestBody } = operation;
     const inPath = parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name);
     const isNew = this.random.in(NEW_IN_PERCENT[method] ?? 4);
-    const entry = isNew ? {} : this.known.pick(inPath);
+    const inBody = Object.keys(requestBody?.content['application/json'].schema['properties'] ?? {});
+    const claimed = inBody.filter((name) => CLAIM.includes(name));
+    const entry = isNew ? {} : this.known.pick([...inPath, ...claimed]);
     const headers: [string, string][] = [];
     const query = new URLSearchParams();
     let path = template;
@@ -65,7 +70,10 @@ export class Requests {
       else if (place === 'query') query.set(name, value);
       else headers.push([name, value.replace(/[^\x20-\x7e]/g, '~')]);
     }
-    const body = requestBody && (requestBody.required || this.random.in(80)) ? this.body(operation) : null;
+    const body =
+      requestBody && (requestBody.required || this.random.in(80))
+        ? this.body(operation, claimed.length > 0 ? entry : {})
+        : null;
     if (body) headers.push([...JSON_TYPE]);
     const asked = query.size > 0 ? `?${query.toString()}` : '';
     return { operation, method, path: path + asked, headers, body, way: 'whole' };
@@ -85,18 +93,19 @@ export class Requests {
     byStatus.set(status, [...(byStatus.get(status) ?? []), value].slice(-MAX_TAKEN));
   }
 
-  private body({ operationId, requestBody }: Operation): Buffer {
+  /** @param claim what the path and the body name together */
+  private body({ operationId, requestBody }: Operation, claim: Entry): Buffer {
     const { oneOf, ...only } = requestBody?.content['application/json'].schema ?? {};
     const schema = Array.isArray(oneOf) ? this.random.pick(oneOf as Schema[]) : only;
     const names = Object.keys(schema['properties'] ?? {});
     // What it names is mostly there, such as the component of a branch.
     const entry = this.known.pick(names.filter((name) => name === 'component' || name === 'branchId'));
-    const fresh = this.values.of(schema, 'body', entry, this.values.mood()) as Fields;
+    const fresh = this.values.of(schema, 'body', { ...entry, ...claim }, this.values.mood()) as Fields;
     const byStatus = [...(this.taken.get(operationId)?.values() ?? [])];
     if (byStatus.length === 0 || this.random.in(20)) return bytesOf(fresh);
     const body = { ...this.random.pick(this.random.pick(byStatus)) };
     for (const name of this.random.in(10) ? [] : names) {
-      const isIdentity = name === 'gid' || name === 'reason';
+      const isIdentity = name === 'gid' || name === 'reason' || CLAIM.includes(name);
       if (!isIdentity && this.random.in(88)) continue;
       delete body[name];
       if (name in fresh) body[name] = fresh[name];

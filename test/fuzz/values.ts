@@ -25,8 +25,12 @@ export class Values {
 
   /** @param name of the field or the parameter @param entry gives those that it names, most of the time */
   of(schema: Schema, name: string, entry: Entry, mood: Mood, isNew = false): unknown {
-    const { enum: words, type, oneOf } = schema;
-    if (Array.isArray(oneOf)) return this.of(this.random.pick(oneOf as Schema[]), name, entry, mood, isNew);
+    const { enum: words, type, oneOf, anyOf } = schema;
+    const choices = (oneOf ?? anyOf) as Schema[] | undefined;
+    if (choices) return this.of(this.random.pick(choices), name, entry, mood, isNew);
+    if (Array.isArray(type)) {
+      return this.of({ ...schema, type: this.random.pick(type as string[]) }, name, entry, mood, isNew);
+    }
     if ('const' in schema) return schema['const'];
     if (mood === 'default' && 'default' in schema && type === 'string' && this.random.in(80)) return schema['default'];
     if (Array.isArray(words)) return this.random.pick(words);
@@ -34,7 +38,7 @@ export class Values {
       case 'string':
         return this.text(schema, name, entry, isNew);
       case 'integer':
-        return this.whole(schema, name, mood);
+        return this.whole(schema, name, entry, mood);
       case 'number':
         return this.number(schema, mood);
       case 'boolean':
@@ -47,6 +51,8 @@ export class Values {
       }
       case 'object':
         return this.object(schema, name, entry, mood);
+      case 'null':
+        return null;
       case undefined:
         return this.random.draw(anyJson);
       default:
@@ -94,7 +100,8 @@ export class Values {
     return this.random.draw(fc.string({ unit: 'grapheme', minLength: min, maxLength: min + 20 })).slice(0, max);
   }
 
-  private whole(schema: Schema, name: string, mood: Mood): number {
+  private whole(schema: Schema, name: string, entry: Entry, mood: Mood): number {
+    if (entry[name] !== undefined && this.random.in(90)) return Number(entry[name]);
     const min = Number(schema['minimum'] ?? 0);
     const max = Math.min(AT_MOST[name] ?? Infinity, Number(schema['maximum'] ?? Number.MAX_SAFE_INTEGER));
     if (name in AT_MOST) return min + this.random.below(max - min + 1);

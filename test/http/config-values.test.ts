@@ -18,7 +18,8 @@ async function release(node: TestNode, content: object, over: object = {}, names
   const { status, body } = await node.get<NamespaceView>(place);
   if (status === 404) await node.put(place, {});
   const base = status === 404 ? null : body.release;
-  const draft = await node.put(`${place}/draft`, { base, content, ...BECAUSE });
+  const seen = body.draft ? { revision: body.draft.revision } : {};
+  const draft = await node.put(`${place}/draft`, { base, ...seen, content, ...BECAUSE });
   expect(draft.status).toBe(200);
   expect((await node.post(`${PATH}/releases`, { namespaces: [namespace], ...BECAUSE, ...over })).status).toBe(201);
 }
