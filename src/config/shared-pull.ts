@@ -145,14 +145,14 @@ export class SharedPull {
     });
   }
 
-  private async copy<T>({ checksum, fromCopy }: Pullable<T>, place: string): Promise<{ value: T } | null> {
+  private async copy<T>(wanted: Pullable<T>, place: string): Promise<{ value: T } | null> {
     const text = await this.link.ask((redis) => redis.get(PREFIX + place));
     if (text === null) return null;
     try {
       const { copyKey } = this.options;
-      return { value: fromCopy(JSON.parse(copyKey ? openText(copyKey, text, place) : text) as Json) };
+      return { value: wanted.fromCopy(JSON.parse(copyKey ? openText(copyKey, text, place) : text) as Json) };
     } catch (error) {
-      const fields = { error: String(error), checksum };
+      const fields = { error: String(error), checksum: wanted.checksum };
       this.options.logger.warn(
         fields,
         'the copy of the configuration in Redis is not what it should be; another is made',

@@ -1,10 +1,10 @@
 /**
- * npm run bench [-- --quick] [--messages] [--locks] [--ids]
+ * npm run bench [-- --quick] [--messages] [--locks] [--ids] [--config]
  *
  * TCC and sagas per second and latency against participants that do nothing, and in the same run what bounds them: the
  * same calls with no coordinator, the same writes with no calls, and a naive coordinator; and what keys, traces,
  * signatures and a scraped /metrics cost. Then messages (messages.js), locks (locks.js) and ids (ids.js); `--messages`,
- * `--locks`, `--ids`: these alone. Only the ratios carry over to another machine.
+ * `--locks`, `--ids`, `--config`: these alone. Only the ratios carry over to another machine.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -321,7 +321,12 @@ async function main() {
 }
 
 /** What can be asked for alone. */
-const OTHERS = { '--messages': './messages.js', '--locks': './locks.js', '--ids': './ids.js' };
+const OTHERS = {
+  '--messages': './messages.js',
+  '--locks': './locks.js',
+  '--ids': './ids.js',
+  '--config': './config.js',
+};
 const asked = Object.keys(OTHERS).filter((option) => process.argv.includes(option));
 
 try {

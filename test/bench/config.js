@@ -1,6 +1,8 @@
 /**
  * npm run bench -- --config [--quick]
  *
+ * What strict releases of the coordinators cost and take (strict.js).
+ *
  * From the release of a configuration to the moment at which it is in force in each of 50 services, over HTTP and with
  * PostgreSQL that writes to the disk; then the same with a Redis that they share, and how many contents the center gave.
  */
@@ -11,9 +13,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Redis } from 'ioredis';
 import { TercetConfig } from '@tercet/client/config';
+import pg from 'pg';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
 import { quiet } from './quiet.js';
+import { gateTable, switchTable } from './strict.js';
 
 const isQuick = process.argv.includes('--quick');
 const CLIENTS = 50;
@@ -99,6 +103,17 @@ async function measure(url, bytes, redis) {
   }
 }
 
+/** On a database of its own. */
+async function tableOn(server, name, make) {
+  const admin = new pg.Client(server.url);
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${name}`);
+  await admin.end();
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  process.stdout.write(`${(await make(url.href)).join('\n')}\n\n`);
+}
+
 async function main() {
   process.env.TEST_RUN_FOLDER ??= folder;
   const { folder: compiled, support } = compileSupport('debian.ts', 'redis.ts', 'run.ts', 'server-process.ts');
@@ -106,13 +121,17 @@ async function main() {
   const { startRedis } = await import(pathToFileURL(join(support, 'redis.js')).href);
   const server = await startEmbedded(join(folder, 'postgres'), quiet);
   cleanUps.push(() => server.stop());
+  process.stdout.write(
+    `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}\n\n`,
+  );
+  await tableOn(server, 'gate', gateTable);
+  await tableOn(server, 'strict', switchTable);
   const redisServer = await startRedis();
   cleanUps.push(() => redisServer.kill());
   const redis = new Redis(redisServer.url, { lazyConnect: true });
   const url = await center(server.url);
   process.stdout.write(
-    `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; ` +
-      `${CLIENTS} services in one process, ${ROUNDS} releases\n\n` +
+    `${CLIENTS} services in one process, ${ROUNDS} releases\n\n` +
       '| bytes of content | Redis | release to in force, p50 ms | p99 ms | contents from the center | saved |\n' +
       '| ---: | --- | ---: | ---: | ---: | ---: |\n',
   );

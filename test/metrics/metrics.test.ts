@@ -146,6 +146,7 @@ describe('the metrics by themselves', () => {
     metrics.watch({
       underWay: () => [],
       maxUnfinished: () => 1,
+      pulls: () => null,
       config: () => ({ desired: null, applied: null, epoch: 0, rejects: 0, rejected: null, unseen: null }),
       problems: () => [],
       pools: () => ({}),
