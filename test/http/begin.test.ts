@@ -36,6 +36,7 @@ test('a purchase that succeeds: 201, with Location and the whole transaction', a
     gid: 'order-1',
     mode: 'tcc',
     businessKey: 'customer-4711',
+    release: null,
     status: 'committed',
     decision: 'commit',
     reason: null,
