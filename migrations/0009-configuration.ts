@@ -193,6 +193,7 @@ const GATE = `
     rollout tercet.config_rollout;
     refusal tercet.config_ack;
     silent  text;
+    ending  text;
     now_epoch int;
   BEGIN
     PERFORM set_config('lock_timeout', lock_ms || 'ms', true);
@@ -219,7 +220,9 @@ const GATE = `
     IF FOUND THEN
       UPDATE tercet.config_rollout SET state = 'aborted', ended_at = clock_timestamp(),
              why = left(refusal.member || ' rejects it: ' || coalesce(refusal.why, ''), 2000)
-       WHERE id = which;
+       WHERE id = which RETURNING why INTO STRICT ending;
+      INSERT INTO tercet.config_audit (by, action, environment, release, reason)
+           VALUES ('tercet', 'abort', rollout.environment, rollout.number, ending);
       PERFORM pg_notify('tercet_config', rollout.environment);
       RETURN 'aborted';
     END IF;
@@ -247,7 +250,9 @@ const GATE = `
       END IF;
       UPDATE tercet.config_rollout SET state = 'aborted', ended_at = clock_timestamp(),
              why = left('no answer in time from ' || silent, 2000)
-       WHERE id = which;
+       WHERE id = which RETURNING why INTO STRICT ending;
+      INSERT INTO tercet.config_audit (by, action, environment, release, reason)
+           VALUES ('tercet', 'abort', rollout.environment, rollout.number, ending);
       PERFORM pg_notify('tercet_config', rollout.environment);
       RETURN 'aborted';
     END IF;

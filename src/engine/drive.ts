@@ -114,8 +114,8 @@ export class Drive {
 
   /** Resolves when there is nothing left to do here: ended, parked, released or stopped. */
   async run(): Promise<void> {
-    await this.learn();
     while (!this.isStopped) {
+      if (!this.parts.steering.isKnown(this.tx.release)) await this.learn();
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
       if (step.save !== null || this.news.isDue) {

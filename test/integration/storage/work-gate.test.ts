@@ -117,6 +117,10 @@ test('a release that one node rejects comes into force nowhere, and says why', a
   expect(await activation.finish(strict.rollout)).toBe('over');
   const { rows } = await admin.query(`SELECT release FROM tercet.config_namespace WHERE environment = 'tercet'`);
   expect(rows).toEqual([{ release: null }]);
+  const audit = await admin.query('SELECT by, action, release, reason FROM tercet.config_audit');
+  expect(audit.rows).toEqual([
+    { by: 'tercet', action: 'abort', release: strict.number, reason: expect.stringContaining('rejects it') },
+  ]);
 });
 
 test('who is silent and has no lease is fenced: the release comes into force, and he begins nothing any more', async () => {
