@@ -160,6 +160,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_MIGRATE', 'auto or off'],
   ['TERCET_KEYS', 'NAME:ROLES:SHA256HEX, …; unset: loopback only'],
   ['TERCET_VIEWER_SEES', 'all or no-payloads'],
+  ['TERCET_LABELS', 'NAME=VALUE, …: by which gray releases find this node'],
   ['TERCET_CONFIG_KEYS', 'ID:BASE64, …; unset: the configuration takes no secrets'],
   ['TERCET_TLS_CERT', 'PEM file, with TERCET_TLS_KEY: it speaks HTTPS'],
   ['TERCET_TLS_KEY', 'PEM file'],

@@ -139,7 +139,12 @@ describe('keys and secrets', () => {
       ([, found]) => found,
     );
     const found = entryOf(sample(name)['TERCET_KEY']);
-    const roles = folder === 'order' ? ['initiator', 'component'] : ['component'];
+    const isConfigured = sourceOf(folder).includes('TercetConfigModule');
+    const roles = [
+      ...(folder === 'order' ? ['initiator'] : []),
+      'component',
+      ...(isConfigured ? ['config-reader'] : []),
+    ];
     expect({ ...found, roles: [...new Set(found?.roles)] }).toMatchObject({ name: folder, roles });
     expect(found?.components.sort()).toEqual(components.sort());
   });
