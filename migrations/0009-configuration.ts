@@ -195,6 +195,7 @@ const GATE = `
     silent  text;
     ending  text;
     now_epoch int;
+    evicting_until timestamptz;
   BEGIN
     PERFORM set_config('lock_timeout', lock_ms || 'ms', true);
     SELECT * INTO rollout FROM tercet.config_rollout WHERE id = which;
@@ -202,9 +203,11 @@ const GATE = `
       RETURN 'over';
     END IF;
     -- Looked at first without holding anybody up.
+    evicting_until := CASE WHEN rollout.on_silent = 'evict'
+      THEN rollout.deadline_at + greatest(rollout.deadline_at - rollout.started_at, interval '1 minute') END;
     IF NOT EXISTS (SELECT FROM tercet.config_ack WHERE config_ack.rollout = which AND NOT is_ready)
-       AND clock_timestamp() < rollout.deadline_at
        AND EXISTS (SELECT FROM tercet.member m WHERE NOT m.dead AND m.until >= clock_timestamp()
+                      AND (clock_timestamp() < rollout.deadline_at OR clock_timestamp() < evicting_until AND m.evicted)
                       AND NOT EXISTS (SELECT FROM tercet.config_ack a WHERE a.rollout = which AND a.member = m.id)) THEN
       RETURN 'waiting';
     END IF;
@@ -241,8 +244,9 @@ const GATE = `
       IF clock_timestamp() < rollout.deadline_at THEN
         RETURN 'waiting';
       END IF;
-      IF rollout.on_silent = 'evict' THEN
+      IF clock_timestamp() < evicting_until THEN
         -- It lives, and may be calling a service: it is fenced when its lease has run out, and that is not renewed now.
+        -- One that joins anew each time and says nothing again, or is of a version that renews all the same, ends it.
         UPDATE tercet.member m SET evicted = true
          WHERE NOT dead AND NOT evicted
            AND NOT EXISTS (SELECT FROM tercet.config_ack a WHERE a.rollout = which AND a.member = m.id);

@@ -12,7 +12,7 @@ import type { Relay } from './outbox/relay.js';
 import type { HttpParticipants } from './participants/http.js';
 import type { Settings } from './settings.js';
 import { LastGood } from './steering/last-good.js';
-import { NodeConfig } from './steering/node-config.js';
+import { ENVIRONMENT, NodeConfig } from './steering/node-config.js';
 import { Database } from './storage/database.js';
 
 /** Of what is followed here, and of what is written for all. */
@@ -59,7 +59,7 @@ export async function startConfig(
   const config = new NodeConfig({
     states,
     contents: new ReleaseContents(database),
-    activation: new Activation(database, leaseMs),
+    activation: new Activation(database, leaseMs, () => changed(ENVIRONMENT)),
     report: (...said) => reports.take(...said),
     lastGood: new LastGood(join(dataDir, 'settings.json'), placeOf(settings.databaseUrl)),
     settings: {

@@ -62,6 +62,7 @@ class Config:
             self.text, self.state = text, {"state": "applied"}
         except Exception as error:
             if self.current is None:
+                self.revision = 0
                 raise
             self.state = {"state": "rejected", "reason": str(error) or "rejected"}
         told = {name: (each["release"], checksum(each["content"])) for name, each in given.items()}

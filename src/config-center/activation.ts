@@ -11,6 +11,11 @@ export type Finished = 'waiting' | 'done' | 'aborted' | 'over';
 /** What is under way when it switches is waited for so long at a time, ms: meanwhile nobody begins anything. */
 const LOCK_MS = 100;
 
+/** Such as nobody could take part in, because nobody can read it. */
+const FINISH_OVERDUE = `
+  SELECT tercet.finish_rollout(id, $1) AS result FROM tercet.config_rollout
+   WHERE state = 'preparing' AND deadline_at < clock_timestamp()`;
+
 /** Once it is decided nobody is asked any more; a member that was declared dead has nothing to say. */
 const ACKNOWLEDGE = `
   INSERT INTO tercet.config_ack (rollout, member, is_ready, why)
@@ -21,9 +26,11 @@ const ACKNOWLEDGE = `
 export class Activation {
   private readonly lockMs: number;
 
+  /** @param changed told when this node has decided one */
   constructor(
     private readonly database: Database,
     leaseMs: number,
+    private readonly changed: () => void = () => undefined,
   ) {
     // Shorter than a flush waits before it is taken apart.
     this.lockMs = Math.min(LOCK_MS, Math.floor(flushLockMs(leaseMs) / 2));
@@ -41,12 +48,20 @@ export class Activation {
 
   /** Puts it in force, or ends it, if that can be done now. Call it again while it waits. @throws LogUnavailable, LogOutcomeUnknown */
   async finish(rollout: number): Promise<Finished> {
+    return this.finished('SELECT tercet.finish_rollout($1, $2) AS result', [rollout, this.lockMs]);
+  }
+
+  /** Ends whatever is past its deadline. @throws as {@link finish} */
+  async finishOverdue(): Promise<void> {
+    await this.finished(FINISH_OVERDUE, [this.lockMs]);
+  }
+
+  private async finished(text: string, values: unknown[]): Promise<Finished> {
     try {
-      const [row] = await this.database.write<{ result: Finished }>({
-        text: 'SELECT tercet.finish_rollout($1, $2) AS result',
-        values: [rollout, this.lockMs],
-      });
-      return row?.result ?? 'over';
+      const [row] = await this.database.write<{ result: Finished }>({ text, values });
+      const result = row?.result ?? 'over';
+      if (result === 'done' || result === 'aborted') this.changed();
+      return result;
     } catch (error) {
       if (isLockWait(error)) return 'waiting';
       throw error;

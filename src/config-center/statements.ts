@@ -162,7 +162,7 @@ export const RETURN_DRAFTS = `
          drafted_at = clock_timestamp(), draft_reason = r.reason
     FROM tercet.config_content c
     JOIN tercet.config_release r ON r.environment = c.environment AND r.number = c.number
-   WHERE c.environment = $1 AND c.number = $2 AND r.restores IS NULL
+   WHERE c.environment = $1 AND c.number = $2 AND r.restores IS NULL AND r.mode = 'gray'
      AND n.environment = c.environment AND n.name = c.namespace
      AND n.draft IS NULL AND n.release IS NOT DISTINCT FROM c.base`;
 /** $1 environment: whoever listens looks once this is committed. */

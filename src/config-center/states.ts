@@ -195,5 +195,10 @@ class Watched {
     this.hasLooked = true;
     this.lookedAt = sentAt;
     if (isNews) for (const wake of this.waiting) wake();
+    // Of what is not there nothing is kept: anybody can make up names.
+    if (state === null && this.waiting.size === 0) {
+      this.close();
+      this.forget();
+    }
   }
 }

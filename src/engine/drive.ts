@@ -29,7 +29,7 @@ import { callEvent, transitions } from './timeline.js';
 /** How long a branch waits whose component this node has not heard of yet. */
 const UNKNOWN_COMPONENT_MS = 500;
 /** How soon a branch is looked at again whose component is paused. */
-const PAUSED_MS = 500;
+const PAUSED_MS = 1000;
 const LOG_RETRY_MS = 100;
 const LOG_RETRY_CAP_MS = 2000;
 

@@ -39,7 +39,7 @@ export type Builder = (values: NodeValues) => () => void;
 export interface NodeConfigParts {
   readonly states: Pick<ConfigStates, 'look' | 'changed'>;
   readonly contents: Pick<ReleaseContents, 'content' | 'ageMs'>;
-  readonly activation: Pick<Activation, 'acknowledge' | 'finish'>;
+  readonly activation: Pick<Activation, 'acknowledge' | 'finish' | 'finishOverdue'>;
   readonly node: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly leaseMs: number;
@@ -161,12 +161,25 @@ export class NodeConfig {
         version = state.version;
         this.take(state);
         if (state.rollout?.mode !== 'strict') continue;
-        await this.strict.takePart(state.rollout, isStopped);
+        await this.strict.takePart(state.rollout, isStopped, async (ms) => {
+          version = await this.versionAfter(version, ms);
+        });
         await this.look();
       } catch (error) {
+        // What nobody can read, nobody takes part in; its deadline ends it all the same.
+        await this.parts.activation.finishOverdue().catch(() => undefined);
         this.unseen ??= { since: clock.now(), why: String(error) };
         await this.pause();
       }
+    }
+  }
+
+  private async versionAfter(version: string, ms: number): Promise<string> {
+    try {
+      return (await this.parts.states.changed(ENVIRONMENT, version, ms, this.stopping.signal))?.version ?? version;
+    } catch {
+      await this.pause();
+      return version;
     }
   }
 

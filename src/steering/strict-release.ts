@@ -4,7 +4,7 @@
  */
 import type { Activation } from '../config-center/activation.js';
 import type { OpenRollout } from '../config-center/environment-state.js';
-import type { Clock, Logger } from '../engine/ports.js';
+import type { Logger } from '../engine/ports.js';
 
 const LOOK_MS = { first: 50, cap: 500 };
 
@@ -14,17 +14,16 @@ export interface StrictParts {
   readonly member: () => string;
   /** Why it could not be taken; null: it can. */
   readonly prepare: (rollout: OpenRollout) => string | null;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export class StrictRelease {
   constructor(private readonly parts: StrictParts) {}
 
-  /** Resolves when it is decided, or `isStopped`. Never rejects. */
-  async takePart(rollout: OpenRollout, isStopped: () => boolean): Promise<void> {
+  /** Resolves when it is decided, or `isStopped`. Never rejects. @param wait so long, or until something has changed; never rejects */
+  async takePart(rollout: OpenRollout, isStopped: () => boolean, wait: (ms: number) => Promise<void>): Promise<void> {
     const { id, release } = rollout;
-    const { activation, clock, logger } = this.parts;
+    const { activation, logger } = this.parts;
     const why = this.parts.prepare(rollout);
     let acknowledged: string | null = null;
     let isFailing = false;
@@ -44,7 +43,7 @@ export class StrictRelease {
         isFailing = true;
       }
       // In no step with the other nodes.
-      await new Promise<void>((resolve) => clock.after(pauseMs * (0.75 + Math.random() / 2), resolve));
+      await wait(pauseMs * (0.75 + Math.random() / 2));
     }
   }
 }

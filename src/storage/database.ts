@@ -58,6 +58,8 @@ function poolOf(lane: Lane, { url, leaseMs, connections }: DatabaseSettings): pg
   const { session } = LANES[lane];
   const settings = {
     synchronous_commit: 'on',
+    // What is read after a lock was waited for must be newer than the lock: the work gate lives by that.
+    default_transaction_isolation: 'read\\ committed',
     statement_timeout: String(limitMs),
     lock_timeout: String(lockMs(lane, leaseMs)),
     idle_in_transaction_session_timeout: String(limitMs),

@@ -158,6 +158,38 @@ test('with evict his lease is renewed no more, and it comes into force once that
   expect(await activation.finish(strict.rollout)).toBe('done');
 });
 
+test('with evict, one that goes on renewing its lease and says nothing ends it in time', async () => {
+  const [a] = [await join('a'), await join('of an older version')];
+  const strict = await prepare(admin, { deadlineMs: 0, onSilent: 'evict' });
+  await activation.acknowledge(strict.rollout, a.member.id, null);
+  await admin.query(`UPDATE tercet.config_rollout SET deadline_at = deadline_at - interval '61 seconds'`);
+  await activation.finishOverdue();
+  expect(await stateOf(admin, strict)).toMatchObject({
+    state: 'aborted',
+    why: expect.stringContaining('older version'),
+  });
+});
+
+test('a begin that waited for the switch sees it, whatever the database says of isolation', async () => {
+  const name = new URL(database.url).pathname.slice(1);
+  await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`);
+  const a = await join('a');
+  const switching = await admin.connect();
+  try {
+    await switching.query('BEGIN');
+    await switching.query('SELECT pg_advisory_xact_lock(8372, 9)');
+    const beginning = a.log.insert(a.member, transaction(), 'h', [], 0).catch((error: unknown) => error);
+    const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database =
+                       (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    while ((await admin.query(waiting)).rows.length === 0) await sleep(2);
+    await switching.query('UPDATE tercet.work_gate SET epoch = epoch + 1');
+    await switching.query('COMMIT');
+    expect(await beginning).toBeInstanceOf(EpochOver);
+  } finally {
+    switching.release();
+  }
+});
+
 test('who joins while it is prepared must answer too', async () => {
   const a = await join('a');
   const strict = await prepare(admin);
