@@ -36,6 +36,13 @@ function file(name: string, value: unknown): string {
   return path;
 }
 
+/** How often the audit was asked for. */
+async function audits(): Promise<number> {
+  const metrics = await (await fetch(`${node.url}/metrics`)).text();
+  const counted = metrics.matchAll(/^tercet_http_requests_total\{[^}]*\/audit"[^}]*\} (\d+)$/gm);
+  return [...counted].reduce((sum, [, each]) => sum + Number(each), 0);
+}
+
 const view = async (): Promise<NamespaceView> =>
   (await node.get<NamespaceView>(`/v1/config/${env}/namespaces/orders`)).body;
 
@@ -179,7 +186,9 @@ test('a gray release is for some, and says for whom; nodes say who has taken it'
     /^INSTANCE +NAMESPACE +DESIRED +APPLIED +SINCE +STATE\nn1 +orders +2 +1 +\d+s +late\n$/,
   );
   expect((await run('widen', env, '--percent', '50', ...why)).stdout).toContain('gray, for zone=a, 50 %');
-  const watching = run('watch', env, '--for', '4s');
+  const looked = await audits();
+  const watching = run('watch', env, '--for', '8s');
+  while ((await audits()) === looked);
   await say('n1', 2, 'applied');
   await run('promote', env, '--reason', 'no errors');
   const told = (await watching).stdout;

@@ -57,6 +57,14 @@ describe('beyond TERCET_MAX_REQUESTS', () => {
     expect(await node.recorded()).toEqual(before);
   });
 
+  test('what takes a limit back is let through: orders of the configuration center', async () => {
+    const { status } = await node.send('PUT', '/v1/config/shop/namespaces/orders', {});
+    expect(status).toBe(201);
+    const order = { reason: 'it was too low' };
+    expect((await node.send('POST', '/v1/config/tercet/releases/1/rollback', order)).status).toBe(404);
+    expect((await node.send('GET', '/v1/config')).status).toBe(503);
+  });
+
   test('they are refused before their bodies are read', async () => {
     const { hostname, port } = new URL(node.url);
     const headers = { 'content-type': 'application/json', 'content-length': '1000' };
