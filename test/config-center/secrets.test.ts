@@ -1,6 +1,7 @@
 import { parseMasterKeys } from '../../src/config-center/master-keys.js';
 import { MASK } from '../../src/config/secret.js';
 import type { ConfigContent } from '../../src/protocol/config.js';
+import type { Json } from '../../src/protocol/words.js';
 import { Bench, masterKey, refusal, refusals } from './center.js';
 
 const K1 = masterKey('k1');
@@ -88,8 +89,40 @@ it('refuses a masked secret where there is none to keep', async () => {
   await bench.release('shop', { orders: { a: secret(CLEAR), list: [secret(CLEAR)] } });
   const error = await refusal(bench.draft('shop', 'orders', { a: masked, b: masked, list: [masked, masked] }));
   expect(error).toMatchObject({ code: 'TERCET_CONFIG_INVALID' });
-  expect(error.errors?.map(({ path }) => path)).toEqual(['/b', '/list/1']);
+  expect(error.errors?.map(({ path }) => path)).toEqual(['/b', '/list/0', '/list/1']);
   expect((await bench.center.namespace('shop', 'orders')).draft).toBeNull();
+});
+
+const item = (name: string, p: Json) => ({ name, p });
+const [A, B] = [item('a', secret(CLEAR)), item('b', secret(OTHER))];
+const [a, b] = [item('a', masked), item('b', masked)];
+
+it.each<[string, Json[], Json[], Json[]]>([
+  ['removed', [A, B], [b], [item('b', OTHER)]],
+  ['swapped', [A, B], [b, a], [item('b', OTHER), item('a', CLEAR)]],
+  ['put before', [A, B], [item('c', secret('new')), a, b], [item('c', 'new'), item('a', CLEAR), item('b', OTHER)]],
+  ['renamed', [A, B], [item('z', masked), b], [item('z', CLEAR), item('b', OTHER)]],
+  ['replaced', [secret(CLEAR), secret(OTHER)], [masked, secret('new')], [CLEAR, 'new']],
+])('keeps a masked secret with its item of a list: %s', async (_, list, sent, kept) => {
+  await bench.release('shop', { orders: { list } });
+  await bench.release('shop', { orders: { list: sent } });
+  expect(await plain(2)).toEqual({ list: kept });
+});
+
+it.each<[string, Json[], Json[], string[]]>([
+  ['removed', [secret(CLEAR), secret(OTHER)], [masked], ['/list/0']],
+  ['added', [A], [a, item('b', masked)], ['/list/1/p']],
+  ['renamed and moved', [A, B], [b, item('z', masked)], ['/list/1/p']],
+])('refuses a masked secret of a list where it may be another one: %s', async (_, list, sent, paths) => {
+  await bench.release('shop', { orders: { list } });
+  const error = await refusal(bench.draft('shop', 'orders', { list: sent }));
+  expect(error.errors?.map(({ path }) => path)).toEqual(paths);
+});
+
+it('takes the secret of a list from what is in force only where the draft leaves nothing open', async () => {
+  await bench.release('shop', { orders: { list: [secret(CLEAR)] } });
+  await bench.draft('shop', 'orders', { list: [secret(OTHER), secret('new')] });
+  expect((await refusal(bench.draft('shop', 'orders', { list: [masked] }))).errors).toHaveLength(1);
 });
 
 it('shows no change where the same secret was written again, and one where another was', async () => {
