@@ -1,6 +1,7 @@
 import { parseMasterKeys } from '../../src/config-center/master-keys.js';
+import type { NamespacePut } from '../../src/config-center/orders.js';
 import { MASK } from '../../src/config/secret.js';
-import type { ConfigContent } from '../../src/protocol/config.js';
+import type { ConfigContent, ConfigRule } from '../../src/protocol/config.js';
 import type { Json } from '../../src/protocol/words.js';
 import { Bench, masterKey, refusal, refusals } from './center.js';
 
@@ -41,6 +42,7 @@ it('shows a secret to nobody but instances: in no view, diff, audit, log or erro
     'orders',
     { schema: null, rules: [{ path: '/p', is: '!=', than: '/list/0/p' }] },
     'ann',
+    true,
   );
   shown.push(await bench.center.release('shop', { ...all, dryRun: true }, 'rob'));
   shown.push(await bench.center.release('shop', all, 'rob'));
@@ -51,7 +53,7 @@ it('shows a secret to nobody but instances: in no view, diff, audit, log or erro
   shown.push((await refusal(bench.center.release('shop', all, 'rob'))).toProblem());
   shown.push(await bench.center.namespace('shop', 'orders'), await bench.center.releaseOf('shop', 1));
   shown.push(await bench.center.diff('shop', 'current', 'draft'));
-  await bench.center.put('shop', 'orders', { rules: [] }, 'ann');
+  await bench.center.put('shop', 'orders', { rules: [] }, 'ann', true);
   const gray = { reason: 'r', mode: 'gray', gray: { percent: 1 } } as const;
   shown.push(await bench.center.release('shop', gray, 'rob'));
   shown.push(await bench.center.abort('shop', 'no', 'rob'));
@@ -150,6 +152,23 @@ it('validates secrets as the strings that they are', async () => {
     { path: '/p', message: 'must NOT have fewer than 5 characters' },
   ]);
   expect((await bench.draft('shop', 'orders', { p: secret(CLEAR) })).problems).toEqual([]);
+});
+
+it('lets who may not read secrets change neither schema nor rules of a namespace that holds one', async () => {
+  const schema = { properties: { p: { pattern: '^h' } } };
+  const rules: ConfigRule[] = [{ path: '/p', is: '=', than: '/guess' }];
+  const put = (over: NamespacePut, mayRead = false) => bench.center.put('shop', 'orders', over, 'ann', mayRead);
+  await put({ schema });
+  await bench.draft('shop', 'orders', { p: secret(CLEAR) });
+  const tried = () => refusals(put({ schema: null }), put({ rules }));
+  const drafted = await tried();
+  await bench.center.release('shop', all, 'rob');
+  for (const error of [...drafted, ...(await tried())]) {
+    expect(error).toMatchObject({ code: 'TERCET_CONFIG_SECRET_FORBIDDEN', status: 403 });
+    expect(error.detail).toContain('config-reader=shop');
+  }
+  expect((await put({ about: 'orders', schema, rules: [] })).view).toMatchObject({ about: 'orders', rules: [] });
+  expect((await put({ rules }, true)).view).toMatchObject({ rules });
 });
 
 it('refuses a secret where there is no master key, and takes all else', async () => {
