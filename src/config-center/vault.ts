@@ -16,6 +16,8 @@ import { openSealed, seal } from './sealing.js';
 export interface Prior {
   readonly draft: ConfigContent | null;
   readonly inForce: ConfigContent | null;
+  /** The draft is based on another release than what is written now: neither of two secrets is surely the wanted one. */
+  readonly isStale: boolean;
 }
 
 /** As it stands in a row. */
@@ -98,6 +100,7 @@ interface Seen {
 
 class Sealing {
   readonly missing: FieldError[] = [];
+  private isStale = false;
 
   constructor(
     private readonly owner: string,
@@ -105,7 +108,8 @@ class Sealing {
     private readonly fresh: (clear: string) => string,
   ) {}
 
-  whole(content: ConfigContent, { draft, inForce }: Prior): Json {
+  whole(content: ConfigContent, { draft, inForce, isStale }: Prior): Json {
+    this.isStale = isStale;
     const seen = (value: Json | null): Seen => ({ value: value ?? undefined, keeps: true });
     return this.walk(content, seen(draft), seen(inForce), '');
   }
@@ -144,6 +148,12 @@ class Sealing {
   private sealed(text: string, draft: Seen, inForce: Seen, path: string): string {
     const [drafted, released] = [secretIn(draft.value), secretIn(inForce.value)];
     if (text === MASK) {
+      if (this.isStale && drafted !== undefined && released !== undefined && drafted !== released) {
+        const next = 'send it in clear, or discard the draft';
+        const message = `is masked, and the draft and what is in force have different secrets here: ${next}`;
+        this.missing.push({ path, message });
+        return MASK;
+      }
       const found = (draft.keeps ? drafted : undefined) ?? (inForce.keeps ? released : undefined);
       if (found === undefined) {
         const isOpen = drafted !== undefined || released !== undefined;

@@ -127,6 +127,19 @@ it('takes the secret of a list from what is in force only where the draft leaves
   expect((await refusal(bench.draft('shop', 'orders', { list: [masked] }))).errors).toHaveLength(1);
 });
 
+it('refuses a mask of a draft on another base where what is in force has another secret by now', async () => {
+  await bench.release('shop', { orders: { p: secret(CLEAR), q: secret(CLEAR) } });
+  await bench.release('shop', { orders: { p: secret(OTHER), q: masked } });
+  await bench.draft('shop', 'orders', { p: masked, q: masked, own: secret('new') });
+  const back = { reason: 'p was wrong', mode: 'all' } as const;
+  await bench.center.rollback('shop', 1, back, 'rob');
+  const error = await refusal(bench.draft('shop', 'orders', { p: masked, q: masked, own: masked }));
+  expect(error.errors).toEqual([{ path: '/p', message: expect.stringContaining('have different secrets here') }]);
+  await bench.draft('shop', 'orders', { p: secret('newest'), q: masked, own: masked });
+  await bench.center.release('shop', all, 'rob');
+  expect(await plain(4)).toEqual({ p: 'newest', q: CLEAR, own: 'new' });
+});
+
 it('shows no change where the same secret was written again, and one where another was', async () => {
   await bench.release('shop', { orders: { a: secret(CLEAR), b: secret(CLEAR) } });
   await bench.draft('shop', 'orders', { a: secret(OTHER), b: secret(CLEAR) });
