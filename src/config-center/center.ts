@@ -85,14 +85,15 @@ export class ConfigCenter {
     return this.spaces.view(environment, namespace);
   }
 
-  /** Makes the namespace, with its environment, or changes what is given. */
+  /** Makes the namespace, with its environment, or changes what is given. @param mayRead whether `who` may see its secrets in clear */
   async put(
     environment: string,
     namespace: string,
     put: NamespacePut,
     who: string,
+    mayRead = false,
   ): Promise<{ created: boolean; view: NamespaceView }> {
-    const created = await this.spaces.put(environment, namespace, put, who);
+    const created = await this.spaces.put(environment, namespace, put, who, mayRead);
     return { created, view: await afterwards(this.spaces.view(environment, namespace)) };
   }
 

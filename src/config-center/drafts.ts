@@ -54,7 +54,8 @@ export class Drafts {
     const { lock } = write;
     const grip = lock && (await this.editLocks.grip(environment, namespace, lock));
     await this.compare(row, write);
-    const prior = { draft: draftOf(row), inForce: inForce(row) };
+    const isStale = row.draft !== null && row.draft_base !== write.base;
+    const prior = { draft: draftOf(row), inForce: inForce(row), isStale };
     const text = storedText(await this.vault.seal(environment, namespace, write.content, prior));
     const writing = (grips: Grip[]): Promise<Ending<Written>> => this.put(row, { ...write, text, who }, grips);
     const done = grip
@@ -116,7 +117,7 @@ export class Drafts {
     const what = `the draft of ${environment}/${name} that this is based on`;
     const draft = draftOf(row);
     if (!draft) throw conflict(`${what} is gone: released or dropped; look at the namespace, and write again`);
-    const prior = { draft, inForce: inForce(row) };
+    const prior = { draft, inForce: inForce(row), isStale: false };
     const yours = await this.vault.likened(environment, name, write.content, prior);
     const whose = `revision ${there} by ${row.drafted_by} is there`;
     throw conflict(`${what} is not the last one: ${whose}; take over what differs`, changesBetween(draft, yours));

@@ -1,7 +1,7 @@
 /** Namespaces: what they are about, what fits into them, what is in force and drafted. */
 import type pg from 'pg';
 import { changesBetween } from '../config/diff.js';
-import { masked } from '../config/secret.js';
+import { masked, mayHoldSecrets } from '../config/secret.js';
 import { CONFIG_LIMITS, ENVIRONMENT_NAME, NAMESPACE_NAME } from '../protocol/config.js';
 import type { ConfigChange, ConfigContent, NamespaceSummary, NamespaceView } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
@@ -25,6 +25,7 @@ import {
   MAKE_ENVIRONMENT_ALONE,
   MAKE_NAMESPACE,
   NAMESPACE_LIST,
+  NAMESPACES,
   PUT_NAMESPACE,
 } from './statements.js';
 
@@ -68,8 +69,19 @@ export class Namespaces {
     };
   }
 
-  /** Makes it, with its environment, or changes what is given. @throws TercetError naming the field that is wrong */
-  async put(environment: string, namespace: string, put: NamespacePut, who: string): Promise<boolean> {
+  /**
+   * Makes it, with its environment, or changes what is given.
+   *
+   * @param mayRead whether `who` may see its secrets in clear
+   * @throws TercetError naming the field that is wrong; TERCET_CONFIG_SECRET_FORBIDDEN
+   */
+  async put(
+    environment: string,
+    namespace: string,
+    put: NamespacePut,
+    who: string,
+    mayRead: boolean,
+  ): Promise<boolean> {
     if (!ENVIRONMENT_NAME.test(environment)) throw unknown(`environment '${environment.slice(0, 100)}'`);
     if (!NAMESPACE_NAME.test(namespace)) throw unknown(`namespace '${namespace.slice(0, 100)}'`);
     if (environment === OWN_ENVIRONMENT) {
@@ -79,8 +91,8 @@ export class Namespaces {
     const wanted = this.checked(put);
     const done = await this.parts.database.inTransaction(async (client) => {
       const there = await locked(client, environment, namespace);
-      if (there) return this.change(client, { environment, namespace, there, wanted, who });
-      return this.make(client, { environment, namespace, there: NEW, wanted, who });
+      if (there) return this.change(client, { environment, namespace, there, wanted, who, mayRead });
+      return this.make(client, { environment, namespace, there: NEW, wanted, who, mayRead });
     });
     if (done instanceof TercetError) throw done;
     return done;
@@ -98,11 +110,15 @@ export class Namespaces {
     };
   }
 
-  private async change(client: pg.PoolClient, change: Change): Promise<false> {
+  private async change(client: pg.PoolClient, change: Change): Promise<false | TercetError> {
     const { environment, namespace, there, wanted } = change;
     const then = { ...there, ...wanted };
     const changes = termsChanges(there, then);
     if (changes.length > 0) {
+      const isJudging = changes.some(({ path }) => path !== '/about');
+      if (isJudging && !change.mayRead && (await hasSecrets(client, environment, namespace))) {
+        return forbidden(environment, namespace);
+      }
       await client.query(PUT_NAMESPACE, [environment, namespace, then.about, then.schema, then.rules]);
       await client.query(auditOf(change, changes));
     }
@@ -138,12 +154,26 @@ interface Change {
   readonly there: Terms;
   readonly wanted: Partial<Terms>;
   readonly who: string;
+  readonly mayRead: boolean;
 }
 
 async function locked(client: pg.PoolClient, environment: string, namespace: string): Promise<Terms | null> {
   const { rows } = await client.query<Terms>(LOCK_NAMESPACE, [environment, namespace]);
   const [row] = rows;
   return row ? { about: row.about, schema: row.schema, rules: row.rules } : null;
+}
+
+/** Of the draft, and of what is in force. */
+async function hasSecrets(client: pg.PoolClient, environment: string, namespace: string): Promise<boolean> {
+  const { rows } = await client.query<Pick<NamespaceRow, 'draft' | 'content'>>(NAMESPACES, [environment, [namespace]]);
+  return rows.some(({ draft, content }) => mayHoldSecrets(draft ?? '') || mayHoldSecrets(content ?? ''));
+}
+
+/** Whether a secret fits a schema or a rule is told, and so, question by question, what it is. */
+function forbidden(environment: string, namespace: string): TercetError {
+  const what = `${environment}/${namespace} holds secrets, and its schema and rules would tell what they are`;
+  const next = `whoever changes them also needs config-reader=${environment}`;
+  return new TercetError('TERCET_CONFIG_SECRET_FORBIDDEN', `${what}; ${next}`);
 }
 
 async function count(client: pg.PoolClient, statement: string, values: unknown[]): Promise<number> {

@@ -1,4 +1,5 @@
 /** What a release would put in force: looked up and validated before anything is locked. */
+import { setImmediate } from 'node:timers/promises';
 import { changesBetween } from '../config/diff.js';
 import { CONFIG_LIMITS } from '../protocol/config.js';
 import type { ConfigChange, ConfigContent, ReleaseSummary } from '../protocol/config.js';
@@ -99,6 +100,8 @@ export class Planning {
   private async validate(rows: readonly NamespaceRow[], contents: readonly PlannedContent[]): Promise<void> {
     const problems: FieldError[] = [];
     for (const [index, row] of rows.entries()) {
+      // Each may take as long as a check may: whatever else the node does goes on in between.
+      await setImmediate();
       const found = await this.validation.problems(row, contents[index]?.text ?? '');
       problems.push(...found.map(({ path, message }) => ({ path: within(row.name, path), message })));
     }

@@ -7,13 +7,19 @@ import { CONFIG_LIMITS } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
 import type { FieldError } from '../protocol/errors.js';
 import type { Json } from '../protocol/words.js';
+import { TooSlow, within } from './time-limit.js';
 
 /** Compiled ones that are kept; the one that was not used for longest goes. */
 const KEPT = 100;
-/** Of one content. */
-const SHOWN = 100;
-/** Formats are not looked at: what each of them lets through differs from one validator to the other. */
-const OPTIONS = { allErrors: true, validateFormats: false, logger: false } as const;
+/** Most take less than 1 ms. */
+const CHECK_MS = 200;
+/** The largest ones take a good part of it. */
+const COMPILE_MS = 1000;
+/**
+ * Formats are not looked at: what each of them lets through differs from one validator to the other. It ends with the first
+ * error: all of them may be more than there is memory for.
+ */
+const OPTIONS = { validateFormats: false, logger: false } as const;
 
 export class Schemas {
   private readonly compiled = new Map<string, ValidateFunction>();
@@ -31,11 +37,16 @@ export class Schemas {
     return text;
   }
 
-  /** What does not fit, by JSON pointer, never naming a value. @param content with its secrets in clear */
+  /** The first that does not fit, by JSON pointer, never naming a value. @param content with its secrets in clear */
   misfits(schema: string, content: ConfigContent): FieldError[] {
     const validate = this.validator(schema);
-    if (validate(content)) return [];
-    return (validate.errors ?? []).slice(0, SHOWN).map((error) => ({ path: error.instancePath, message: said(error) }));
+    try {
+      if (within(CHECK_MS, () => validate(content))) return [];
+    } catch (error) {
+      if (error instanceof TooSlow) return [{ path: '', message: 'its schema takes too long to check' }];
+      throw error;
+    }
+    return (validate.errors ?? []).slice(0, 1).map((error) => ({ path: error.instancePath, message: said(error) }));
   }
 
   private validator(text: string): ValidateFunction {
@@ -50,25 +61,36 @@ export class Schemas {
   }
 }
 
-/** To compile the schemas of schemas takes fifty times as long as any other. */
+/** To compile the schemas of schemas takes fifty times as long as any other; it is done once, and not on any schema's time. */
 const META = { '2020-12': new Ajv2020(OPTIONS), 'draft-07': new Ajv(OPTIONS) };
+const ready = new Set<Dialect>();
+
+type Dialect = keyof typeof META;
+
+function metaOf(dialect: Dialect): Ajv | Ajv2020 {
+  if (!ready.has(dialect)) void META[dialect].validateSchema({});
+  ready.add(dialect);
+  return META[dialect];
+}
 
 /** Each by an Ajv of its own: one remembers every `$id` it has met, also of schemas that it does not compile any more. */
 function compile(schema: Record<string, Json>): ValidateFunction {
   // Such a validator answers with a promise.
   if ('$async' in schema) throw senseless('has $async, which is of Ajv and no JSON Schema');
   const dialect = dialectOf(schema['$schema']);
-  const meta = META[dialect];
+  const meta = metaOf(dialect);
   try {
-    if (meta.validateSchema(schema) !== true) throw new Error(meta.errorsText(meta.errors, { dataVar: 'schema' }));
-    const options = { ...OPTIONS, meta: false, validateSchema: false };
-    return (dialect === 'draft-07' ? new Ajv(options) : new Ajv2020(options)).compile(schema);
+    return within(COMPILE_MS, () => {
+      if (meta.validateSchema(schema) !== true) throw new Error(meta.errorsText(meta.errors, { dataVar: 'schema' }));
+      const options = { ...OPTIONS, meta: false, validateSchema: false };
+      return (dialect === 'draft-07' ? new Ajv(options) : new Ajv2020(options)).compile(schema);
+    });
   } catch (error) {
     throw senseless(`does not compile: ${(error as Error).message.slice(0, 1000)}`);
   }
 }
 
-function dialectOf(named: Json | undefined): keyof typeof META {
+function dialectOf(named: Json | undefined): Dialect {
   const dialect = typeof named === 'string' ? named.replace(/#$/, '') : named;
   if (dialect === undefined || dialect === 'https://json-schema.org/draft/2020-12/schema') return '2020-12';
   if (dialect === 'http://json-schema.org/draft-07/schema') return 'draft-07';

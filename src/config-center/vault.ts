@@ -8,6 +8,7 @@ import { TercetError } from '../protocol/errors.js';
 import type { FieldError } from '../protocol/errors.js';
 import type { Json } from '../protocol/words.js';
 import type { DataKeys } from './data-keys.js';
+import { partners } from './list-partners.js';
 import { corrupt, unfit } from './refusals.js';
 import { openSealed, seal } from './sealing.js';
 
@@ -15,6 +16,8 @@ import { openSealed, seal } from './sealing.js';
 export interface Prior {
   readonly draft: ConfigContent | null;
   readonly inForce: ConfigContent | null;
+  /** The draft is based on another release than what is written now: neither of two secrets is surely the wanted one. */
+  readonly isStale: boolean;
 }
 
 /** As it stands in a row. */
@@ -63,8 +66,8 @@ export class Vault {
   }
 
   /**
-   * Seals what came in. A masked secret stays what it is at the same place in the draft, else in what is in force; and what
-   * is the same in clear keeps the form it has there.
+   * Seals what came in. A masked secret stays what it is at the same place in the draft, else in what is in force, and in
+   * lists what it is in the same item, see {@link partners}; and what is the same in clear keeps the form it has there.
    *
    * @throws TercetError naming each place where there is nothing to keep; TERCET_CONFIG_SECRETS_OFF
    */
@@ -72,7 +75,7 @@ export class Vault {
     const owner = `${environment}/${namespace}`;
     const dataKey = hasClear(content) ? await this.dataKeys.make(environment, namespace) : null;
     const sealing = new Sealing(owner, dataKey, (clear) => (dataKey ? seal(dataKey, owner, Buffer.from(clear)) : MASK));
-    const sealed = sealing.walk(content, prior.draft ?? undefined, prior.inForce ?? undefined, '');
+    const sealed = sealing.whole(content, prior);
     if (sealing.missing.length > 0) throw unfit('a masked secret has no value that it could keep', sealing.missing);
     return sealed as ConfigContent;
   }
@@ -84,12 +87,20 @@ export class Vault {
       throw error;
     });
     const sealing = new Sealing(`${environment}/${namespace}`, dataKey, () => MASK);
-    return sealing.walk(content, prior.draft ?? undefined, prior.inForce ?? undefined, '') as ConfigContent;
+    return sealing.whole(content, prior) as ConfigContent;
   }
+}
+
+/** What stands where something new is put. */
+interface Seen {
+  readonly value: Json | undefined;
+  /** Whether what is masked may be this; what is in clear is held against it in any case. */
+  readonly keeps: boolean;
 }
 
 class Sealing {
   readonly missing: FieldError[] = [];
+  private isStale = false;
 
   constructor(
     private readonly owner: string,
@@ -97,13 +108,17 @@ class Sealing {
     private readonly fresh: (clear: string) => string,
   ) {}
 
-  walk(value: Json, draft: Json | undefined, inForce: Json | undefined, path: string): Json {
+  whole(content: ConfigContent, { draft, inForce, isStale }: Prior): Json {
+    this.isStale = isStale;
+    const seen = (value: Json | null): Seen => ({ value: value ?? undefined, keeps: true });
+    return this.walk(content, seen(draft), seen(inForce), '');
+  }
+
+  private walk(value: Json, draft: Seen, inForce: Seen, path: string): Json {
     if (value === null || typeof value !== 'object') return value;
-    if (Array.isArray(value)) {
-      return value.map((item, index) => this.walk(item, at(draft, index), at(inForce, index), step(path, index)));
-    }
+    if (Array.isArray(value)) return this.list(value, draft, inForce, path);
     const text = secretIn(value);
-    if (text !== undefined) return { [SECRET_KEY]: this.sealed(text, secretIn(draft), secretIn(inForce), path) };
+    if (text !== undefined) return { [SECRET_KEY]: this.sealed(text, draft, inForce, path) };
     return Object.fromEntries(
       Object.entries(value).map(([key, field]) => {
         return [key, this.walk(field, at(draft, key), at(inForce, key), step(path, key))];
@@ -111,15 +126,44 @@ class Sealing {
     );
   }
 
-  private sealed(text: string, draft: string | undefined, inForce: string | undefined, path: string): string {
+  private list(items: Json[], draft: Seen, inForce: Seen, path: string): Json {
+    if (!mayHoldSecrets(JSON.stringify(items))) return items;
+    const drafted = partners(items, listIn(draft));
+    const released = partners(items, listIn(inForce));
+    const hasDraft = Array.isArray(draft.value);
+    return items.map((item, index) => {
+      const [ofDraft, ofForce] = [drafted[index]?.by, released[index]?.by];
+      // Where the draft leaves it open, what is in force would answer with something older.
+      const keeps = ofDraft !== 'unclear';
+      const isItsOwn = ofForce === 'same' || (ofForce === 'place' && !hasDraft);
+      return this.walk(
+        item,
+        kept(at(draft, drafted[index]?.index), keeps),
+        kept(at(inForce, released[index]?.index), keeps && isItsOwn),
+        step(path, index),
+      );
+    });
+  }
+
+  private sealed(text: string, draft: Seen, inForce: Seen, path: string): string {
+    const [drafted, released] = [secretIn(draft.value), secretIn(inForce.value)];
     if (text === MASK) {
-      const kept = draft ?? inForce;
-      if (kept === undefined)
-        this.missing.push({ path, message: 'is masked, and there is no secret here yet: send it in clear' });
-      return kept ?? MASK;
+      if (this.isStale && drafted !== undefined && released !== undefined && drafted !== released) {
+        const next = 'send it in clear, or discard the draft';
+        const message = `is masked, and the draft and what is in force have different secrets here: ${next}`;
+        this.missing.push({ path, message });
+        return MASK;
+      }
+      const found = (draft.keeps ? drafted : undefined) ?? (inForce.keeps ? released : undefined);
+      if (found === undefined) {
+        const isOpen = drafted !== undefined || released !== undefined;
+        const why = isOpen ? 'which secret of its list this was is not clear' : 'there is no secret here yet';
+        this.missing.push({ path, message: `is masked, and ${why}: send it in clear` });
+      }
+      return found ?? MASK;
     }
     // That of what is in force first: against that a diff is shown.
-    const same = [inForce, draft].find((sealed) => sealed !== undefined && this.opened(sealed) === text);
+    const same = [released, drafted].find((sealed) => sealed !== undefined && this.opened(sealed) === text);
     return same ?? this.fresh(text);
   }
 
@@ -136,10 +180,20 @@ function tryToOpen(dataKey: Buffer, owner: string, sealed: string): string | nul
   }
 }
 
-function at(value: Json | undefined, key: string | number): Json | undefined {
-  if (value === undefined || value === null || typeof value !== 'object') return undefined;
-  if (Array.isArray(value) !== (typeof key === 'number')) return undefined;
-  return Object.hasOwn(value, key) ? (value as Record<string, Json>)[key] : undefined;
+function at({ value, keeps }: Seen, key: string | number | null | undefined): Seen {
+  const nothing = { value: undefined, keeps };
+  if (value === undefined || value === null || typeof value !== 'object' || key === null || key === undefined)
+    return nothing;
+  if (Array.isArray(value) !== (typeof key === 'number')) return nothing;
+  return Object.hasOwn(value, key) ? { value: (value as Record<string, Json>)[key], keeps } : nothing;
+}
+
+function listIn({ value }: Seen): readonly Json[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function kept({ value, keeps }: Seen, isSo: boolean): Seen {
+  return { value, keeps: keeps && isSo };
 }
 
 function hasClear(content: ConfigContent): boolean {

@@ -63,7 +63,7 @@ export class ConfigController {
     @Body() body: unknown,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
-    @WhoCalls() { name: who }: Caller,
+    @WhoCalls() caller: Caller,
   ): Promise<NamespaceView> {
     validated(nothing, query);
     // It would be made, so it is told what it may be called.
@@ -71,7 +71,8 @@ export class ConfigController {
     const { schema, ...rest } = validated(namespacePut, body);
     payloadText(schema, 'schema', CONFIG_LIMITS.schemaBytes);
     const asked = { ...rest, schema: schema as Json | undefined };
-    const { created, view } = await this.center.put(environment, namespace, asked, who);
+    const mayRead = caller.mayFor('config-reader', environment);
+    const { created, view } = await this.center.put(environment, namespace, asked, caller.name, mayRead);
     void reply.status(created ? 201 : 200);
     return view;
   }

@@ -87,7 +87,13 @@ export const CONFIG_CALLS: Readonly<Record<string, Call>> = {
     ...EDITS,
     body: namespacePut,
     answers: { 201: ['made', 'ConfigNamespace'], 200: ['changed, or was the same', 'ConfigNamespace'] },
-    problems: ['TERCET_CONFIG_SCHEMA_INVALID', 'TERCET_CONFIG_INVALID', 'TERCET_CONFIG_CORRUPT', ...WRITES],
+    problems: [
+      'TERCET_CONFIG_SECRET_FORBIDDEN',
+      'TERCET_CONFIG_SCHEMA_INVALID',
+      'TERCET_CONFIG_INVALID',
+      'TERCET_CONFIG_CORRUPT',
+      ...WRITES,
+    ],
   },
   [`put ${NS}/draft`]: {
     id: 'putDraft',

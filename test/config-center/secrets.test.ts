@@ -1,6 +1,8 @@
 import { parseMasterKeys } from '../../src/config-center/master-keys.js';
+import type { NamespacePut } from '../../src/config-center/orders.js';
 import { MASK } from '../../src/config/secret.js';
-import type { ConfigContent } from '../../src/protocol/config.js';
+import type { ConfigContent, ConfigRule } from '../../src/protocol/config.js';
+import type { Json } from '../../src/protocol/words.js';
 import { Bench, masterKey, refusal, refusals } from './center.js';
 
 const K1 = masterKey('k1');
@@ -40,6 +42,7 @@ it('shows a secret to nobody but instances: in no view, diff, audit, log or erro
     'orders',
     { schema: null, rules: [{ path: '/p', is: '!=', than: '/list/0/p' }] },
     'ann',
+    true,
   );
   shown.push(await bench.center.release('shop', { ...all, dryRun: true }, 'rob'));
   shown.push(await bench.center.release('shop', all, 'rob'));
@@ -50,7 +53,7 @@ it('shows a secret to nobody but instances: in no view, diff, audit, log or erro
   shown.push((await refusal(bench.center.release('shop', all, 'rob'))).toProblem());
   shown.push(await bench.center.namespace('shop', 'orders'), await bench.center.releaseOf('shop', 1));
   shown.push(await bench.center.diff('shop', 'current', 'draft'));
-  await bench.center.put('shop', 'orders', { rules: [] }, 'ann');
+  await bench.center.put('shop', 'orders', { rules: [] }, 'ann', true);
   const gray = { reason: 'r', mode: 'gray', gray: { percent: 1 } } as const;
   shown.push(await bench.center.release('shop', gray, 'rob'));
   shown.push(await bench.center.abort('shop', 'no', 'rob'));
@@ -88,8 +91,53 @@ it('refuses a masked secret where there is none to keep', async () => {
   await bench.release('shop', { orders: { a: secret(CLEAR), list: [secret(CLEAR)] } });
   const error = await refusal(bench.draft('shop', 'orders', { a: masked, b: masked, list: [masked, masked] }));
   expect(error).toMatchObject({ code: 'TERCET_CONFIG_INVALID' });
-  expect(error.errors?.map(({ path }) => path)).toEqual(['/b', '/list/1']);
+  expect(error.errors?.map(({ path }) => path)).toEqual(['/b', '/list/0', '/list/1']);
   expect((await bench.center.namespace('shop', 'orders')).draft).toBeNull();
+});
+
+const item = (name: string, p: Json) => ({ name, p });
+const [A, B] = [item('a', secret(CLEAR)), item('b', secret(OTHER))];
+const [a, b] = [item('a', masked), item('b', masked)];
+
+it.each<[string, Json[], Json[], Json[]]>([
+  ['removed', [A, B], [b], [item('b', OTHER)]],
+  ['swapped', [A, B], [b, a], [item('b', OTHER), item('a', CLEAR)]],
+  ['put before', [A, B], [item('c', secret('new')), a, b], [item('c', 'new'), item('a', CLEAR), item('b', OTHER)]],
+  ['renamed', [A, B], [item('z', masked), b], [item('z', CLEAR), item('b', OTHER)]],
+  ['replaced', [secret(CLEAR), secret(OTHER)], [masked, secret('new')], [CLEAR, 'new']],
+])('keeps a masked secret with its item of a list: %s', async (_, list, sent, kept) => {
+  await bench.release('shop', { orders: { list } });
+  await bench.release('shop', { orders: { list: sent } });
+  expect(await plain(2)).toEqual({ list: kept });
+});
+
+it.each<[string, Json[], Json[], string[]]>([
+  ['removed', [secret(CLEAR), secret(OTHER)], [masked], ['/list/0']],
+  ['added', [A], [a, item('b', masked)], ['/list/1/p']],
+  ['renamed and moved', [A, B], [b, item('z', masked)], ['/list/1/p']],
+])('refuses a masked secret of a list where it may be another one: %s', async (_, list, sent, paths) => {
+  await bench.release('shop', { orders: { list } });
+  const error = await refusal(bench.draft('shop', 'orders', { list: sent }));
+  expect(error.errors?.map(({ path }) => path)).toEqual(paths);
+});
+
+it('takes the secret of a list from what is in force only where the draft leaves nothing open', async () => {
+  await bench.release('shop', { orders: { list: [secret(CLEAR)] } });
+  await bench.draft('shop', 'orders', { list: [secret(OTHER), secret('new')] });
+  expect((await refusal(bench.draft('shop', 'orders', { list: [masked] }))).errors).toHaveLength(1);
+});
+
+it('refuses a mask of a draft on another base where what is in force has another secret by now', async () => {
+  await bench.release('shop', { orders: { p: secret(CLEAR), q: secret(CLEAR) } });
+  await bench.release('shop', { orders: { p: secret(OTHER), q: masked } });
+  await bench.draft('shop', 'orders', { p: masked, q: masked, own: secret('new') });
+  const back = { reason: 'p was wrong', mode: 'all' } as const;
+  await bench.center.rollback('shop', 1, back, 'rob');
+  const error = await refusal(bench.draft('shop', 'orders', { p: masked, q: masked, own: masked }));
+  expect(error.errors).toEqual([{ path: '/p', message: expect.stringContaining('have different secrets here') }]);
+  await bench.draft('shop', 'orders', { p: secret('newest'), q: masked, own: masked });
+  await bench.center.release('shop', all, 'rob');
+  expect(await plain(4)).toEqual({ p: 'newest', q: CLEAR, own: 'new' });
 });
 
 it('shows no change where the same secret was written again, and one where another was', async () => {
@@ -117,6 +165,23 @@ it('validates secrets as the strings that they are', async () => {
     { path: '/p', message: 'must NOT have fewer than 5 characters' },
   ]);
   expect((await bench.draft('shop', 'orders', { p: secret(CLEAR) })).problems).toEqual([]);
+});
+
+it('lets who may not read secrets change neither schema nor rules of a namespace that holds one', async () => {
+  const schema = { properties: { p: { pattern: '^h' } } };
+  const rules: ConfigRule[] = [{ path: '/p', is: '=', than: '/guess' }];
+  const put = (over: NamespacePut, mayRead = false) => bench.center.put('shop', 'orders', over, 'ann', mayRead);
+  await put({ schema });
+  await bench.draft('shop', 'orders', { p: secret(CLEAR) });
+  const tried = () => refusals(put({ schema: null }), put({ rules }));
+  const drafted = await tried();
+  await bench.center.release('shop', all, 'rob');
+  for (const error of [...drafted, ...(await tried())]) {
+    expect(error).toMatchObject({ code: 'TERCET_CONFIG_SECRET_FORBIDDEN', status: 403 });
+    expect(error.detail).toContain('config-reader=shop');
+  }
+  expect((await put({ about: 'orders', schema, rules: [] })).view).toMatchObject({ about: 'orders', rules: [] });
+  expect((await put({ rules }, true)).view).toMatchObject({ rules });
 });
 
 it('refuses a secret where there is no master key, and takes all else', async () => {

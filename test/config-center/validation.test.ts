@@ -1,6 +1,7 @@
 import { brokenRules, rulesProblems } from '../../src/config-center/rules.js';
 import { Schemas } from '../../src/config-center/schemas.js';
-import type { ConfigRule } from '../../src/protocol/config.js';
+import { TooSlow, within } from '../../src/config-center/time-limit.js';
+import type { ConfigContent, ConfigRule } from '../../src/protocol/config.js';
 import { TercetError } from '../../src/protocol/errors.js';
 import type { Json } from '../../src/protocol/words.js';
 
@@ -16,7 +17,11 @@ function senseless(schema: Json): TercetError {
   throw new Error('it was taken');
 }
 
-it('tells all that does not fit, by JSON pointer', () => {
+it.each<[Json, string, string]>([
+  [{ pool: { size: 3 } }, '', "must have required property 'url'"],
+  [{ url: 'http://x', extra: 1 }, '', 'must NOT have additional properties: extra'],
+  [{ url: 'http://x', pool: { size: 0 } }, '/pool/size', 'must be >= 1'],
+])('tells what of %j does not fit, by JSON pointer', (content, path, message) => {
   const text = schemas.textOf({
     type: 'object',
     required: ['url'],
@@ -26,12 +31,48 @@ it('tells all that does not fit, by JSON pointer', () => {
       pool: { type: 'object', properties: { size: { type: 'integer', minimum: 1 } } },
     },
   });
-  expect(schemas.misfits(text, { pool: { size: 0 }, extra: 1 })).toEqual([
-    { path: '', message: "must have required property 'url'" },
-    { path: '', message: 'must NOT have additional properties: extra' },
-    { path: '/pool/size', message: 'must be >= 1' },
-  ]);
+  expect(schemas.misfits(text, content as ConfigContent)).toEqual([{ path, message }]);
   expect(schemas.misfits(text, { url: 'http://x', pool: { size: 3 } })).toEqual([]);
+});
+
+/** Each level is checked twice, so the whole 2^40 times. */
+const doubling = (): Json => {
+  const levels = Array.from({ length: 40 }, (_, n): [string, Json] => {
+    return [`n${n}`, { anyOf: [{ $ref: `#/$defs/n${n + 1}` }, { $ref: `#/$defs/n${n + 1}` }] }];
+  });
+  return { $ref: '#/$defs/n0', $defs: { ...Object.fromEntries(levels), n40: { type: 'array' } } };
+};
+
+it.each<[string, Json]>([
+  ['a pattern that tries all ways', { properties: { a: { type: 'string', pattern: '^(a+)+$' } } }],
+  ['alternatives in alternatives', doubling()],
+  ['a schema that is about itself', { allOf: [{ $ref: '#' }] }],
+])('ends a check that would take too long: %s', (_, schema) => {
+  const text = schemas.textOf(schema);
+  const began = performance.now();
+  const problem = { path: '', message: 'its schema takes too long to check' };
+  expect(schemas.misfits(text, { a: `${'a'.repeat(50)}!` })).toEqual([problem]);
+  expect(performance.now() - began).toBeLessThan(5000);
+  expect(schemas.misfits(schemas.textOf({ required: ['a'] }), { a: 1 })).toEqual([]);
+});
+
+it('ends what would take too long, also inside of another one, and passes on what was thrown', () => {
+  const endless = (): never => {
+    for (;;);
+  };
+  expect(() => within(50, endless)).toThrow(TooSlow);
+  expect(
+    within(10_000, () => {
+      expect(() => within(50, endless)).toThrow(TooSlow);
+      return 'went on';
+    }),
+  ).toBe('went on');
+  const error = new TypeError('of its own');
+  expect(() =>
+    within(10_000, () => {
+      throw error;
+    }),
+  ).toThrow(error);
 });
 
 it('reads 2020-12 unless $schema says draft-07, and nothing else', () => {

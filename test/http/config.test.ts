@@ -152,6 +152,13 @@ describe('namespaces', () => {
   });
 });
 
+test('a secret where the coordinators read a value does not fit', async () => {
+  env = 'tercet';
+  const { status, body } = await draft('coordinator', { log: { level: { $secret: 'info' } } });
+  expect([status, body.problems.length]).toEqual([200, 1]);
+  await node.send('DELETE', ns('coordinator', `/draft?reason=r&revision=${body.revision}`));
+});
+
 describe('bodies', () => {
   test.each<[string, unknown, number, string]>([
     ['U+0000', '{"base":null,"reason":"r","content":{"a":"\\u0000"}}', 400, 'TERCET_REQUEST_INVALID'],

@@ -1,4 +1,5 @@
 /** Which role may use which route: docs/operations.md, "Keys, roles, TLS". Every route of the application has a row. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { newKey } from '../../src/http/keys.js';
@@ -126,7 +127,8 @@ const asAdmin = <T = Problem>(method: string, path: string, body?: object): Prom
 
 beforeAll(async () => {
   const entries = [...Object.values(keys), both].map(({ entry }) => entry);
-  node = await TestNode.start({ TERCET_KEYS: entries.join(' '), TERCET_NODE: 'n' });
+  const configKeys = `k1:${randomBytes(32).toString('base64')}`;
+  node = await TestNode.start({ TERCET_KEYS: entries.join(' '), TERCET_NODE: 'n', TERCET_CONFIG_KEYS: configKeys });
   await asAdmin('PUT', '/v1/components/account', { url: node.participant.url, retry: { maxAttempts: 1 } });
   await asAdmin('PUT', '/v1/components/unused', { url: node.participant.url });
   await asAdmin('POST', '/v1/transactions', { mode: 'tcc', gid: 'open', drive: 'initiator', deadlineMs: 3_600_000 });
@@ -217,6 +219,18 @@ test('a key of one environment may not touch another one, be it there or not', a
   expect(await refusals(() => Promise.all([put('shop', 'config-reader'), put('shop', 'config-releaser')]))).toEqual([
     '403 TERCET_ROLE_FORBIDDEN',
   ]);
+});
+
+test('who edits and does not read secrets is not told by a schema what they are', async () => {
+  const send = (role: Role, path: string, body: object): Promise<Reply<Problem>> =>
+    node.send('PUT', `/v1/config/shop/namespaces/secret${path}`, body, bearer(keys[role].key));
+  await send('config-editor', '', {});
+  const content = { p: { $secret: 'hunter2' } };
+  const draft = { base: null, content, ...REASON };
+  expect((await send('config-editor', '/draft', draft)).status).toBe(200);
+  const schema = { properties: { p: { pattern: '^h' } } };
+  expect((await send('config-editor', '', { schema })).body.code).toBe('TERCET_CONFIG_SECRET_FORBIDDEN');
+  expect((await send('admin', '', { schema })).status).toBe(200);
 });
 
 test('a path of nothing is 401 to strangers, and 404 to who has any key', async () => {
