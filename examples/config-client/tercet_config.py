@@ -56,16 +56,15 @@ class Config:
         values = json.loads(text, parse_float=Number)
         if checksum(given := values["namespaces"]) != values["checksum"] or values["revision"] < self.revision:
             raise ValueError("the contents are damaged, or older than what was there")
-        self.query["have"], self.revision = values["checksum"], values["revision"]
+        self.query["have"] = values["checksum"]
         try:  # One assignment: nobody sees half of a release.
             self.current = self.take({name: each["content"] for name, each in given.items()})
             self.text, self.state = text, {"state": "applied"}
         except Exception as error:
             if self.current is None:
-                self.revision = 0
                 raise
             self.state = {"state": "rejected", "reason": str(error) or "rejected"}
-        told = {name: (each["release"], checksum(each["content"])) for name, each in given.items()}
+        self.revision, told = values["revision"], {name: (each["release"], checksum(each["content"])) for name, each in given.items()}
         self.told["namespaces"] = {n: {"release": r, "checksum": c, **self.state} for n, (r, c) in told.items()}
 
     def report(self):
