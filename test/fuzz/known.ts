@@ -59,7 +59,8 @@ function collect(value: unknown, around: Entry, found: Entry[]): void {
     if (typeof field !== 'string') continue;
     own[name] = field;
     const also = ALSO[name];
-    if (also !== undefined) own[also] = field;
+    // Of the configuration center names are those of people.
+    if (also !== undefined && !('environment' in own)) own[also] = field;
   }
   found.push(own);
   for (const field of Object.values(value)) collect(field, own, found);
