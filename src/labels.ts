@@ -1,12 +1,12 @@
 /** Labels of an instance: `zone=a,tier=canary`. */
+import { CONFIG_LIMITS, LABEL } from './protocol/config.js';
 
-const WORD = /^[A-Za-z0-9._-]{1,63}$/;
-const MAX_LABELS = 20;
+const MAX_LABELS = CONFIG_LIMITS.labels;
 
 /** @throws Error saying what is wrong */
 export function labels(text: string): Readonly<Record<string, string>> {
   const pairs = text.split(',').map((pair) => pair.trim().split('='));
-  const isGood = pairs.every((pair) => pair.length === 2 && pair.every((word) => WORD.test(word)));
+  const isGood = pairs.every((pair) => pair.length === 2 && pair.every((word) => LABEL.test(word)));
   if (!isGood) throw new Error('it must be like zone=a,tier=canary: names and values of 1 to 63 of A-Z a-z 0-9 . _ -');
   if (pairs.length > MAX_LABELS) throw new Error(`it names ${pairs.length} labels, and may name ${MAX_LABELS}`);
   const names = pairs.map(([name = '']) => name);

@@ -10,7 +10,7 @@ import { CodedError } from '../platform/coded-error.js';
 import type { EditLockView, EditorView } from '../protocol/config.js';
 import { TercetError } from '../protocol/errors.js';
 import type { Database } from '../storage/database.js';
-import { LOCK_TABLE } from '../storage/guarded.js';
+import { answered, LOCK_TABLE } from '../storage/guarded.js';
 import { auditStatement } from './audit.js';
 import { lastReleaseOf, namespaceRow } from './namespace-rows.js';
 import type { EditClaim } from './orders.js';
@@ -185,12 +185,3 @@ function editorOf({ node }: HeldLock): string {
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
-
-async function answered<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw new TercetError('TERCET_NOT_READY', 'where the locks are kept, nobody answers; repeat the request soon');
-  }
-}

@@ -7,6 +7,7 @@ import { CodedError } from '../platform/coded-error.js';
 import { TercetError } from '../protocol/errors.js';
 import type { LockView, OneLockView } from '../protocol/locks.js';
 import type { CheckView } from '../protocol/words.js';
+import { answered } from '../storage/guarded.js';
 import type { LockReleases } from '../storage/lock-releases.js';
 import { good, wrong } from './checks.js';
 
@@ -80,15 +81,6 @@ function holderView({ node, token, since, until }: HeldLock): Omit<LockView, 'na
 
 const lockView = (held: HeldLock): LockView => ({ name: held.name, ...holderView(held) });
 const iso = (ms: number): string => new Date(ms).toISOString();
-
-async function answered<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw new TercetError('TERCET_NOT_READY', 'where the locks are kept, nobody answers; repeat the request soon');
-  }
-}
 
 function unknown(name: string): TercetError {
   return new TercetError('TERCET_LOCK_UNKNOWN', `nobody has the lock '${name.slice(0, 200)}'; it may have ended`);

@@ -97,14 +97,12 @@ export const widen = z
     message: 'percent or labels is needed: for whom it is from now on',
   });
 
+const label = LABEL.source.slice(1, -1);
 /** `k=v,k2=v2` */
 const labelList = z
   .string()
   .max(CONFIG_LIMITS.labels * 128)
-  .regex(
-    /^[A-Za-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63}(,[A-Za-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63})*$/,
-    'must be like a=b,c=d',
-  )
+  .regex(new RegExp(`^${label}=${label}(,${label}=${label})*$`), 'must be like a=b,c=d')
   .transform((list) => Object.fromEntries(list.split(',').map((pair) => pair.split('=') as [string, string])))
   .pipe(labels);
 const point = z

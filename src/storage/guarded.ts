@@ -2,6 +2,8 @@
 import type pg from 'pg';
 import { guard } from '../locks/guard.js';
 import type { Held } from '../locks/held.js';
+import { CodedError } from '../platform/coded-error.js';
+import { TercetError } from '../protocol/errors.js';
 
 /** The table of migrations/0007-locks.ts. */
 export const LOCK_TABLE = 'tercet.lock';
@@ -24,4 +26,14 @@ export function guardedBy(client: pg.Client, held: Held<'correctness'>): Guarded
       throw error;
     }
   };
+}
+
+/** What the store of the locks says, or that it says nothing now. @throws TercetError TERCET_NOT_READY */
+export async function answered<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw new TercetError('TERCET_NOT_READY', 'where the locks are kept, nobody answers; repeat the request soon');
+  }
 }

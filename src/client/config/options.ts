@@ -4,15 +4,11 @@ import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import { keyOf } from '../../config/sealed-text.js';
 import type { Clock, Logger } from '../../platform/surroundings.js';
+import { CONFIG_LIMITS, ENVIRONMENT_NAME, LABEL, NAMESPACE_NAME } from '../../protocol/config.js';
 import type { ConfigContent } from '../../protocol/config.js';
 import { IDENTIFIER } from '../../protocol/words.js';
 import type { ClientOptions } from '../transport.js';
 
-const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,47}$/;
-const NAMESPACE = /^[a-z0-9][a-z0-9.-]{0,63}$/;
-const LABEL = /^[A-Za-z0-9._-]{1,63}$/;
-const MAX_LABELS = 20;
-const MAX_NAMESPACES = 200;
 const REPORT_TTL_MS = { from: 1000, to: 600_000 };
 
 export interface LastGoodOptions {
@@ -78,19 +74,19 @@ const BACKGROUND_CLOCK: Clock = {
 export function settled<V extends object>(options: TercetConfigOptions<V>) {
   const { environment, namespaces, labels = {}, secrets = false, lastGood, copyKey, reportTtlMs = 15_000 } = options;
   const { instance = nameOfProcess(), logger = SILENT, clock = BACKGROUND_CLOCK } = options;
-  must(ENVIRONMENT.test(environment), `environment '${environment}' must be 1 to 48 of a-z 0-9 -, not - first`);
-  const isList = namespaces.length >= 1 && namespaces.length <= MAX_NAMESPACES;
+  must(ENVIRONMENT_NAME.test(environment), `environment '${environment}' must be 1 to 48 of a-z 0-9 -, not - first`);
+  const isList = namespaces.length >= 1 && namespaces.length <= CONFIG_LIMITS.namespaces;
   must(
     isList && new Set(namespaces).size === namespaces.length,
-    `namespaces must name 1 to ${MAX_NAMESPACES}, each once`,
+    `namespaces must name 1 to ${CONFIG_LIMITS.namespaces}, each once`,
   );
-  for (const name of namespaces) must(NAMESPACE.test(name), `namespace '${name}' must be 1 to 64 of a-z 0-9 . -`);
+  for (const name of namespaces) must(NAMESPACE_NAME.test(name), `namespace '${name}' must be 1 to 64 of a-z 0-9 . -`);
   for (const name of Object.keys(options.parse ?? {})) {
     must(namespaces.includes(name), `parse.${name} is for a namespace that is not asked for`);
   }
   must(IDENTIFIER.test(instance), `instance '${instance}' must have 1 to 128 characters of A-Z a-z 0-9 . _ : -`);
   const pairs = Object.entries(labels);
-  must(pairs.length <= MAX_LABELS, `labels must be ${MAX_LABELS} at most`);
+  must(pairs.length <= CONFIG_LIMITS.labels, `labels must be ${CONFIG_LIMITS.labels} at most`);
   for (const [name, value] of pairs) {
     must(
       LABEL.test(name) && LABEL.test(value),
