@@ -16,12 +16,16 @@ export interface Result {
   readonly hasLeft: boolean;
 }
 
+/** `undici` gives headers as they came: names and values in turn. */
+const RETRY_AFTER = 'retry-after';
+
 /**
  * What undici tells about a request, without the stream, the promises and the signal that its `request` makes for
- * each: they were most of a third of the coordinator's work (docs/benchmarks.md).
+ * each: they were most of a third of the coordinator's work (docs/benchmarks.md). These are the callbacks that it calls
+ * itself; the newer ones are made of them, with an object of all headers for each answer.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
-  private controller: Dispatcher.DispatchController | null = null;
+  private abort: ((error: Error) => void) | null = null;
   private isOver = false;
   private status = 0;
   private retryAfter: string | null = null;
@@ -36,31 +40,33 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Ends it from this side as unknown: what has not left yet does not leave, and the connection is closed. */
   cut(detail: string, isAlive: boolean | null): void {
     this.end({ kind: 'unknown', detail }, isAlive);
-    this.controller?.abort(new Error(detail));
+    this.abort?.(new Error(detail));
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
-    if (this.isOver) controller.abort(new Error('it was cut before it began'));
+  onConnect(abort: (error?: Error) => void): void {
+    this.abort = abort;
+    if (this.isOver) abort(new Error('it was cut before it began'));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
+  onHeaders(status: number, headers: Buffer[]): boolean {
     this.status = status;
-    const retryAfter = headers['retry-after'];
-    this.retryAfter = typeof retryAfter === 'string' ? retryAfter : null;
+    // No other answer is asked for its headers.
+    if (status === 425) this.retryAfter = valueOf(headers, RETRY_AFTER);
+    return true;
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     this.body = this.body ? Buffer.concat([this.body, chunk]) : chunk;
     if (this.body.length > LIMITS.replyBytes) this.cut(`answered more than ${LIMITS.replyBytes} bytes`, this.isAlive);
+    return true;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     const { status, retryAfter, body, isAlive } = this;
     this.end(outcomeOf(status, retryAfter, body ?? Buffer.alloc(0), this.now()), isAlive);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  onError(error: Error): void {
     this.cut(described(error), false);
   }
 
@@ -71,7 +77,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private end(outcome: Outcome, isAlive: boolean | null): void {
     if (this.isOver) return;
     this.isOver = true;
-    // undici hands over the controller just before it writes.
-    this.over({ outcome, isAlive, hasLeft: this.controller !== null });
+    // undici hands it over just before it writes.
+    this.over({ outcome, isAlive, hasLeft: this.abort !== null });
   }
+}
+
+function valueOf(headers: readonly Buffer[], name: string): string | null {
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if (headers[index]?.toString('latin1').toLowerCase() === name)
+      return headers[index + 1]?.toString('latin1') ?? null;
+  }
+  return null;
 }

@@ -4,6 +4,7 @@ import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Instance, Participants, PreparedCall } from '../engine/ports.js';
 import type { SigningSecrets } from '../protocol/signature.js';
+import { quoted } from '../protocol/json.js';
 import { HEADERS } from '../protocol/words.js';
 import type { CallsView, Op } from '../protocol/words.js';
 import { isAddress } from './address.js';
@@ -26,6 +27,9 @@ const UNUSED_MS = 600 * 1000;
 const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
 type Sendable = Omit<CallRequest, 'mayLeave' | 'stopped'>;
+
+/** With names and values of headers in turn, as undici takes them with the least work. */
+type Prepared = Omit<PreparedCall, 'headers'> & { readonly headers: string[] };
 
 interface Origin {
   readonly pool: Pool;
@@ -102,7 +106,12 @@ export class HttpParticipants implements Participants {
 
   prepare(request: Sendable): PreparedCall {
     const { component, op } = request;
-    return this.prepared(request, this.neighbour(component).balancer.peek(component.instances(op)));
+    const { headers, ...rest } = this.prepared(
+      request,
+      this.neighbour(component).balancer.peek(component.instances(op)),
+    );
+    const named = headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? '']] : []));
+    return { ...rest, headers: Object.fromEntries(named) as Record<string, string> };
   }
 
   /** What this node has seen of its calls to an instance, or with null to the component's own URLs. */
@@ -118,27 +127,33 @@ export class HttpParticipants implements Participants {
     }
   }
 
-  private prepared({ tx, branch, op, attempt, component }: Sendable, instance: Instance | null): PreparedCall {
+  private prepared({ tx, branch, op, attempt, component }: Sendable, instance: Instance | null): Prepared {
     const url = urlOf(component, op, instance);
-    const quoted = (text: string): string => JSON.stringify(text);
     // Payload and reply are JSON texts already, and go out as they came in.
     const body =
       `{"gid":${quoted(tx.gid)},"branchId":${quoted(branch.branchId)},"op":"${op}","attempt":${attempt},` +
       `"mode":"${tx.mode}","component":${quoted(branch.component)},"beganAt":"${new Date(tx.beganAt).toISOString()}",` +
       `"payload":${branch.payload},"reply":${branch.reply ?? 'null'}}`;
-    const headers: Record<string, string> = {
-      'content-type': 'application/json',
-      [HEADERS.gid]: tx.gid,
-      [HEADERS.branch]: branch.branchId,
-      [HEADERS.op]: op,
-      [HEADERS.attempt]: String(attempt),
-      [HEADERS.timeoutMs]: String(timeoutOf({ branch, component })),
-      traceparent: traceparent(tx, branch, op),
-    };
+    const headers = [
+      'content-type',
+      'application/json',
+      HEADERS.gid,
+      tx.gid,
+      HEADERS.branch,
+      branch.branchId,
+      HEADERS.op,
+      op,
+      HEADERS.attempt,
+      String(attempt),
+      HEADERS.timeoutMs,
+      String(timeoutOf({ branch, component })),
+      'traceparent',
+      traceparent(tx, branch, op),
+    ];
     if (this.signing && url !== '') {
       const path = this.targets.get(url)?.path ?? pathOf(new URL(url));
       const signed = { method: 'POST', path, gid: tx.gid, op, body };
-      headers[HEADERS.signature] = this.signing.sign(signed, this.clock.now());
+      headers.push(HEADERS.signature, this.signing.sign(signed, this.clock.now()));
     }
     return { url, headers, body };
   }

@@ -17,8 +17,12 @@ export function traceparent(tx: Transaction, { branchId, since }: Branch, op: Op
   return `00-${trace.traceId}-${spanId}-${trace.isSampled ? '01' : '00'}`;
 }
 
+/** Of the last transaction that was called: its branches are called together. */
+let last = { gid: '', traceId: '' };
+
 /** Without a trace all calls of a transaction share one: its id comes from the gid, so every node finds the same one. */
 function ofGid(gid: string): string {
   spans = (spans + 1) % 2 ** 32;
-  return `00-${hash('sha256', gid).slice(0, 32)}-${PROCESS_HALF}${spans.toString(16).padStart(8, '0')}-01`;
+  if (gid !== last.gid) last = { gid, traceId: hash('sha256', gid).slice(0, 32) };
+  return `00-${last.traceId}-${PROCESS_HALF}${spans.toString(16).padStart(8, '0')}-01`;
 }

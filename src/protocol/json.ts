@@ -46,3 +46,11 @@ function endOfString(text: string, start: number): number {
     index += 1;
   }
 }
+
+/** Names need no escapes. */
+const NAME = /^[\w.:-]*$/;
+
+/** The JSON text of a string: as JSON.stringify, and several times as fast for what is mostly names. */
+export function quoted(text: string): string {
+  return NAME.test(text) ? `"${text}"` : JSON.stringify(text);
+}

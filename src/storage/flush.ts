@@ -2,6 +2,7 @@
 import { isEnded } from '../domain/transaction.js';
 import type { Transaction } from '../domain/transaction.js';
 import type { Held, Member, TimelineEvent } from '../engine/ports.js';
+import { quoted } from '../protocol/json.js';
 import type { Database, Lane } from './database.js';
 import { OUTBOX_ROW, outboxRows } from './outbox-rows.js';
 import { BRANCHES, COLUMNS, planText, progressText, repliesText } from './rows.js';
@@ -170,70 +171,73 @@ export function beginOf(
   events: readonly TimelineEvent[],
   epoch: number,
 ): Write {
-  const row = {
-    gid: tx.gid,
-    owner: member.id,
-    mode: tx.mode,
-    drive: tx.drive,
-    business_key: tx.businessKey,
-    content_hash: contentHash,
-    begun_by: member.node,
-    began_at: tx.beganAt,
-    deadline_at: tx.deadlineAt,
-    trace: tx.trace,
-    release: tx.release,
-    epoch,
-    status: tx.status,
-    ...(tx.plan === null && tx.message === null ? {} : planned(tx)),
-  };
-  const branches = tx.branches.map(({ branchId, component, payload }, position) =>
-    JSON.stringify({ gid: tx.gid, branch_id: branchId, position, component, payload }),
+  const { gid } = tx;
+  const begin =
+    `{"gid":${quoted(gid)},"owner":"${member.id}","mode":"${tx.mode}","drive":"${tx.drive}",` +
+    `"business_key":${orNull(tx.businessKey)},"content_hash":${quoted(contentHash)},"begun_by":${quoted(member.node)},` +
+    `"began_at":${tx.beganAt},"deadline_at":${tx.deadlineAt},"trace":${orNull(tx.trace)},"release":${tx.release},` +
+    `"epoch":${epoch},"status":"${tx.status}"${planned(tx)}}`;
+  const branches = tx.branches.map(
+    ({ branchId, component, payload }, position) =>
+      `{"gid":${quoted(gid)},"branch_id":${quoted(branchId)},"position":${position},` +
+      `"component":${quoted(component)},"payload":${json(payload)}}`,
   );
-  const begin = JSON.stringify(row);
-  const timeline = timelineOf(tx.gid, 1, events);
-  return { ...NOTHING, gid: tx.gid, member: member.id, epoch, begin, branches: branches.join(','), timeline };
+  const timeline = timelineOf(gid, 1, events);
+  return { ...NOTHING, gid, member: member.id, epoch, begin, branches: branches.join(','), timeline };
 }
 
 /**
  * What others have from their begin: the first branches of a saga are started, and forward recovery is a decision; a
  * message has a time for its check.
  */
-function planned(tx: Transaction) {
-  return { decision: tx.decision, decided_at: tx.decidedAt, progress: progressText(tx), plan: planText(tx) };
+function planned(tx: Transaction): string {
+  if (tx.plan === null && tx.message === null) return '';
+  return (
+    `,"decision":${orNull(tx.decision)},"decided_at":${tx.decidedAt},"progress":${json(progressText(tx))},` +
+    `"plan":${jsonOrNull(planText(tx))}`
+  );
 }
 
 export function saveOf(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Write {
   const { gid } = tx;
-  const row = {
-    gid,
-    owner: held.owner,
-    epoch: held.epoch,
-    version: held.version,
-    status: tx.status,
-    decision: tx.decision,
-    reason: tx.reason === null ? null : JSON.stringify(tx.reason),
-    parked: tx.parked === null ? null : JSON.stringify(tx.parked),
-    progress: progressText(tx),
-    replies: repliesText(held.tx, tx),
-    decided_at: tx.decidedAt,
-  };
+  const row =
+    `{"gid":${quoted(gid)},"owner":"${held.owner}","epoch":${held.epoch},"version":${held.version},` +
+    `"status":"${tx.status}","decision":${orNull(tx.decision)},"reason":${valueOrNull(tx.reason)},` +
+    `"parked":${valueOrNull(tx.parked)},"progress":${json(progressText(tx))},` +
+    `"replies":${jsonOrNull(repliesText(held.tx, tx))},"decided_at":${tx.decidedAt}`;
   const outbox = outboxRows(held.tx, tx);
   if (isEnded(tx)) {
-    const told = events.length === 0 ? null : JSON.stringify(events);
+    const told = events.length === 0 ? null : events;
     const moves = tx.branches.reduce((sum, { payload }) => sum + payload.length, 0);
-    return {
-      ...NOTHING,
-      gid,
-      member: null,
-      moves,
-      outbox,
-      end: JSON.stringify({ ...row, ended_at: tx.endedAt, events: told }),
-    };
+    const end = `${row},"ended_at":${tx.endedAt},"events":${valueOrNull(told)}}`;
+    return { ...NOTHING, gid, member: null, moves, outbox, end };
   }
   const timeline = timelineOf(gid, held.version + 1, events);
-  return { ...NOTHING, gid, member: null, save: JSON.stringify(row), timeline, outbox };
+  return { ...NOTHING, gid, member: null, save: `${row}}`, timeline, outbox };
 }
 
 function timelineOf(gid: string, version: number, events: readonly TimelineEvent[]): string {
-  return events.length === 0 ? '' : JSON.stringify({ gid, version, events: JSON.stringify(events) });
+  if (events.length === 0) return '';
+  return `{"gid":${quoted(gid)},"version":${version},"events":${json(JSON.stringify(events))}}`;
+}
+
+function orNull(text: string | null): string {
+  return text === null ? 'null' : quoted(text);
+}
+
+/**
+ * JSON text as the value of a text column. PostgreSQL takes an object or array out of the row as it stands, so that it
+ * need not be quoted; but it looks at the escapes in it, and knows not all that JavaScript writes.
+ */
+function json(text: string): string {
+  const isNested = text.startsWith('{') || text.startsWith('[');
+  return isNested && !text.includes('\\u') ? text : JSON.stringify(text);
+}
+
+function jsonOrNull(text: string | null): string {
+  return text === null ? 'null' : json(text);
+}
+
+function valueOrNull(value: object | null): string {
+  return value === null ? 'null' : json(JSON.stringify(value));
 }

@@ -140,24 +140,15 @@ function progressOf(stored: BranchProgress | typeof WAITING | undefined): Branch
 
 export function progressText(tx: Transaction): string {
   const base = tx.decidedAt ?? tx.beganAt;
-  const parts = tx.branches.map((branch): BranchProgress | typeof WAITING => {
+  const parts = tx.branches.map((branch) => {
     const { state, attempts, tries, retryAt, since, gaveUp, span } = branch;
     if (state === 'waiting' && attempts + tries === 0 && since === null && gaveUp === null) return WAITING;
-    const own = since === base ? null : (since ?? NOT_YET);
-    const progress: BranchProgress = [
-      state,
-      attempts,
-      tries,
-      retryAt,
-      own,
-      gaveUp,
-      span?.from ?? null,
-      span?.to ?? null,
-    ];
-    while (progress.length > 3 && progress.at(-1) === null) progress.pop();
-    return progress;
+    const rest = [retryAt, since === base ? null : (since ?? NOT_YET), gaveUp, span?.from ?? null, span?.to ?? null];
+    const count = rest.findLastIndex((value) => value !== null) + 1;
+    const more = count === 0 ? '' : `,${JSON.stringify(rest.slice(0, count)).slice(1, -1)}`;
+    return `["${state}",${attempts},${tries}${more}]`;
   });
-  return JSON.stringify([tx.decision, ...parts] satisfies Progress);
+  return `[${[JSON.stringify(tx.decision), ...parts].join(',')}]`;
 }
 
 /** What differs from a branch in order that is undone. */
