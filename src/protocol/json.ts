@@ -48,7 +48,7 @@ function endOfString(text: string, start: number): number {
 }
 
 /** Names need no escapes. */
-const NAME = /^[\w.:-]*$/;
+const NAME = /^[\w./:-]*$/;
 
 /** The JSON text of a string: as JSON.stringify, and several times as fast for what is mostly names. */
 export function quoted(text: string): string {

@@ -7,6 +7,7 @@ import type { ComponentView, Op } from '../protocol/words.js';
 import { Database } from './database.js';
 import type { DatabaseSettings, PoolUse } from './database.js';
 import { PostgresInstances, REMOVE } from './instances.js';
+import { hasComponent } from './rows.js';
 
 /** A replaced URL is used within a second. */
 const POLL_MS = 400;
@@ -34,6 +35,10 @@ interface Known {
 /** What was registered before there were messages says nothing of checks. */
 const WITHOUT_CHECK: Partial<ComponentDefinition> = { check: DEFAULT_CHECK };
 const COLUMNS = 'name, definition, revision, created_at, updated_at, deleted_at';
+/** Whether an unfinished transaction has a branch of $1. */
+const IN_USE = `
+  SELECT FROM tercet.transaction WHERE ${hasComponent('$1')} UNION ALL
+  SELECT FROM tercet.branch WHERE component = $1 LIMIT 1`;
 /** One change at a time: then revisions become visible in their order, and nobody who asks for newer ones misses one. */
 const ONE_AT_A_TIME = 'LOCK TABLE tercet.component IN SHARE ROW EXCLUSIVE MODE';
 
@@ -114,7 +119,7 @@ export class PostgresComponents implements ComponentDirectory {
       await client.query(ONE_AT_A_TIME);
       const there = await byName(client, name);
       if (!there || there.deleted_at !== null) return 'unknown';
-      const { rows: users } = await client.query('SELECT FROM tercet.branch WHERE component = $1 LIMIT 1', [name]);
+      const { rows: users } = await client.query(IN_USE, [name]);
       if (users.length > 0) return 'in use';
       const { rows } = await client.query<Row>(
         `UPDATE tercet.component SET deleted_at = now(), revision = nextval('tercet.component_revision')

@@ -5,7 +5,7 @@ import type { Status } from '../protocol/words.js';
 import type { Held, ListFilter } from '../engine/ports.js';
 import { isDataError } from './database.js';
 import type { Database } from './database.js';
-import { COLUMNS, rowsOf, toHeld } from './rows.js';
+import { COLUMNS, hasComponent, rowsOf, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
 
 /** A page ends early where the replies in it would be longer, in characters. */
@@ -85,17 +85,16 @@ function statement(filter: ListFilter, parameter: (value: unknown) => string): s
 }
 
 function unfinishedArm(conditions: readonly string[], component: string | null, limit: string): string {
-  const has = `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${component})`;
+  const has = (name: string): string =>
+    `(${hasComponent(name)} OR EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${name}))`;
   return `
-    (SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, NULL::text AS branches, true AS shown, false AS boundary
-       FROM tercet.transaction t WHERE ${all(component === null ? conditions : [...conditions, has])}
+    (SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, branches, true AS shown, false AS boundary
+       FROM tercet.transaction t WHERE ${all(component === null ? conditions : [...conditions, has(component)])}
       ${ORDER} LIMIT ${limit})`;
 }
 
 function finishedArm(indexed: readonly string[], others: readonly string[], component: string | null, limit: string) {
-  // As json_build_array writes it: the component is the last of its array, and an id is not.
-  const has = `strpos(branches, to_json(${component}::text)::text || ']') > 0`;
-  const matches = component === null ? others : [...others, has];
+  const matches = component === null ? others : [...others, hasComponent(component)];
   const own = `${COLUMNS}, ended_at, branches`;
   if (matches.length === 0) {
     return `

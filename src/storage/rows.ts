@@ -16,16 +16,22 @@ const TIMES = ['began_at', 'deadline_at', 'decided_at', 'ended_at']
   .map((column) => `(extract(epoch FROM r.${column}) * 1000)::float8 AS ${column}`)
   .join(', ');
 
-/** Of the unfinished transaction `t`: ids and components of its branches, apart from the payloads. */
+/** Of the unfinished transaction `t`, where they are not in its row: ids and components of its branches, apart from the payloads. */
 export const BRANCHES = `(
   SELECT json_agg(json_build_array(branch_id, component) ORDER BY position) AS branches,
          json_agg(payload ORDER BY position) AS payloads
-    FROM tercet.branch b WHERE b.gid = t.gid)`;
+    FROM tercet.branch b WHERE b.gid = t.gid AND t.branches IS NULL)`;
 
 /** Unfinished transactions with their branches, read in one statement and so as of one moment. */
 export function unfinished(condition: string): string {
-  return `SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, branches, payloads
+  return `SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, COALESCE(t.branches::json, b.branches) AS branches,
+                 COALESCE(t.payloads::json, b.payloads) AS payloads
             FROM tercet.transaction t CROSS JOIN LATERAL ${BRANCHES} b WHERE ${condition}`;
+}
+
+/** Whether one of the branches in a row is of it: the component is the last of its array, and an id is not. */
+export function hasComponent(component: string): string {
+  return `strpos(branches, to_json(${component}::text)::text || ']') > 0`;
 }
 
 /** The same of history. */

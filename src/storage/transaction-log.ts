@@ -9,7 +9,8 @@ import { LIMITS } from '../protocol/words.js';
 import type { Decision, Reason } from '../protocol/words.js';
 import { Database, isDataError } from './database.js';
 import type { DatabaseSettings, Lane, PoolUse } from './database.js';
-import { beginOf, flush, saveOf } from './flush.js';
+import { flush } from './flush.js';
+import { LATER_EVENTS } from './flush-statement.js';
 import { listTransactions } from './list.js';
 import { LIVING, Members } from './members.js';
 import { OUTBOX_ROW, outboxRows } from './outbox-rows.js';
@@ -18,6 +19,7 @@ import type { TransactionRow } from './rows.js';
 import { countUnfinished, historyAhead } from './unfinished.js';
 import type { Unfinished } from './unfinished.js';
 import { Writer } from './writer.js';
+import { beginOf, saveOf, TOLD_IN_ROW } from './writes.js';
 
 const HASH = ', (SELECT content_hash FROM tercet.gid g WHERE g.gid = r.gid) AS content_hash';
 /** Asked first, since it is nearly always enough: history is a table for each day. */
@@ -31,8 +33,7 @@ const ONE = { name: 'one', text: rowsOf(`${unfinished('gid = $1')} UNION ALL ${f
 const TIMELINE = `
   SELECT begun_by, (extract(epoch FROM began_at) * 1000)::float8 AS began_at, events FROM (
     SELECT begun_by, began_at,
-           (SELECT '[' || string_agg(l.events, ',' ORDER BY l.version) || ']' FROM tercet.timeline l
-             WHERE l.gid = t.gid) AS events
+           '[' || concat_ws(',', t.events, ${LATER_EVENTS}) || ']' AS events
       FROM tercet.transaction t WHERE gid = $1
      UNION ALL
     SELECT begun_by, began_at, events FROM tercet.history WHERE gid = $1
@@ -52,15 +53,19 @@ const DECIDE = `
        SET owner = living.id, epoch = epoch + 1, version = version + 1, status = $4, decision = $5, reason = $6,
            decided_at = to_timestamp($7::float8 / 1000.0),
            -- What a person parked stays so; what one branch was parked for is settled.
-           parked = CASE WHEN parked::json ->> 'branchId' IS NULL THEN parked END
+           parked = CASE WHEN parked::json ->> 'branchId' IS NULL THEN parked END,
+           events = CASE WHEN version <= ${TOLD_IN_ROW} THEN concat_ws(',', events, $8::text) ELSE events END
       FROM living WHERE gid = $3 AND status = 'open'
     RETURNING gid, version, parked
   ), queued AS (
     INSERT INTO tercet.outbox (bucket, message_id, topic, key, payload, headers)
     SELECT bucket, message_id, topic, key, payload, headers FROM json_to_recordset($9) AS row(${OUTBOX_ROW})
      WHERE EXISTS (SELECT FROM decided WHERE parked IS NULL)
+  ), noted AS (
+    INSERT INTO tercet.timeline (gid, version, events)
+    SELECT gid, version, $8 FROM decided WHERE version > ${TOLD_IN_ROW + 1}
   )
-  INSERT INTO tercet.timeline (gid, version, events) SELECT gid, version, $8 FROM decided RETURNING gid`;
+  SELECT gid FROM decided`;
 
 const TAKE = `
   WITH living AS (${LIVING})

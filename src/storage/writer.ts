@@ -8,8 +8,9 @@
  */
 import { isCollision, isDataError, isLockWait, isTooSlow } from './database.js';
 import type { Lane } from './database.js';
-import { charsOf } from './flush.js';
-import type { Write, Written } from './flush.js';
+import type { Written } from './flush.js';
+import { charsOf } from './writes.js';
+import type { Write } from './writes.js';
 
 /** Rows and characters of one flush. */
 const MAX_ROWS = 500;
