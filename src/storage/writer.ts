@@ -6,6 +6,7 @@
  * the flush is taken apart, so that only that row's writer hears of it (G10). The same if all of it is too slow for one
  * statement: what is slow together may be in time in parts.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { isCollision, isDataError, isLockWait, isTooSlow } from './database.js';
 import type { Lane } from './database.js';
 import type { Written } from './flush.js';
@@ -50,7 +51,11 @@ export class Writer {
 
   private async pump(): Promise<void> {
     this.isFlushing = true;
-    while (this.queue.length > 0) await this.flush(this.next());
+    while (this.queue.length > 0) {
+      // Whoever writes in the same turn of the event loop goes along.
+      await turn();
+      await this.flush(this.next());
+    }
     this.isFlushing = false;
   }
 
