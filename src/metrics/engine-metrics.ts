@@ -1,9 +1,11 @@
 /** What the engine tells, counted. On the hot path: every series is looked up once and kept. */
-import { Counter, Histogram } from 'prom-client';
+import { Counter } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { Transaction } from '../domain/transaction.js';
 import type { AnsweredCall, Observer } from '../engine/ports.js';
-import type { Decision, Mode } from '../protocol/words.js';
+import type { Decision, Mode, Op } from '../protocol/words.js';
+import { Tallies, Timings } from './series.js';
+import type { Tally, Timing } from './series.js';
 
 /** From one millisecond, which a service beside us needs, to a minute, which is longer than anybody waits for. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -12,50 +14,50 @@ export const MAX_COMPONENTS = 200;
 const OTHERS = 'other';
 
 type Outcome = AnsweredCall['outcome']['kind'];
-type Count = Counter.Internal;
-type Timer = Histogram.Internal<string>;
 
 /** The series of one component and operation. */
 interface CallSeries {
-  readonly seconds: Timer;
-  readonly outcomes: Map<Outcome, Count>;
+  readonly seconds: Timing;
+  readonly outcomes: Map<Outcome, Tally>;
 }
 
 export class EngineMetrics implements Observer {
-  private readonly begins: Counter<'mode'>;
-  private readonly decisions: Counter<'mode' | 'decision' | 'reason'>;
-  private readonly decisionSeconds: Histogram<'mode'>;
-  private readonly ends: Counter<'mode' | 'status'>;
+  private readonly begins: Tallies<'mode'>;
+  private readonly decisions: Tallies<'mode' | 'decision' | 'reason'>;
+  private readonly decisionSeconds: Timings<'mode'>;
+  private readonly ends: Tallies<'mode' | 'status'>;
   private readonly parks: Counter<'mode'>;
-  private readonly calls: Counter<'component' | 'op' | 'outcome'>;
-  private readonly callSeconds: Histogram<'component' | 'op'>;
+  private readonly calls: Tallies<'component' | 'op' | 'outcome'>;
+  private readonly callSeconds: Timings<'component' | 'op'>;
   private readonly leaseLosses: Counter;
   private readonly takeOvers: Counter;
   private readonly lostSaves: Counter;
 
-  private readonly kept = new Map<string, Count>();
-  private readonly timers = new Map<Mode, Timer>();
-  private readonly callSeries = new Map<string, CallSeries>();
+  private readonly kept = new Map<string, Tally>();
+  private readonly timers = new Map<Mode, Timing>();
+  private readonly callSeries = new Map<string, Map<Op, CallSeries>>();
   private readonly components = new Set<string>();
 
   constructor(registry: Registry) {
     const registers = [registry];
     const counter = <L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> =>
       new Counter({ name: `tercet_${name}_total`, help, labelNames, registers });
-    const seconds = <L extends string>(name: string, help: string, labelNames: L[]): Histogram<L> =>
-      new Histogram({ name: `tercet_${name}_seconds`, help, labelNames, buckets: SECONDS, registers });
-    this.begins = counter('begins', 'New transactions recorded by this node.', ['mode']);
-    this.decisions = counter('decisions', 'Decisions that this node made durable; a commit has the reason none.', [
+    const tallies = <L extends string>(name: string, help: string, labelNames: L[]): Tallies<L> =>
+      new Tallies(registry, { name: `tercet_${name}_total`, help, labelNames });
+    const seconds = <L extends string>(name: string, help: string, labelNames: L[]): Timings<L> =>
+      new Timings(registry, { name: `tercet_${name}_seconds`, help, labelNames }, SECONDS);
+    this.begins = tallies('begins', 'New transactions recorded by this node.', ['mode']);
+    this.decisions = tallies('decisions', 'Decisions that this node made durable; a commit has the reason none.', [
       'mode',
       'decision',
       'reason',
     ]);
     this.decisionSeconds = seconds('begin_to_decision', 'From the begin of a transaction to its decision.', ['mode']);
-    this.ends = counter('ends', 'Transactions that this node brought to their end.', ['mode', 'status']);
+    this.ends = tallies('ends', 'Transactions that this node brought to their end.', ['mode', 'status']);
     this.parks = counter('parks', 'Transactions that this node gave up and parked; not those an operator parked.', [
       'mode',
     ]);
-    this.calls = counter('calls', 'Calls to participants by what came of them; postponed ones did not leave.', [
+    this.calls = tallies('calls', 'Calls to participants by what came of them; postponed ones did not leave.', [
       'component',
       'op',
       'outcome',
@@ -83,8 +85,7 @@ export class EngineMetrics implements Observer {
   }
 
   answered({ branch, op, outcome: { kind }, durationMs }: AnsweredCall): void {
-    const key = `${op} ${branch.component}`;
-    const series = this.callSeries.get(key) ?? this.seriesOf(key, branch.component, op);
+    const series = this.callSeries.get(branch.component)?.get(op) ?? this.seriesOf(branch.component, op);
     let count = series.outcomes.get(kind);
     if (!count) {
       count = this.calls.labels(this.labelOf(branch.component), op, kind);
@@ -114,17 +115,19 @@ export class EngineMetrics implements Observer {
     this.takeOvers.inc(length);
   }
 
-  private keep(key: string, make: () => Count): Count {
+  private keep(key: string, make: () => Tally): Tally {
     let there = this.kept.get(key);
     if (!there) this.kept.set(key, (there = make()));
     return there;
   }
 
-  private seriesOf(key: string, component: string, op: string): CallSeries {
+  private seriesOf(component: string, op: Op): CallSeries {
     const label = this.labelOf(component);
-    const series = { seconds: this.callSeconds.labels(label, op), outcomes: new Map<Outcome, Count>() };
+    const series = { seconds: this.callSeconds.labels(label, op), outcomes: new Map<Outcome, Tally>() };
     // The name is not kept either where there are too many.
-    if (label === component) this.callSeries.set(key, series);
+    if (label !== component) return series;
+    const ofComponent = this.callSeries.get(component) ?? new Map<Op, CallSeries>();
+    this.callSeries.set(component, ofComponent.set(op, series));
     return series;
   }
 

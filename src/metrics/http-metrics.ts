@@ -1,19 +1,20 @@
 /** Requests to this node, by the pattern of their route: a path has a gid in it. */
-import { Counter, Gauge } from 'prom-client';
+import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { Tallies } from './series.js';
+import type { Tally } from './series.js';
 
 export class HttpMetrics {
-  private readonly requests: Counter<'method' | 'route' | 'status'>;
+  private readonly requests: Tallies<'method' | 'route' | 'status'>;
   private readonly inFlight: Gauge;
-  private readonly kept = new Map<string, Counter.Internal>();
+  private readonly kept = new Map<string, Tally>();
 
   constructor(registry: Registry) {
     const registers = [registry];
-    this.requests = new Counter({
+    this.requests = new Tallies(registry, {
       name: 'tercet_http_requests_total',
       help: 'Requests that were answered, by route pattern and class of status; left: the asker went away before.',
       labelNames: ['method', 'route', 'status'],
-      registers,
     });
     this.inFlight = new Gauge({
       name: 'tercet_http_requests_in_flight',

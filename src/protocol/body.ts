@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import { TercetError } from './errors.js';
 import type { FieldError } from './errors.js';
-import { jsonProblem } from './json.js';
+import { jsonProblem, quoted } from './json.js';
 import { LIMITS } from './words.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -67,16 +67,23 @@ export function payloadText(payload: unknown, path: string, maxBytes: number = L
   return text;
 }
 
+/** What only asks how to answer, and by which name. */
+const ASKING: ReadonlySet<string> = new Set(['gid', 'wait', 'waitMs']);
+const NONE: ReadonlySet<string> = new Set();
+
 /** Says whether two requests are the same: SHA-256 of the request as sent, keys sorted, without what only asks how to answer. */
 export function contentHash(body: unknown): string {
-  const { gid: _gid, wait: _wait, waitMs: _waitMs, ...content } = body as Record<string, unknown>;
-  return hash('sha256', canonical(content));
+  return hash('sha256', canonical(body, ASKING));
 }
 
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+function canonical(value: unknown, without = NONE): string {
+  if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item)).join(',')}]`;
   const fields = value as Record<string, unknown>;
-  const keys = Object.keys(fields).sort();
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(fields[key])}`).join(',')}}`;
+  let text = '';
+  for (const key of Object.keys(fields).sort()) {
+    if (!without.has(key)) text += `${text === '' ? '' : ','}${quoted(key)}:${canonical(fields[key])}`;
+  }
+  return `{${text}}`;
 }
