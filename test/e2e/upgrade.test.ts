@@ -50,4 +50,4 @@ test('no begin fails that was repeated once at the other coordinator, and every 
   const after = new TercetClient({ url: first!.url });
   for (const gid of load.acknowledged) expect((await after.wait(gid, { waitMs: 60_000 })).status).toBe('committed');
   await expectNothingUnfinished(after);
-});
+}, 180_000);

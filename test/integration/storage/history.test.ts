@@ -69,14 +69,63 @@ async function pages(filter: object, limit: number, between: (shown: string[]) =
   return shown;
 }
 
-test('what ends leaves the tables of the unfinished with all that belongs to it', async () => {
+const decided = ({ tx }: Held) => ({ ...tx, status: 'committing' as const, decision: 'commit' as const, decidedAt: 1 });
+/** Saved so often that its timeline no longer stands in its row. */
+async function written(held: Held): Promise<Held> {
+  let saved: Held | 'lost' = held;
+  for (let times = 0; times < 5 && saved !== 'lost'; times += 1) saved = await log.save(saved, decided(held), [event]);
+  if (saved === 'lost') throw new Error('a save was lost');
+  return saved;
+}
+
+test('a transaction that is written a few times is one row, until it is one of history', async () => {
   const held = await begin();
-  const decided = { ...held.tx, status: 'committing' as const, decision: 'commit' as const, decidedAt: 1 };
-  const saved = await log.save(held, decided, [event, event]);
-  expect(await counts()).toEqual({ transaction: 1, branch: 2, timeline: 1, gid: 1, history: 0 });
-  if (saved !== 'lost') await log.save(saved, ended(decided), [event]);
+  const saved = await log.save(held, decided(held), [event, event]);
+  expect(await counts()).toEqual({ transaction: 1, branch: 0, timeline: 0, gid: 1, history: 0 });
+  expect(await other.get(held.tx.gid)).toEqual(saved);
+  if (saved !== 'lost') await log.save(saved, ended(saved.tx), [event]);
   expect(await counts()).toEqual({ transaction: 0, branch: 0, timeline: 0, gid: 1, history: 1 });
+  expect(await other.timeline(held.tx.gid)).toHaveLength(4);
 });
+
+test('what ends leaves the tables of the unfinished with all that belongs to it', async () => {
+  const { tx } = await begin(transaction({ drive: 'initiator' }));
+  const joined = await other.register(tx.gid, branch('late'));
+  const saved = await written(joined!.held);
+  expect(await counts()).toEqual({ transaction: 1, branch: tx.branches.length + 1, timeline: 3, gid: 1, history: 0 });
+  expect(await other.timeline(tx.gid)).toHaveLength(6);
+  await log.save(saved, ended(saved.tx), [event]);
+  expect(await counts()).toEqual({ transaction: 0, branch: 0, timeline: 0, gid: 1, history: 1 });
+  expect((await other.get(tx.gid))?.tx.branches.map(({ branchId }) => branchId)).toContain('late');
+  expect(await other.timeline(tx.gid)).toHaveLength(7);
+});
+
+test('events are told in the order in which they were written, whoever wrote them, and where', async () => {
+  const at = (time: number) => [{ ...event, at: time }];
+  const { held } = await log.insert(member, transaction({ drive: 'initiator' }), HASH, at(1));
+  let saved = await log.save(held, held.tx, at(2));
+  for (const time of [3, 4, 5]) if (saved !== 'lost') saved = await log.save(saved, held.tx, at(time));
+  const taken = await other.decide(stranger, held.tx, 'commit', null, 6, at(6));
+  const last = taken && (await other.save(taken.held, ended(taken.held.tx), at(7)));
+  expect(last).not.toBe('lost');
+  const told = (await log.timeline(held.tx.gid))?.slice(1).map((one) => one.at);
+  expect(told).toEqual([1, 2, 3, 4, 5, 6, 7]);
+});
+
+test.each(['"text"', 'null', '12.50', '{"half":"\\ud800"}', '[{"a":"\\\\u"}]', '{"ü":"\\n\\u0001"}'])(
+  'a payload %s stays as it is, in the row and in history',
+  async (payload) => {
+    const tx = transaction({ branches: [branch('a', { payload }), branch('b', { payload: '{"x":[1]}' })] });
+    const held = await begin(tx);
+    const payloads = async () => (await other.get(tx.gid))?.tx.branches.map((of) => of.payload);
+    expect(await payloads()).toEqual([payload, '{"x":[1]}']);
+    const { gid } = (await begin({ ...tx, gid: `${tx.gid}-2`, drive: 'initiator' })).tx;
+    expect((await other.get(gid))?.tx.branches[0]?.payload).toBe(payload);
+    await log.save(held, ended(held.tx), [{ ...event, detail: payload }]);
+    expect(await payloads()).toEqual([payload, '{"x":[1]}']);
+    expect((await other.timeline(tx.gid))?.at(-1)?.detail).toBe(payload);
+  },
+);
 
 test('ends that two nodes write at once move each transaction exactly once', async () => {
   const begun = await Promise.all(Array.from({ length: 100 }, () => begin()));
@@ -96,8 +145,9 @@ test('an end that is lost moves nothing', async () => {
   for (const stale of [{ version: 1 }, { epoch: 2 }, { owner: stranger.id }]) {
     expect(await log.save({ ...saved, ...stale }, ended(held.tx), [event])).toBe('lost');
   }
-  expect(await counts()).toEqual({ transaction: 1, branch: 2, timeline: 1, gid: 1, history: 0 });
+  expect(await counts()).toEqual({ transaction: 1, branch: 0, timeline: 0, gid: 1, history: 0 });
   expect(await log.get(held.tx.gid)).toEqual(saved);
+  expect(await log.timeline(held.tx.gid)).toHaveLength(2);
 });
 
 test('an end that races with a take-over counts, or leaves all to who took it', async () => {
@@ -175,10 +225,14 @@ test('a flush looks for its own rows alone, though vacuum found nothing under wa
   await admin.query('VACUUM ANALYZE tercet.transaction, tercet.branch, tercet.timeline');
   const counted = open();
   const owner = await counted.join('east', 600_000);
-  const begun = await Promise.all(Array.from({ length: 3000 }, () => counted.insert(owner, transaction(), HASH)));
+  const begun = await Promise.all(
+    Array.from({ length: 3000 }, () => counted.insert(owner, transaction({ drive: 'initiator' }), HASH)),
+  );
   await admin.query('SELECT pg_stat_reset()');
+  // Each takes a row, two branches and a piece of its timeline along.
   for (const { held } of begun.slice(0, 60)) {
-    const saved = await counted.save(held, held.tx, [event]);
+    let saved: Held | 'lost' = held;
+    for (let times = 0; times < 4 && saved !== 'lost'; times += 1) saved = await counted.save(saved, held.tx, [event]);
     if (saved !== 'lost') await counted.save(saved, ended(held.tx), [event]);
   }
   await counted.close();
