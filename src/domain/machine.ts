@@ -18,7 +18,7 @@ import { agedAt, patience, pause, policyOf } from './pace.js';
 import { message } from './message.js';
 import { deadlineOf, nextStep, saga } from './saga.js';
 import { tcc } from './tcc.js';
-import { decide, isEnded, isHeld, move } from './transaction.js';
+import { decide, isEnded, isHeld, moved } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
 
 const DONE_STATE: Readonly<Record<Op, BranchState>> = {
@@ -117,7 +117,8 @@ function isThrough(tx: Transaction, rules: ModeRules): boolean {
 }
 
 function ended(tx: Transaction, now: number): Transaction {
-  return { ...move(tx, tx.status === 'committing' ? 'committed' : 'aborted'), endedAt: now, parked: null };
+  const status = moved(tx, tx.status === 'committing' ? 'committed' : 'aborted');
+  return { ...tx, status, endedAt: now, parked: null };
 }
 
 /** The transaction with the decision that its branches or its deadline call for, if they do. */
@@ -255,6 +256,7 @@ function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Cir
   wakeAt = earlier(wakeAt, rules.startsAt(tx));
   const isItsTurn = rules.turns(tx);
   let room = rules.parallel(tx) - at.inFlight.size;
+  let isChanged = false;
   const branches = tx.branches.map((branch) => {
     const op = rules.opOf(tx, branch);
     if (op === null || branch.gaveUp !== null || !isItsTurn(branch)) return branch;
@@ -268,9 +270,11 @@ function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Cir
     if (room <= 0) return branch;
     room -= 1;
     calls.push({ branchId: branch.branchId, op, attempt: branch.attempts + 1 });
-    return { ...branch, since: branch.since ?? at.now };
+    if (branch.since !== null) return branch;
+    isChanged = true;
+    return { ...branch, since: at.now };
   });
-  return { tx: calls.length > 0 ? { ...tx, branches } : tx, save, calls, wakeAt };
+  return { tx: isChanged ? { ...tx, branches } : tx, save, calls, wakeAt };
 }
 
 function earlier(a: number | null, b: number | null): number | null {

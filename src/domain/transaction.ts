@@ -194,13 +194,14 @@ export function isEnded(tx: Transaction): boolean {
 /** The decision and what follows from it for the branches: each starts its next operation afresh. */
 export function decide(tx: Transaction, decision: Decision, reason: Reason | null, now: number): Transaction {
   return {
-    ...move(tx, decision === 'commit' ? 'committing' : 'aborting'),
+    ...tx,
+    status: moved(tx, decision === 'commit' ? 'committing' : 'aborting'),
     decision,
     reason,
     // What one branch was parked for before the decision is settled by it.
     parked: isHeld(tx) ? tx.parked : null,
     decidedAt: now,
-    branches: tx.branches.map((branch) => ({ ...restarted(branch, dueAt(tx.mode, now)), tries: branch.attempts })),
+    branches: tx.branches.map((branch) => restarted(branch, dueAt(tx.mode, now), branch.attempts)),
   };
 }
 
@@ -214,9 +215,10 @@ export function isHeld({ parked }: Transaction): boolean {
   return parked !== null && parked.branchId === null;
 }
 
-export function move(tx: Transaction, to: Status): Transaction {
+/** The status that it moves to. @throws Error where it cannot */
+export function moved(tx: Transaction, to: Status): Status {
   if (!LEGAL_MOVES[tx.status].includes(to)) throw new Error(`${tx.gid}: ${tx.status} cannot become ${to}`);
-  return { ...tx, status: to };
+  return to;
 }
 
 /** When the operations that follow a decision become due; null: as their turns come. */
@@ -229,7 +231,7 @@ export function isCheck({ mode }: Pick<Transaction, 'mode'>, { branchId }: Pick<
   return mode === 'message' && branchId === CHECK_BRANCH;
 }
 
-/** The branch at the start of its next operation. */
-export function restarted(branch: Branch, since: number | null): Branch {
-  return { ...branch, attempts: 0, since, retryAt: null, gaveUp: null };
+/** The branch at the start of its next operation. @param tries attempts of the one before the decision */
+export function restarted(branch: Branch, since: number | null, tries = branch.tries): Branch {
+  return { ...branch, attempts: 0, tries, since, retryAt: null, gaveUp: null };
 }
