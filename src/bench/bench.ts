@@ -17,6 +17,8 @@ export const WARM_UP_MS = 400;
 /** Before all: until the code of every process is compiled. */
 const FIRST_WARM_UP_MS = 2000;
 const FIRST_INITIATORS = 16;
+/** So many and more have longer turns: each of them shall have its turn several times. */
+const MANY = 512;
 /** Half of what so many initiators reached is the fixed rate, unless one is given. */
 const HALF_OF = 64;
 
@@ -139,12 +141,13 @@ export async function measureClosedLoop(
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<Point[]> {
-  const span = { warmUpMs: WARM_UP_MS, forMs: seconds * 1000 };
-  const all = initiators.flatMap((count) =>
-    Object.entries(contenders(rig, work, signal, closed(count, span))).map(
+  const all = initiators.flatMap((count) => {
+    const times = Math.max(1, count / MANY);
+    const span = { warmUpMs: WARM_UP_MS * times, forMs: seconds * 1000 * times };
+    return Object.entries(contenders(rig, work, signal, closed(count, span))).map(
       ([name, contender]) => [`${name}, ${count} initiators`, contender] as const,
-    ),
-  );
+    );
+  });
   const cells = await takeTurns(Object.fromEntries(all), rounds, surroundings);
   return initiators.map((count) => {
     const [tercet, bare] = ['tercet', 'bare'].map((name) => cells[`${name}, ${count} initiators`] as Cell) as [

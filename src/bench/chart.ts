@@ -1,14 +1,13 @@
 /** Throughput and latency against the number of initiators, as a picture for people who read it in either light. */
-import { WARM_UP_MS } from './bench.js';
 import type { Point, Result } from './bench.js';
 
 const WIDTH = 800;
-const HEIGHT = 700;
+const HEIGHT = 720;
 /** Of what is drawn in; to its right are the names of the lines. */
 const LEFT = 76;
 const RIGHT = 650;
-const TOP = { throughput: 96, latency: 408 };
-const TALL = 220;
+const TOP = { throughput: 116, latency: 436 };
+const TALL = 210;
 /** Two names are never nearer. */
 const LINE_HEIGHT = 19;
 
@@ -22,6 +21,7 @@ const STYLE = `
   .own { --line: var(--own); } .bare { --line: var(--bare); }
   path { fill: none; stroke: var(--line); stroke-width: 2.5; stroke-linejoin: round; } .p99 { stroke-dasharray: 7 5; }
   circle { fill: var(--line); } .name, .value { fill: var(--line); } .name { font-weight: 600; }
+  .value { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
   .rule { stroke: var(--rule); stroke-width: 1; }`;
 
 interface Line {
@@ -61,11 +61,9 @@ export function chart({ closedLoop: points, machine, asked, at }: Result): strin
   const latencies = points.flatMap((point) => LATENCY.map(({ of }) => of(point)).filter((value) => value !== null));
   const parts = [
     `<text class="title" x="${LEFT - 52}" y="34">${escaped(what)}</text>`,
-    `<text class="faint" x="${LEFT - 52}" y="58">against the same calls with no coordinator; medians of ${asked.rounds} turns of ${asked.seconds} s after ${WARM_UP_MS / 1000} s</text>`,
+    `<text class="faint" x="${LEFT - 52}" y="58">against the same calls with no coordinator; medians of ${asked.rounds} turns of ${asked.seconds} s after ${asked.warmUpSeconds} s</text>`,
     panel('transactions a second', TOP.throughput, columns, points, THROUGHPUT, linear(most)),
     panel('latency, ms', TOP.latency, columns, points, LATENCY, logarithmic(latencies)),
-    ...points.map(({ initiators }, index) => centred(columns[index] ?? 0, TOP.latency + TALL + 22, whole(initiators))),
-    `<text class="faint" x="${RIGHT + 14}" y="${TOP.latency + TALL + 22}">initiators</text>`,
     `<text class="faint" x="${LEFT - 52}" y="${HEIGHT - 16}">${escaped(
       `${machine.cores} × ${machine.cpu}; Node ${machine.node}; PostgreSQL ${postgresql.version}; ${at.slice(0, 10)}`,
     )}</text>`,
@@ -103,7 +101,9 @@ function panel(
     });
     const path = known.map(({ x, y }, index) => `${index === 0 ? 'M' : 'L'}${round(x)} ${round(y)}`).join(' ');
     const values = isTold
-      ? known.map(({ x, y, value }) => centred(x, isTold === 'above' ? y - 11 : y + 22, whole(value), 'value'))
+      ? known.map(({ x, y, value }) =>
+          centred(x, isTold === 'above' || y > top + TALL - 24 ? y - 11 : y + 22, whole(value), 'value'),
+        )
       : [];
     const dots = known.map(({ x, y }) => `<circle cx="${round(x)}" cy="${round(y)}" r="4"/>`);
     return `<g class="${style}"><path${isDashed ? ' class="p99"' : ''} d="${path}"/>${dots.join('')}${values.join('')}</g>`;
@@ -111,13 +111,15 @@ function panel(
   const last = points.at(-1);
   const ends = lines.map((line) => ({ ...line, y: y((last && line.of(last)) ?? ticks[0] ?? 0) }));
   return [
-    `<text class="head" x="${LEFT - 52}" y="${top - 10}">${title}</text>`,
+    `<text class="head" x="${LEFT - 52}" y="${top - 18}">${title}</text>`,
     ...ticks.map(
       (tick) =>
         `<line class="rule" x1="${LEFT}" x2="${RIGHT}" y1="${round(y(tick))}" y2="${round(y(tick))}"/>` +
         `<text class="faint" text-anchor="end" x="${LEFT - 8}" y="${round(y(tick) + 5)}">${short(tick)}</text>`,
     ),
     ...drawn,
+    ...points.map(({ initiators }, index) => centred(columns[index] ?? 0, top + TALL + 24, whole(initiators))),
+    `<text class="faint" x="${RIGHT + 14}" y="${top + TALL + 24}">initiators</text>`,
     ...apart(ends).map(
       (end) => `<text class="${end.style} name" x="${RIGHT + 14}" y="${round(end.y + 5)}">${end.name}</text>`,
     ),
@@ -135,14 +137,13 @@ function apart<End extends { readonly y: number }>(ends: readonly End[]): End[] 
     });
 }
 
-/** From 0 to a round number above `most`. */
+/** From 0 to a round number above `most`, in five steps at the most. */
 function linear(most: number): Scale {
-  const step = [1, 2, 5, 10]
-    .map((times) => times * 10 ** Math.floor(Math.log10(Math.max(1, most) / 4)))
-    .find((step) => step * 5 >= most * 1.08);
-  const count = 5;
-  const ticks = Array.from({ length: count + 1 }, (_, index) => index * (step ?? most));
-  return { place: (value) => value / (ticks.at(-1) ?? 1), ticks };
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, most) / 5));
+  const step = power * ([1, 2, 5].find((times) => times * power * 5 >= most) ?? 10);
+  const count = Math.max(1, Math.ceil(most / step));
+  const ticks = Array.from({ length: count + 1 }, (_, index) => index * step);
+  return { place: (value) => value / (count * step), ticks };
 }
 
 /** From a power of ten to another, around all `values`. */

@@ -93,7 +93,7 @@ function askedOf(given: Given): Asked {
     initiators: [...new Set(initiators.map((each) => number(each, 'initiators', 1, 4096)))].toSorted((a, b) => a - b),
     rounds: number(given.text('rounds') ?? '4', 'rounds', 1, 100),
     seconds: number(given.text('seconds') ?? '1', 'seconds', 0.1, 600, 'a number'),
-    rate: rate === 'half' ? rate : number(rate, 'rate', 1, 100_000),
+    rate: rate === 'half' ? rate : number(rate, 'rate', 1, 100_000, "'half' or a whole number"),
   };
 }
 
