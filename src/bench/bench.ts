@@ -3,14 +3,13 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import type { ServerFacts } from '../storage/spare-database.js';
 import type { Work } from './calls.js';
 import { closedLoop, fixedRate } from './load.js';
-import type { Load, Once, Span } from './load.js';
 import { pastTheLimit } from './pressure.js';
 import type { Pressure } from './pressure.js';
 import { CLOCK } from './rig.js';
 import type { Rig } from './rig.js';
 import { ratio } from './summary.js';
 import { takeTurns } from './turns.js';
-import type { Cell, Contender, Surroundings } from './turns.js';
+import type { Cell, Contender, Kind, Surroundings } from './turns.js';
 
 /** Before each turn. */
 export const WARM_UP_MS = 400;
@@ -89,16 +88,16 @@ export async function runBench(asked: Asked, rig: Rig, told: Told, signal: Abort
   const surroundings: Surroundings = {
     cpu: () => rig.cpu(),
     cores: rig.cores,
-    told: (contender, { perSecond }) => told((done += 1), steps, `${contender}: ${perSecond.toFixed(0)}/s`),
+    told: (what, { perSecond }) => told((done += 1), steps, `${what}: ${perSecond.toFixed(0)}/s`),
   };
+  const compared = contenders(rig, asked);
   told(0, steps, 'warming up');
-  await warmUp(rig, asked, signal);
-  const points = await measureClosedLoop(rig, asked, surroundings, signal);
+  await warmUp(compared, signal);
+  const points = await measureClosedLoop(asked, compared, surroundings, signal);
   const perSecond = asked.rate === 'half' ? halfOf(points) : asked.rate;
-  const atRate = await measureAtRate(rig, asked, perSecond, surroundings, signal);
+  const atRate = await measureAtRate(asked, perSecond, compared, surroundings, signal);
   told(done, steps, 'past the limit');
-  const pressure = await pastTheLimit(rig, asked, seconds, signal);
-  const [unfinished, committed] = [await rig.database.unfinished(), await rig.database.committed()];
+  const pressure = await pastTheLimit(rig, asked, 2 * seconds, signal);
   return {
     at: new Date().toISOString(),
     machine: await machineOf(rig),
@@ -106,75 +105,67 @@ export async function runBench(asked: Asked, rig: Rig, told: Told, signal: Abort
     closedLoop: points,
     fixedRate: atRate,
     pastTheLimit: pressure,
-    end: { unfinished, accepted: rig.accepted, committed },
+    end: await endOf(rig),
+  };
+}
+
+/** A transaction through the coordinator, and without it. */
+export function contenders(rig: Rig, work: Work): Record<keyof Compared, Contender> {
+  return {
+    tercet: { once: async () => void (await rig.through(work)), settle: () => rig.settled() },
+    bare: { once: () => rig.without(work) },
   };
 }
 
 /** Nothing of it counts, but that what was accepted ends. */
-export async function warmUp(rig: Rig, work: Work, signal: AbortSignal): Promise<void> {
+export async function warmUp(compared: Readonly<Record<string, Contender>>, signal: AbortSignal): Promise<void> {
   const span = { warmUpMs: 0, forMs: FIRST_WARM_UP_MS };
-  for (const { load, settle } of Object.values(contenders(rig, work, signal, closed(FIRST_INITIATORS, span)))) {
-    await load();
+  for (const { once, settle } of Object.values(compared)) {
+    await closedLoop(FIRST_INITIATORS, span, once, CLOCK, signal);
     await settle?.();
   }
 }
 
-type Loading = (once: Once, signal: AbortSignal) => Promise<Load>;
-
-const closed =
-  (initiators: number, span: Span): Loading =>
-  (once, signal) =>
-    closedLoop(initiators, span, once, CLOCK, signal);
-
-function contenders(rig: Rig, work: Work, signal: AbortSignal, loading: Loading): Record<keyof Compared, Contender> {
-  const through: Once = async () => void (await rig.through(work));
-  return {
-    tercet: { load: () => loading(through, signal), settle: () => rig.settled() },
-    bare: { load: () => loading(() => rig.without(work), signal) },
-  };
-}
-
-/** All numbers of initiators in each round, so that they can be compared with each other too. */
+/**
+ * All numbers of initiators in each round, so that they can be compared with each other too. What else is among those
+ * compared is in each point, by its name.
+ */
 export async function measureClosedLoop(
-  rig: Rig,
-  { initiators, rounds, seconds, ...work }: Omit<Asked, 'rate'>,
+  { initiators, rounds, seconds }: Pick<Asked, 'initiators' | 'rounds' | 'seconds'>,
+  compared: Readonly<Record<keyof Compared, Contender>>,
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<Point[]> {
-  const all = initiators.flatMap((count) => {
+  const kinds = initiators.map((count): Kind => {
     const times = Math.max(1, count / MANY);
     const span = { warmUpMs: WARM_UP_MS * times, forMs: seconds * 1000 * times };
-    return Object.entries(contenders(rig, work, signal, closed(count, span))).map(
-      ([name, contender]) => [`${name}, ${count} initiators`, contender] as const,
-    );
+    return { name: `${count} initiators`, load: (once) => closedLoop(count, span, once, CLOCK, signal) };
   });
-  const cells = await takeTurns(Object.fromEntries(all), rounds, surroundings);
-  return initiators.map((count) => {
-    const [tercet, bare] = ['tercet', 'bare'].map((name) => cells[`${name}, ${count} initiators`] as Cell) as [
-      Cell,
-      Cell,
-    ];
-    return { initiators: count, tercet, bare, ofBare: ratio(tercet.perSecond, bare.perSecond) };
+  const cells = await takeTurns(kinds, compared, rounds, surroundings);
+  return cells.map((cell, index) => {
+    const ofBare = ratio(cell.tercet.perSecond, cell.bare.perSecond);
+    return { initiators: initiators[index] ?? 0, ...cell, ofBare };
   });
 }
 
-async function measureAtRate(
-  rig: Rig,
-  { rounds, seconds, ...work }: Asked,
+/** @param perSecond transactions */
+export async function measureAtRate(
+  { rounds, seconds }: Pick<Asked, 'rounds' | 'seconds'>,
   perSecond: number,
+  compared: Readonly<Record<keyof Compared, Contender>>,
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<AtRate> {
   const span = { warmUpMs: WARM_UP_MS, forMs: seconds * 1000 };
-  const loading: Loading = (once) => fixedRate(perSecond, span, once, CLOCK, signal);
-  const { tercet, bare } = await takeTurns(contenders(rig, work, signal, loading), rounds, surroundings);
-  return {
-    perSecond,
-    tercet,
-    bare,
-    p50TimesBare: ratio(tercet.p50, bare.p50),
-    p99TimesBare: ratio(tercet.p99, bare.p99),
-  };
+  const kind: Kind = { name: `${perSecond}/s`, load: (once) => fixedRate(perSecond, span, once, CLOCK, signal) };
+  const [cells] = await takeTurns([kind], compared, rounds, surroundings);
+  const { tercet, bare } = cells as Compared;
+  const [p50TimesBare, p99TimesBare] = [ratio(tercet.p50, bare.p50), ratio(tercet.p99, bare.p99)];
+  return { perSecond, tercet, bare, p50TimesBare, p99TimesBare };
+}
+
+export async function endOf({ database, accepted }: Rig): Promise<End> {
+  return { unfinished: await database.unfinished(), accepted, committed: await database.committed() };
 }
 
 /** Of the number of initiators that is next to 64. */

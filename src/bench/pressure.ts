@@ -13,7 +13,7 @@ const PARTICIPANT_MS = 100;
 const WITHIN = 50;
 const BEYOND = 800;
 /** One begin takes a tenth of a second here, and who is refused waits for a whole one. */
-const WARM_UP_MS = 1500;
+const WARM_UP_MS = 2000;
 
 export interface PressureTurn {
   readonly initiators: number;

@@ -146,7 +146,7 @@ async function embedded(dataDir: string, cleanUps: (() => Promise<unknown>)[]): 
     // Unless somebody else has put something there meanwhile.
     if (isNew) await rmdir(dataDir).catch(() => undefined);
   });
-  const server = await startEmbedded(join(folder, 'postgres'), silent);
+  const server = await startEmbedded(join(folder, 'postgres'), silent, { max_connections: '200' });
   cleanUps.push(() => server.stop());
   return server.url;
 }

@@ -1,5 +1,5 @@
 /** What is compared takes turns, so that a machine whose speed drifts does so for all of it. */
-import type { Load } from './load.js';
+import type { Load, Once } from './load.js';
 import { median, percentile } from './summary.js';
 
 /** CPU time by process, in µs; null: nobody can tell. */
@@ -24,11 +24,17 @@ export interface Cell extends Turn {
   readonly rounds: readonly Turn[];
 }
 
-/** What a turn is made of. */
+/** What is compared with others. */
 export interface Contender {
-  readonly load: () => Promise<Load>;
+  readonly once: Once;
   /** Resolves when nothing of it is left to do. */
   readonly settle?: () => Promise<void>;
+}
+
+/** What all of them meet: so many initiators, or a rate. */
+export interface Kind {
+  readonly name: string;
+  readonly load: (once: Once) => Promise<Load>;
 }
 
 export interface Surroundings {
@@ -36,30 +42,35 @@ export interface Surroundings {
   readonly cpu: () => Cpu;
   readonly cores: number;
   /** Hears of each turn. */
-  readonly told: (contender: string, turn: Turn) => void;
+  readonly told: (what: string, turn: Turn) => void;
 }
 
-/** Every contender once in each round. @returns by name */
+/** Every contender under every kind of load, once in each round. @returns for each kind of load, by contender */
 export async function takeTurns<Name extends string>(
+  kinds: readonly Kind[],
   contenders: Readonly<Record<Name, Contender>>,
   rounds: number,
   surroundings: Surroundings,
-): Promise<Record<Name, Cell>> {
+): Promise<Record<Name, Cell>[]> {
   const names = Object.keys(contenders) as Name[];
-  const turns = new Map<Name, Turn[]>(names.map((name) => [name, []]));
+  const met = kinds.map((kind) => ({ kind, turns: new Map<Name, Turn[]>(names.map((name) => [name, []])) }));
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of names) {
-      const turn = await takeTurn(contenders[name], surroundings);
-      turns.get(name)?.push(turn);
-      surroundings.told(name, turn);
+    for (const { kind, turns } of met) {
+      for (const name of names) {
+        const turn = await takeTurn(kind, contenders[name], surroundings);
+        turns.get(name)?.push(turn);
+        surroundings.told(`${name}, ${kind.name}`, turn);
+      }
     }
   }
-  return Object.fromEntries(names.map((name) => [name, cellOf(turns.get(name) ?? [])])) as Record<Name, Cell>;
+  return met.map(({ turns }) => {
+    return Object.fromEntries([...turns].map(([name, all]) => [name, cellOf(all)])) as Record<Name, Cell>;
+  });
 }
 
-async function takeTurn({ load, settle }: Contender, { cpu, cores }: Surroundings): Promise<Turn> {
+async function takeTurn({ load }: Kind, { once, settle }: Contender, { cpu, cores }: Surroundings): Promise<Turn> {
   const before = { cpu: cpu(), at: performance.now() };
-  const { latencies, perSecond, total } = await load();
+  const { latencies, perSecond, total } = await load(once);
   const loadedAt = performance.now();
   await settle?.();
   const settledAt = performance.now();
