@@ -7,13 +7,13 @@ import { percentile, ratio } from './summary.js';
 import { Trouble } from './trouble.js';
 
 /** Small, so that what bounds the throughput is the limit and not the machine. */
-const MAX_UNFINISHED = 200;
-const PARTICIPANT_MS = 100;
+const MAX_UNFINISHED = 60;
+const PARTICIPANT_MS = 200;
 /** Well below the limit, and far above. */
-const WITHIN = 50;
-const BEYOND = 800;
-/** One begin takes a tenth of a second here, and who is refused waits for a whole one. */
-const WARM_UP_MS = 2000;
+const WITHIN = 15;
+const BEYOND = 300;
+/** One begin takes a fifth of a second here, and who is refused waits for a whole one; a crowd that comes at once takes its time. */
+const WARM_UP_MS = 3000;
 
 export interface PressureTurn {
   readonly initiators: number;

@@ -68,7 +68,7 @@ test(
       asked: { mode: 'tcc', branches: 2, rounds: 1, seconds: 0.2, rate: 20, warmUpSeconds: 0.4 },
       machine: { node: process.version, isEmbedded: false, postgresql: { fsync: expect.stringMatching(/^o(n|ff)$/) } },
       fixedRate: { perSecond: 20, tercet: { p99: expect.any(Number) }, bare: { p99: expect.any(Number) } },
-      pastTheLimit: { maxUnfinished: 200, beyond: { initiators: 800 } },
+      pastTheLimit: { maxUnfinished: 60, beyond: { initiators: 300 } },
       end: { unfinished: 0 },
     });
     expect(result.end.committed).toBe(result.end.accepted);
