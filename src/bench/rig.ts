@@ -59,6 +59,7 @@ export class Rig {
       const server = serverOf(await database.pid(), database.name);
       const parts = await startParts(place, database, {}, 0, cleanUps);
       const rig = new Rig(place, database, server, cleanUps, parts);
+      cleanUps.push(() => rig.post.close());
       await register(rig.post, parts.coordinator.url, parts.participant.url);
       signal.throwIfAborted();
       return rig;
@@ -117,9 +118,8 @@ export class Rig {
     };
   }
 
-  async stop(): Promise<void> {
-    await this.post.close();
-    await runAll(this.cleanUps);
+  stop(): Promise<void> {
+    return runAll(this.cleanUps);
   }
 }
 

@@ -3,7 +3,7 @@ import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { chart } from '../bench/chart.js';
 import { runBench } from '../bench/bench.js';
-import type { Asked, Result, Told } from '../bench/bench.js';
+import type { Asked, End, Result, Told } from '../bench/bench.js';
 import { MODES } from '../bench/calls.js';
 import { Rig } from '../bench/rig.js';
 import type { Place } from '../bench/rig.js';
@@ -29,8 +29,13 @@ export async function runBenchCommand(given: Given): Promise<Exit> {
   const [json, svg] = [given.text('json'), given.text('svg')];
   if (json !== undefined) await writeFile(json, `${JSON.stringify({ tercet: VERSION, ...result }, null, 2)}\n`);
   if (svg !== undefined) await writeFile(svg, chart(result));
-  const { unfinished, accepted, committed } = result.end;
-  if (unfinished === 0 && committed === accepted) return EXIT.done;
+  demandAllEnded(result.end);
+  return EXIT.done;
+}
+
+/** @throws Failure where a transaction has not ended, or one that was accepted is not there */
+export function demandAllEnded({ unfinished, accepted, committed }: End): void {
+  if (unfinished === 0 && committed === accepted) return;
   throw new Failure(
     `${accepted} transactions were accepted, ${committed} are committed, and ${unfinished} are unfinished: they must all end`,
     EXIT.failed,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Result } from '../../src/bench/bench.js';
+import { demandAllEnded } from '../../src/cli/bench.js';
 import { read } from '../../src/cli/command.js';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { WrongUse } from '../../src/cli/exit.js';
@@ -153,6 +154,14 @@ test.each([
   const run = async (): Promise<unknown> => command?.run(read(command, options));
   await expect(run()).rejects.toThrow(WrongUse);
   await expect(run()).rejects.toThrow(says);
+});
+
+test('one that is unfinished, or accepted and not committed, is a failure', () => {
+  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 0 })).not.toThrow();
+  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 1 })).toThrow(/1 are unfinished/);
+  expect(() => demandAllEnded({ accepted: 5, committed: 4, unfinished: 0 })).toThrow(
+    /5 transactions were accepted, 4 are/,
+  );
 });
 
 test('a file that cannot be written, and a database that is away, are told before anything is measured', async () => {
