@@ -1,6 +1,7 @@
 /** CPU time as Linux accounts for it. Elsewhere nothing is known, and that is said. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { cpuOf, cpuOfServer, serverOf } from '../../src/bench/cpu.js';
 
 const isLinux = process.platform === 'linux';
@@ -10,11 +11,13 @@ const busy = `const until = Date.now() + ${BUSY_MS}; while (Date.now() < until);
 const parent = `require('node:child_process').spawnSync(process.execPath, ['-e', ${JSON.stringify(busy)}]); console.log('done'); process.stdin.resume();`;
 
 test('of a process, and of one that there is not', () => {
+  // Time in the kernel counts too.
+  while (process.cpuUsage().system < 60_000) statSync('.');
   const { user, system } = process.cpuUsage();
   const found = cpuOf(process.pid);
   if (!isLinux) return expect(found).toBeNull();
   // Linux counts in hundredths of a second.
-  expect(Math.abs((found ?? 0) - (user + system))).toBeLessThan(100_000);
+  expect(Math.abs((found ?? 0) - (user + system))).toBeLessThan(40_000);
   expect(cpuOf(2 ** 30)).toBeNull();
 });
 
