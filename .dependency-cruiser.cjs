@@ -122,6 +122,17 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/metrics/' },
       to: { path: 'node_modules/prom-client/' },
     },
+    only('bench-looks-from-outside', '^src/bench/', [
+      '^src/storage/(embedded|spare-database)\\.ts',
+      ...packages('undici'),
+      '^(node:)?[a-z/_]+$',
+    ]),
+    {
+      name: 'bench-is-of-the-command-line',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(bench|cli)/' },
+      to: { path: '^src/bench/' },
+    },
     only('tracing-only-watches', '^src/tracing/', [
       '^src/engine/(ports|begin)',
       '^src/domain/',

@@ -8,7 +8,7 @@ import { idDecode } from './id.js';
 import { keyNew } from './key.js';
 import { LOCK_COMMANDS } from './locks.js';
 import { OUTBOX_COMMANDS } from './outbox.js';
-import { bench, demo } from './scripts.js';
+import { demo } from './scripts.js';
 import { listTransactions } from './transaction-list.js';
 import { ORDER_COMMANDS } from './transaction-orders.js';
 import { showTransaction } from './transaction-show.js';
@@ -36,6 +36,32 @@ const migrate: Command = {
   about: 'With TERCET_MIGRATE=off for the nodes, this is the way to do it as another user.',
   examples: [['DATABASE_URL=postgres://owner:pw@host/db tercet migrate', 'and ends']],
   run: async () => (await import('./serve.js')).migrate(),
+};
+
+const bench: Command = {
+  name: 'bench',
+  summary: 'measures a coordinator on this machine, and the calls without it',
+  options: {
+    mode: { value: 'MODE', says: 'tcc, saga or message: tcc' },
+    branches: { value: 'N', says: 'of each transaction: 2' },
+    initiators: { value: 'N,…', says: 'how many at a time: 1,16,64,256,1024' },
+    rounds: { value: 'N', says: 'how often each has its turn: 4' },
+    seconds: { value: 'N', says: 'how long a turn is: 1' },
+    rate: { value: 'N', says: 'transactions a second at fixed times; half: of what 64 reached' },
+    'in-place': { says: 'in the database of DATABASE_URL itself, which has no schema `tercet`' },
+    json: { value: 'FILE', says: 'all numbers of all rounds go there' },
+    svg: { value: 'FILE', says: 'a chart goes there' },
+  },
+  about: `It makes a database of its own on the server of DATABASE_URL, without one an
+embedded PostgreSQL, and drops it at the end. It ends with 1 if a transaction
+was left unfinished. docs/benchmarks.md says what the columns mean.`,
+  examples: [
+    ['tercet bench', 'TCC with two branches, about a minute and a half'],
+    ['DATABASE_URL=postgres://user:pw@host/db tercet bench', 'on your PostgreSQL'],
+    ['tercet bench --mode saga --branches 3 --initiators 64', 'sagas'],
+    ['tercet bench --rate 500 --json bench.json --svg bench.svg', 'at your rate, kept for later'],
+  ],
+  run: async (given) => (await import('./bench.js')).runBenchCommand(given),
 };
 
 export const COMMANDS: readonly Command[] = [

@@ -1,4 +1,4 @@
-/** What a clone of the repository has and an installed package has not: the demo and the benchmark. */
+/** What a clone of the repository has and an installed package has not: the demo. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -22,16 +22,6 @@ export const demo: Command = {
     ['tercet demo --orders 500', 'as many at once, with random kills; then counts every cent'],
   ],
   run: ({ operands }) => script('dist/examples/scenarios/demo.js', operands),
-};
-
-export const bench: Command = {
-  name: 'bench',
-  summary: 'measures this machine (in a clone)',
-  operands: '[arguments of test/bench/bench.js]',
-  isPassing: true,
-  about: 'It takes minutes. docs/benchmarks.md explains what it measures, and has our numbers.',
-  examples: [['tercet bench', 'ratios against the bare calls, the bare writes and a naive coordinator']],
-  run: ({ operands }) => script('test/bench/bench.js', operands),
 };
 
 /** Runs it to its end, on this terminal; its exit code is ours. */

@@ -102,7 +102,7 @@ describe('tercet key new', () => {
   });
 });
 
-test('demo and bench hand on their arguments, and the exit code of what they run', async () => {
+test('demo hands on its arguments, and the exit code of what it runs', async () => {
   const { code, stderr } = await tercet(['demo', '--orders', 'none']);
   expect([code, stderr]).toEqual([2, expect.stringContaining('--orders N')]);
 });

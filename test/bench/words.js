@@ -1,0 +1,62 @@
+/** The tables of `npm run bench`, as docs/benchmarks.md has them. */
+
+export const whole = (value) => (value === null ? '–' : Math.round(value).toString());
+export const ms = (value) => (value === null ? '–' : value.toFixed(1));
+export const percent = (value) => (value === null ? '–' : `${(value * 100).toFixed(0)} %`);
+export const times = (value) => (value === null ? '–' : value.toFixed(1));
+
+/** All columns but one of words are of numbers. */
+export function markdown(head, rows) {
+  const isWord = (column) => column === 0 && rows.some(([first]) => Number.isNaN(Number(first)));
+  return [head, head.map((_, column) => (isWord(column) ? '---' : '---:')), ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+}
+
+/** @param tcc points by number of branches */
+export function loopTable(tcc) {
+  const rows = Object.entries(tcc).flatMap(([branches, points]) =>
+    points.map((point) => {
+      const { initiators, tercet, ofBare, writes, naive } = point;
+      const { coordinator, postgresql } = tercet.cpuUs;
+      return [
+        branches,
+        initiators,
+        ...[whole(tercet.perSecond), ms(tercet.p50), ms(tercet.p99), percent(ofBare)],
+        ...[
+          writes ? percent(tercet.perSecond / writes.perSecond) : '',
+          naive ? times(tercet.perSecond / naive.perSecond) : '',
+        ],
+        ...[whole(coordinator), whole(postgresql)],
+      ];
+    }),
+  );
+  const head = ['branches', 'initiators', 'TCC/s', 'p50 ms', 'p99 ms', 'of the bare calls', 'of the bare writes'];
+  return markdown([...head, 'times naive', 'coordinator µs', 'PostgreSQL µs'], rows);
+}
+
+export function rateTable({ perSecond, tercet, bare, p50TimesBare, p99TimesBare }) {
+  const row = (name, cell) => [name, whole(cell.perSecond), ms(cell.p50), ms(cell.p99), ms(cell.max)];
+  return markdown(
+    [`${whole(perSecond)} a second, two branches, from the scheduled time`, 'answered/s', 'p50 ms', 'p99 ms', 'max ms'],
+    [
+      row('tercet', tercet),
+      row('bare calls', bare),
+      ['times the bare calls', '', times(p50TimesBare), times(p99TimesBare), ''],
+    ],
+  );
+}
+
+export function pressureLines({ maxUnfinished, participantMs, within, beyond, held }) {
+  const row = ({ initiators, acceptedPerSecond, acceptedP99, refusedPerSecond, refusedP99 }, heldText) => [
+    initiators,
+    ...[whole(acceptedPerSecond), ms(acceptedP99), whole(refusedPerSecond), ms(refusedP99), heldText],
+  ];
+  return markdown(
+    [
+      `initiators, at most ${maxUnfinished} unfinished, calls of ${participantMs} ms`,
+      ...['accepted/s', 'p99 ms', 'refused/s', 'p99 ms', 'held'],
+    ],
+    [row(within, ''), row(beyond, percent(held))],
+  );
+}

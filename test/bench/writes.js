@@ -1,0 +1,62 @@
+/** The bare writes: begin, decision and end of a TCC through the log alone, with no calls. */
+import { branchNames } from '../../dist/src/bench/calls.js';
+import { prepareDatabase } from '../../dist/src/storage/data-source.js';
+import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { quiet } from './quiet.js';
+
+const NONE = { parked: null, reason: null, trace: null, release: null, plan: null, message: null, businessKey: null };
+
+export class Writes {
+  constructor(log, member) {
+    this.log = log;
+    this.member = member;
+  }
+
+  static async on(url) {
+    await prepareDatabase(url, 'auto', quiet);
+    const log = new PostgresLog({ url, leaseMs: 5000 }, quiet);
+    return new Writes(log, await log.join('bench', 600_000));
+  }
+
+  close() {
+    return this.log.close();
+  }
+
+  async once(gid, count) {
+    const now = Date.now();
+    const branches = branchNames(count).map((branchId) => ({
+      branchId,
+      component: 'noop',
+      payload: '{"amount":1}',
+      state: 'started',
+      attempts: 0,
+      tries: 0,
+      since: now,
+      retryAt: null,
+      reply: null,
+      gaveUp: null,
+      plan: null,
+      span: null,
+      topic: null,
+    }));
+    const begun = { gid, mode: 'tcc', drive: 'coordinator', status: 'open', decision: null, branches };
+    const tx = { ...NONE, ...begun, beganAt: now, decidedAt: null, endedAt: null, deadlineAt: now + 30_000 };
+    const { held } = await this.log.insert(this.member, tx, 'hash', [], 0);
+    const calls = (op) =>
+      branches.map(({ branchId }) => ({
+        at: now,
+        node: 'bench',
+        kind: 'call',
+        branchId,
+        op,
+        attempt: 1,
+        outcome: 'done',
+        durationMs: 1,
+      }));
+    const step = (state) => branches.map((branch) => ({ ...branch, state, attempts: 1, reply: '{"ok":true}' }));
+    const decided = { ...tx, status: 'committing', decision: 'commit', decidedAt: now, branches: step('done') };
+    const saved = await this.log.save(held, decided, calls('try'));
+    const ended = { ...decided, status: 'committed', endedAt: now, branches: step('confirmed') };
+    await this.log.save(saved, ended, calls('confirm'));
+  }
+}
