@@ -11,6 +11,7 @@ import { Outbox0000000000006 } from '../../migrations/0006-outbox.js';
 import { Locks0000000000007 } from '../../migrations/0007-locks.js';
 import { Ids0000000000008 } from '../../migrations/0008-ids.js';
 import { Configuration0000000000009 } from '../../migrations/0009-configuration.js';
+import { Aborted0000000000010 } from '../../migrations/0010-aborted.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -24,6 +25,7 @@ const MIGRATIONS = [
   Locks0000000000007,
   Ids0000000000008,
   Configuration0000000000009,
+  Aborted0000000000010,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

@@ -12,10 +12,10 @@ import type { TransactionRow } from './rows.js';
 const MAX_REPLY_CHARS = 4 * 1024 * 1024;
 
 /**
- * Rows of history that one page looks through for a filter that no index knows (a component, a mode, an ended status).
+ * Rows of history that one page looks through for a filter that no index knows (a component, a mode, `committed`).
  * Where they hold less than a page, the page is short, or empty, and the next one goes on behind them.
  */
-const MAX_LOOKED_THROUGH = 20_000;
+const MAX_LOOKED_THROUGH = 5000;
 
 const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
 const ORDER = 'ORDER BY began_at DESC, gid DESC';
@@ -73,39 +73,50 @@ function statement(filter: ListFilter, parameter: (value: unknown) => string): s
     const [time, id] = [parameter(beganAt), parameter(gid)];
     indexed.push(`(began_at, gid) < (to_timestamp(${time}::float8 / 1000.0), ${id} COLLATE "C")`);
   }
-  demand(others, (p) => `status = ${p}`, status);
+  // As the index of what was aborted has it, and so without a parameter.
+  if (status === 'aborted') indexed.push(`status = 'aborted'`);
+  else demand(others, (p) => `status = ${p}`, status);
   demand(others, (p) => `mode = ${p}`, filter.mode);
   demand(others, (p) => `(parked IS NOT NULL) = ${p}`, parked);
   const limit = parameter(filter.limit + 1);
-  const component = filter.component === undefined ? null : parameter(filter.component);
+  const { component } = filter;
   const arms: string[] = [];
-  if (!isUnfinished.includes(false)) arms.push(unfinishedArm([...indexed, ...others], component, limit));
-  if (!isUnfinished.includes(true)) arms.push(finishedArm(indexed, others, component, limit));
+  if (!isUnfinished.includes(false)) {
+    const has = (p: string): string =>
+      `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${p})`;
+    const own: string[] = [];
+    demand(own, has, component);
+    arms.push(unfinishedArm([...indexed, ...others, ...own], limit));
+  }
+  if (!isUnfinished.includes(true)) {
+    // As json_build_array writes it: the component is the last of its array, and an id is not.
+    demand(others, (p) => `strpos(branches, ${p}) > 0`, component && `${JSON.stringify(component)}]`);
+    arms.push(finishedArm(indexed, others, limit));
+  }
   return arms.length === 0 ? null : page(arms.join(' UNION ALL '), limit);
 }
 
-function unfinishedArm(conditions: readonly string[], component: string | null, limit: string): string {
-  const has = `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${component})`;
+function unfinishedArm(conditions: readonly string[], limit: string): string {
   return `
     (SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, NULL::text AS branches, true AS shown, false AS boundary
-       FROM tercet.transaction t WHERE ${all(component === null ? conditions : [...conditions, has])}
+       FROM tercet.transaction t WHERE ${all(conditions)}
       ${ORDER} LIMIT ${limit})`;
 }
 
-function finishedArm(indexed: readonly string[], others: readonly string[], component: string | null, limit: string) {
-  // As json_build_array writes it: the component is the last of its array, and an id is not.
-  const has = `strpos(branches, to_json(${component}::text)::text || ']') > 0`;
-  const matches = component === null ? others : [...others, has];
+function finishedArm(indexed: readonly string[], matches: readonly string[], limit: string): string {
   const own = `${COLUMNS}, ended_at, branches`;
   if (matches.length === 0) {
     return `
     (SELECT ${own}, true AS shown, false AS boundary FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${limit})`;
   }
+  const isEdge = '(began_at, gid) = ((SELECT began_at FROM edge), (SELECT gid FROM edge))';
+  const newest = `FROM tercet.history WHERE ${all(indexed)} ${ORDER}`;
+  // The edge comes from the index alone: a number for each row would be a copy of each row.
   return `
-    (SELECT ${own}, ${all(matches)} AS shown, number = ${MAX_LOOKED_THROUGH} AS boundary FROM (
-       SELECT ${own}, row_number() OVER (${ORDER}) AS number
-         FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${MAX_LOOKED_THROUGH}) looked_through
-      WHERE number = ${MAX_LOOKED_THROUGH} OR (${all(matches)}) ${ORDER} LIMIT ${limit})`;
+    (WITH edge AS (SELECT began_at, gid ${newest} OFFSET ${MAX_LOOKED_THROUGH - 1} LIMIT 1)
+     SELECT ${own}, ${all(matches)} AS shown, COALESCE(${isEdge}, false) AS boundary
+       FROM (SELECT ${own} ${newest} LIMIT ${MAX_LOOKED_THROUGH}) looked_through
+      WHERE (${all(matches)}) OR ${isEdge} ${ORDER} LIMIT ${limit})`;
 }
 
 /** Ends where the replies in it would be too long; the first row is never left out. */

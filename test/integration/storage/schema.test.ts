@@ -84,6 +84,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Locks0000000000007',
     'Ids0000000000008',
     'Configuration0000000000009',
+    'Aborted0000000000010',
   ]);
 });
 
