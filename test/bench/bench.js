@@ -326,6 +326,11 @@ const OTHERS = {
   '--locks': './locks.js',
   '--ids': './ids.js',
   '--config': './config.js',
+  '--history': './history.js',
+  '--recovery': './recovery.js',
+  '--memory': './memory.js',
+  '--idle': './idle.js',
+  '--nodes': './nodes.js',
 };
 const asked = Object.keys(OTHERS).filter((option) => process.argv.includes(option));
 
