@@ -13,7 +13,12 @@ import { startNode, startParticipant, startServer } from './stage.js';
 const isQuick = process.argv.includes('--quick');
 const ROUNDS = isQuick ? 2 : 6;
 const ROUND_MS = isQuick ? 2000 : 6000;
-const INITIATORS = 64;
+/** The same load over two, and twice as much: how full a flush is decides what it costs. */
+const SHAPES = [
+  { count: 1, initiators: 64 },
+  { count: 2, initiators: 64 },
+  { count: 2, initiators: 128 },
+];
 /** Commits of one row, one after the other: how long the disk takes for one. */
 const COMMITS = isQuick ? 200 : 1000;
 
@@ -49,33 +54,34 @@ await onStage(async () => {
   for (const node of nodes) await register(node, 'noop', participant.url);
   const client = await connect(url);
   const commit = await commitMs(client);
-  const found = { 1: [], 2: [] };
+  const found = SHAPES.map(() => []);
   for (let round = 0; round <= ROUNDS; round += 1) {
-    for (const count of [1, 2]) {
+    for (const [index, { count, initiators }] of SHAPES.entries()) {
       const before = await used(client, nodes, participant);
       const from = performance.now();
       let turn = 0;
       const once = () => begin(nodes[(turn += 1) % count], 'noop');
-      const done = (await load(INITIATORS, 0, ROUND_MS, once)).length;
+      const done = (await load(initiators, 0, ROUND_MS, once)).length;
       const seconds = (performance.now() - from) / 1000;
       const after = await used(client, nodes, participant);
       const each = Object.fromEntries(Object.keys(before).map((what) => [what, (after[what] - before[what]) / done]));
       // The first is the warm-up.
-      if (round > 0) found[count].push({ perSecond: done / seconds, ...each });
+      if (round > 0) found[index].push({ perSecond: done / seconds, ...each });
     }
   }
-  const middle = (count, what) =>
+  const middle = (index, what) =>
     quantile(
-      found[count].map((round) => round[what]),
+      found[index].map((round) => round[what]),
       0.5,
     );
-  const rows = [1, 2].map((count) => {
-    const of = (what) => middle(count, what);
+  const rows = SHAPES.map(({ count, initiators }, index) => {
+    const of = (what) => middle(index, what);
     const share = of('postgres') / (of('postgres') + of('coordinators'));
     return [
       count,
+      initiators,
       of('perSecond').toFixed(0),
-      `${((of('perSecond') / middle(1, 'perSecond')) * 100).toFixed(0)} %`,
+      `${((of('perSecond') / middle(0, 'perSecond')) * 100).toFixed(0)} %`,
       ...['coordinators', 'postgres', 'others'].map((what) => of(what).toFixed(0)),
       `${(share * 100).toFixed(0)} %`,
       of('wal').toFixed(0),
@@ -85,6 +91,7 @@ await onStage(async () => {
   print(
     [
       'coordinators',
+      'initiators',
       'TCC/s',
       'of one',
       'coordinators µs each',
