@@ -7,7 +7,7 @@ import type { ComponentView, Op } from '../protocol/words.js';
 import { Database } from './database.js';
 import type { DatabaseSettings, PoolUse } from './database.js';
 import { PostgresInstances, REMOVE } from './instances.js';
-import { hasComponent } from './rows.js';
+import { componentText } from './rows.js';
 
 /** A replaced URL is used within a second. */
 const POLL_MS = 400;
@@ -35,10 +35,14 @@ interface Known {
 /** What was registered before there were messages says nothing of checks. */
 const WITHOUT_CHECK: Partial<ComponentDefinition> = { check: DEFAULT_CHECK };
 const COLUMNS = 'name, definition, revision, created_at, updated_at, deleted_at';
-/** Whether an unfinished transaction has a branch of $1. */
+/** Whether an unfinished transaction has a branch of $1, which stands as $2 in its row. */
 const IN_USE = `
-  SELECT FROM tercet.transaction WHERE ${hasComponent('$1')} UNION ALL
+  SELECT FROM tercet.transaction WHERE strpos(branches, $2) > 0 UNION ALL
   SELECT FROM tercet.branch WHERE component = $1 LIMIT 1`;
+/** Asked first: one small statement where there is no news, which is nearly always. Null: nobody ever registered anything. */
+const NEWEST = `
+  SELECT pg_sequence_last_value('tercet.component_revision') AS component,
+         pg_sequence_last_value('tercet.instance_revision') AS instance`;
 /** One change at a time: then revisions become visible in their order, and nobody who asks for newer ones misses one. */
 const ONE_AT_A_TIME = 'LOCK TABLE tercet.component IN SHARE ROW EXCLUSIVE MODE';
 
@@ -119,7 +123,7 @@ export class PostgresComponents implements ComponentDirectory {
       await client.query(ONE_AT_A_TIME);
       const there = await byName(client, name);
       if (!there || there.deleted_at !== null) return 'unknown';
-      const { rows: users } = await client.query(IN_USE, [name]);
+      const { rows: users } = await client.query(IN_USE, [name, componentText(name)]);
       if (users.length > 0) return 'in use';
       const { rows } = await client.query<Row>(
         `UPDATE tercet.component SET deleted_at = now(), revision = nextval('tercet.component_revision')
@@ -154,14 +158,17 @@ export class PostgresComponents implements ComponentDirectory {
   }
 
   private async follow(): Promise<void> {
-    const rows = await this.database.read<Row>(
-      `SELECT ${COLUMNS} FROM tercet.component WHERE revision > $1 ORDER BY revision`,
-      [this.revision],
-    );
-    for (const row of rows) this.note(row);
-    const last = rows.at(-1);
-    if (last) this.revision = BigInt(last.revision);
-    await this.instances.follow();
+    const [newest] = await this.database.read<{ component: string | null; instance: string | null }>(NEWEST);
+    if (BigInt(newest?.component ?? 0) > this.revision) {
+      const rows = await this.database.read<Row>(
+        `SELECT ${COLUMNS} FROM tercet.component WHERE revision > $1 ORDER BY revision`,
+        [this.revision],
+      );
+      for (const row of rows) this.note(row);
+      const last = rows.at(-1);
+      if (last) this.revision = BigInt(last.revision);
+    }
+    await this.instances.follow(BigInt(newest?.instance ?? 0));
   }
 
   private schedule(): void {

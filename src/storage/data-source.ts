@@ -12,6 +12,7 @@ import { Locks0000000000007 } from '../../migrations/0007-locks.js';
 import { Ids0000000000008 } from '../../migrations/0008-ids.js';
 import { Configuration0000000000009 } from '../../migrations/0009-configuration.js';
 import { Rows0000000000010 } from '../../migrations/0010-rows.js';
+import { Aborted0000000000011 } from '../../migrations/0011-aborted.js';
 import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 
@@ -26,6 +27,7 @@ const MIGRATIONS = [
   Ids0000000000008,
   Configuration0000000000009,
   Rows0000000000010,
+  Aborted0000000000011,
 ];
 const OLDEST_VERSION = 15;
 const CONNECT_MS = 5000;

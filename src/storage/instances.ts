@@ -143,8 +143,8 @@ export class PostgresInstances {
     return byComponent;
   }
 
-  /** Asks for the news, and for those whose lease is half over as far as is known here. */
-  async follow(): Promise<void> {
+  /** Asks for the news, and for those whose lease is half over as far as is known here. @param newest revision of any */
+  async follow(newest: bigint): Promise<void> {
     const askedAt = performance.now();
     const due = [...this.known].flatMap(([component, instances]) =>
       [...instances.values()]
@@ -152,6 +152,10 @@ export class PostgresInstances {
         .map(({ name }) => ({ component, name })),
     );
     const names = due.map(({ name }) => name);
+    if (newest <= this.revision && due.length === 0) {
+      this.followedAt = askedAt;
+      return;
+    }
     const rows = await this.database.read<Row>(NEWS, [this.revision, due.map(({ component }) => component), names]);
     // Nobody could beat while the database was away: leases stood still.
     const awayMs = askedAt - this.followedAt;

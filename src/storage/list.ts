@@ -5,17 +5,17 @@ import type { Status } from '../protocol/words.js';
 import type { Held, ListFilter } from '../engine/ports.js';
 import { isDataError } from './database.js';
 import type { Database } from './database.js';
-import { COLUMNS, hasComponent, rowsOf, toHeld } from './rows.js';
+import { COLUMNS, componentText, rowsOf, toHeld } from './rows.js';
 import type { TransactionRow } from './rows.js';
 
 /** A page ends early where the replies in it would be longer, in characters. */
 const MAX_REPLY_CHARS = 4 * 1024 * 1024;
 
 /**
- * Rows of history that one page looks through for a filter that no index knows (a component, a mode, an ended status).
+ * Rows of history that one page looks through for a filter that no index knows (a component, a mode, `committed`).
  * Where they hold less than a page, the page is short, or empty, and the next one goes on behind them.
  */
-const MAX_LOOKED_THROUGH = 20_000;
+const MAX_LOOKED_THROUGH = 5000;
 
 const ENDED: ReadonlySet<Status> = new Set<Status>(['committed', 'aborted']);
 const ORDER = 'ORDER BY began_at DESC, gid DESC';
@@ -73,38 +73,52 @@ function statement(filter: ListFilter, parameter: (value: unknown) => string): s
     const [time, id] = [parameter(beganAt), parameter(gid)];
     indexed.push(`(began_at, gid) < (to_timestamp(${time}::float8 / 1000.0), ${id} COLLATE "C")`);
   }
-  demand(others, (p) => `status = ${p}`, status);
+  // As the index of what was aborted has it, and so without a parameter.
+  if (status === 'aborted') indexed.push(`status = 'aborted'`);
+  else demand(others, (p) => `status = ${p}`, status);
   demand(others, (p) => `mode = ${p}`, filter.mode);
   demand(others, (p) => `(parked IS NOT NULL) = ${p}`, parked);
   const limit = parameter(filter.limit + 1);
-  const component = filter.component === undefined ? null : parameter(filter.component);
+  const { component } = filter;
+  const text = component === undefined ? '' : parameter(componentText(component));
   const arms: string[] = [];
-  if (!isUnfinished.includes(false)) arms.push(unfinishedArm([...indexed, ...others], component, limit));
-  if (!isUnfinished.includes(true)) arms.push(finishedArm(indexed, others, component, limit));
+  if (!isUnfinished.includes(false)) {
+    const own: string[] = [];
+    demand(own, (p) => `(strpos(branches, ${text}) > 0 OR ${joined(p)})`, component);
+    arms.push(unfinishedArm([...indexed, ...others, ...own], limit));
+  }
+  if (!isUnfinished.includes(true)) {
+    const matches = component === undefined ? others : [...others, `strpos(branches, ${text}) > 0`];
+    arms.push(finishedArm(indexed, matches, limit));
+  }
   return arms.length === 0 ? null : page(arms.join(' UNION ALL '), limit);
 }
 
-function unfinishedArm(conditions: readonly string[], component: string | null, limit: string): string {
-  const has = (name: string): string =>
-    `(${hasComponent(name)} OR EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${name}))`;
+/** Whether a branch that is not in its row is of that component. */
+const joined = (component: string): string =>
+  `EXISTS (SELECT FROM tercet.branch b WHERE b.gid = t.gid AND b.component = ${component})`;
+
+function unfinishedArm(conditions: readonly string[], limit: string): string {
   return `
     (SELECT ${COLUMNS}, NULL::timestamptz AS ended_at, branches, true AS shown, false AS boundary
-       FROM tercet.transaction t WHERE ${all(component === null ? conditions : [...conditions, has(component)])}
+       FROM tercet.transaction t WHERE ${all(conditions)}
       ${ORDER} LIMIT ${limit})`;
 }
 
-function finishedArm(indexed: readonly string[], others: readonly string[], component: string | null, limit: string) {
-  const matches = component === null ? others : [...others, hasComponent(component)];
+function finishedArm(indexed: readonly string[], matches: readonly string[], limit: string): string {
   const own = `${COLUMNS}, ended_at, branches`;
   if (matches.length === 0) {
     return `
     (SELECT ${own}, true AS shown, false AS boundary FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${limit})`;
   }
+  const isEdge = '(began_at, gid) = ((SELECT began_at FROM edge), (SELECT gid FROM edge))';
+  const newest = `FROM tercet.history WHERE ${all(indexed)} ${ORDER}`;
+  // The edge comes from the index alone: a number for each row would be a copy of each row.
   return `
-    (SELECT ${own}, ${all(matches)} AS shown, number = ${MAX_LOOKED_THROUGH} AS boundary FROM (
-       SELECT ${own}, row_number() OVER (${ORDER}) AS number
-         FROM tercet.history WHERE ${all(indexed)} ${ORDER} LIMIT ${MAX_LOOKED_THROUGH}) looked_through
-      WHERE number = ${MAX_LOOKED_THROUGH} OR (${all(matches)}) ${ORDER} LIMIT ${limit})`;
+    (WITH edge AS (SELECT began_at, gid ${newest} OFFSET ${MAX_LOOKED_THROUGH - 1} LIMIT 1)
+     SELECT ${own}, ${all(matches)} AS shown, COALESCE(${isEdge}, false) AS boundary
+       FROM (SELECT ${own} ${newest} LIMIT ${MAX_LOOKED_THROUGH}) looked_through
+      WHERE (${all(matches)}) OR ${isEdge} ${ORDER} LIMIT ${limit})`;
 }
 
 /** Ends where the replies in it would be too long; the first row is never left out. */

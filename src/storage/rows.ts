@@ -29,9 +29,9 @@ export function unfinished(condition: string): string {
             FROM tercet.transaction t CROSS JOIN LATERAL ${BRANCHES} b WHERE ${condition}`;
 }
 
-/** Whether one of the branches in a row is of it: the component is the last of its array, and an id is not. */
-export function hasComponent(component: string): string {
-  return `strpos(branches, to_json(${component}::text)::text || ']') > 0`;
+/** How a component stands in the column `branches`: the last of its array, which an id is not. */
+export function componentText(component: string): string {
+  return `${JSON.stringify(component)}]`;
 }
 
 /** The same of history. */

@@ -127,6 +127,11 @@ const PARTS = {
   '--locks': './locks.js',
   '--ids': './ids.js',
   '--config': './config.js',
+  '--history': './history.js',
+  '--recovery': './recovery.js',
+  '--memory': './memory.js',
+  '--idle': './idle.js',
+  '--nodes': './nodes.js',
 };
 const asked = Object.keys(PARTS).filter((option) => process.argv.includes(option));
 const parts = asked.length > 0 ? asked : Object.keys(PARTS);

@@ -207,7 +207,8 @@ test('a filter that finds little in much that ended gives short pages, and finds
   await admin.query(
     `INSERT INTO tercet.history (gid, mode, drive, begun_by, began_at, owner, epoch, version, status, ended_at,
                                  branches, payloads, events)
-     SELECT 'old-' || n, 'tcc', 'coordinator', 'n', to_timestamp(1700000000 + n), 'o', 1, 2, 'committed', now(),
+     SELECT 'old-' || n, 'tcc', 'coordinator', 'n', to_timestamp(1700000000 + n), 'o', 1, 2,
+            CASE WHEN n = 3 THEN 'aborted' ELSE 'committed' END, now(),
             CASE WHEN n % 10000 = 7 THEN '[["account", "rare"]]' ELSE '[["rare", "account"]]' END, '["1"]', '[]'
        FROM generate_series(1, 45000) n`,
   );
@@ -215,8 +216,10 @@ test('a filter that finds little in much that ended gives short pages, and finds
   const sizes: number[] = [];
   const shown = await pages({ component: 'rare' }, 100, async (so) => void sizes.push(so.length));
   expect(shown).toEqual(['old-40007', 'old-30007', 'old-20007', 'old-10007', 'old-7', older.tx.gid]);
-  expect(sizes).toEqual([2, 4, 6]);
-  expect(await pages({ status: 'aborted' }, 100, () => Promise.resolve())).toEqual([]);
+  expect(sizes).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5, 6]);
+  expect(await other.list({ status: 'aborted', mode: 'saga', limit: 100 })).toEqual({ items: [], next: null });
+  const aborted = await other.list({ status: 'aborted', limit: 100 });
+  expect(aborted).toMatchObject({ items: [{ tx: { gid: 'old-3' } }], next: null });
   expect(await pages({ component: 'rare', status: 'committed' }, 1, () => Promise.resolve())).toHaveLength(5);
 });
 

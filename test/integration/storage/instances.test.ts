@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import pg from 'pg';
 import type { Component } from '../../../src/engine/ports.js';
 import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../../src/protocol/words.js';
@@ -110,6 +111,8 @@ test('an instance that stops beating is left out by each node, and is back with 
 });
 
 describe('a node that looks when it is told to', () => {
+  /** Than what it knows. */
+  const NEWER = 1000n;
   let connections: Database;
   let instances: PostgresInstances;
 
@@ -127,7 +130,7 @@ describe('a node that looks when it is told to', () => {
   test('does not forget one that beat in time when the answer about it came late', async () => {
     await beat('a');
     await setUntil(`now() + interval '20 s'`);
-    await instances.follow();
+    await instances.follow(NEWER);
     await setUntil(`now() + interval '500 ms'`);
     const read = connections.read.bind(connections);
     connections.read = async <R extends pg.QueryResultRow>(...asked: Parameters<Database['read']>) => {
@@ -135,27 +138,43 @@ describe('a node that looks when it is told to', () => {
       await until(async () => (await admin.query('SELECT FROM tercet.instance WHERE until <= now()')).rowCount);
       return rows;
     };
-    await instances.follow();
+    await instances.follow(NEWER);
     connections.read = read;
     expect(alive()).toEqual([]);
     await setUntil(`now() + interval '60 s'`);
-    await instances.follow();
+    await instances.follow(NEWER);
     expect(alive()).toEqual(['http://a']);
+  });
+
+  test('asks for instances where there are newer ones, or leases that are half over, and else not at all', async () => {
+    await beat('a');
+    await instances.follow(NEWER);
+    const asked = jest.spyOn(connections, 'read');
+    const { rows } = await admin.query<{ newest: string }>('SELECT max(revision) AS newest FROM tercet.instance');
+    const newest = BigInt(rows[0]!.newest);
+    await instances.follow(newest);
+    expect(asked).not.toHaveBeenCalled();
+    await beat('b');
+    await setUntil(`now() + interval '1 s'`);
+    await instances.follow(newest + 1n);
+    expect(asked).toHaveBeenCalledTimes(1);
+    await instances.follow(newest + 1n);
+    expect(asked).toHaveBeenCalledTimes(2);
   });
 
   test('does not forget one whose beat was not committed yet, and forgets one that stays away', async () => {
     await beat('a');
     await setUntil(`now() - interval '2 min'`);
-    await instances.follow();
+    await instances.follow(NEWER);
     await setUntil(`now() + interval '20 s'`);
-    await instances.follow();
+    await instances.follow(NEWER);
     expect(alive()).toEqual(['http://a']);
     await setUntil(`now() - interval '30 s'`);
-    await instances.follow();
-    await instances.follow();
+    await instances.follow(NEWER);
+    await instances.follow(NEWER);
     expect([known(), alive()]).toEqual([['a'], []]);
     await setUntil(`now() - interval '61 s'`);
-    await instances.follow();
+    await instances.follow(NEWER);
     expect(known()).toEqual([]);
   });
 });

@@ -85,6 +85,7 @@ test('several nodes that start at once migrate once, and starting again changes 
     'Ids0000000000008',
     'Configuration0000000000009',
     'Rows0000000000010',
+    'Aborted0000000000011',
   ]);
 });
 
