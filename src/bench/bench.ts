@@ -13,9 +13,12 @@ import type { Cell, Contender, Kind, Surroundings } from './turns.js';
 
 /** Before each turn. */
 export const WARM_UP_MS = 400;
-/** Before all: until the code of every process is compiled. */
-const FIRST_WARM_UP_MS = 2000;
-const FIRST_INITIATORS = 16;
+/**
+ * Before all, in turns' lengths: the coordinator, which is much code, is at its full speed after some twenty thousand
+ * transactions. Until then half of a second core compiles, and what is called seldom is interpreted.
+ */
+const FIRST_WARM_UP_TURNS = 20;
+const FIRST_INITIATORS = 64;
 /** So many and more have longer turns: each of them shall have its turn several times. */
 const MANY = 512;
 /** Half of what so many initiators reached is the fixed rate, unless one is given. */
@@ -92,7 +95,7 @@ export async function runBench(asked: Asked, rig: Rig, told: Told, signal: Abort
   };
   const compared = contenders(rig, asked);
   told(0, steps, 'warming up');
-  await warmUp(compared, signal);
+  await warmUp(compared, seconds, signal);
   const points = await measureClosedLoop(asked, compared, surroundings, signal);
   const perSecond = asked.rate === 'half' ? halfOf(points) : asked.rate;
   const atRate = await measureAtRate(asked, perSecond, compared, surroundings, signal);
@@ -118,8 +121,12 @@ export function contenders(rig: Rig, work: Work): Record<keyof Compared, Contend
 }
 
 /** Nothing of it counts, but that what was accepted ends. */
-export async function warmUp(compared: Readonly<Record<string, Contender>>, signal: AbortSignal): Promise<void> {
-  const span = { warmUpMs: 0, forMs: FIRST_WARM_UP_MS };
+export async function warmUp(
+  compared: Readonly<Record<string, Contender>>,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const span = { warmUpMs: 0, forMs: FIRST_WARM_UP_TURNS * seconds * 1000 };
   for (const { once, settle } of Object.values(compared)) {
     await closedLoop(FIRST_INITIATORS, span, once, CLOCK, signal);
     await settle?.();

@@ -48,6 +48,15 @@ export class Begins {
   private async recorded(request: BeginRequest): Promise<Inserted | Error> {
     const refused = this.refusal(request);
     if (refused) return refused;
+    const recorded = this.around.driver.expect();
+    try {
+      return await this.underWhatIsInForce(request);
+    } finally {
+      recorded();
+    }
+  }
+
+  private async underWhatIsInForce(request: BeginRequest): Promise<Inserted | Error> {
     for (let epochs = 1; ; epochs += 1) {
       const { inForce } = this.around.steering;
       const accepted = await this.accepted(request, inForce.release);

@@ -67,7 +67,7 @@ async function main() {
   );
   const result = { at: new Date().toISOString(), machine, ...shared, tcc: {}, sagas: {} };
   const two = contenders(rig, { mode: 'tcc', branches: 2 });
-  await warmUp(two, neverStopped);
+  await warmUp(two, SECONDS, neverStopped);
   for (const [count, initiators] of Object.entries(INITIATORS)) {
     const branches = Number(count);
     const more = branches === 2 ? await others(rig, branches) : {};

@@ -9,9 +9,8 @@ import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
 import { detach, detached, drop } from '../../dist/src/storage/partitions.js';
 import { countUnfinished } from '../../dist/src/storage/unfinished.js';
 import { fill, DAYS } from './history-rows.js';
-import { load } from './load.js';
 import { quiet } from './quiet.js';
-import { ask, begin, connect, onStage, option, print, quantile, register } from './stage.js';
+import { ask, begin, connect, load, onStage, option, print, quantile, register } from './stage.js';
 import { startNode, startParticipant, startServer, until } from './stage.js';
 import { longRun } from './tables.js';
 

@@ -4,8 +4,7 @@
  * The resident memory of a coordinator with 10,000 transactions open at a time, which then all go on and end, and what it
  * holds after garbage collection over a long run at constant load.
  */
-import { load } from './load.js';
-import { ask, begin, connect, onStage, option, print, processOf, register, sleep } from './stage.js';
+import { ask, begin, connect, load, onStage, option, print, processOf, register, sleep } from './stage.js';
 import { startNode, startParticipant, startServer, until } from './stage.js';
 
 const isQuick = process.argv.includes('--quick');

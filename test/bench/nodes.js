@@ -5,9 +5,8 @@
  * database use. On two cores that carry the load and the participants too, the cost of a transaction says what a second
  * coordinator adds where it has cores of its own.
  */
-import { load } from './load.js';
 import { postgresCpuUs, written } from './postgres-share.js';
-import { begin, connect, onStage, print, processOf, quantile, register } from './stage.js';
+import { begin, connect, load, onStage, print, processOf, quantile, register } from './stage.js';
 import { startNode, startParticipant, startServer } from './stage.js';
 
 const isQuick = process.argv.includes('--quick');

@@ -6,9 +6,8 @@
  */
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
-import { load } from './load.js';
 import { postgresCpuUs } from './postgres-share.js';
-import { ask, begin, connect, onStage, option, print, processOf, quantile, register, sleep } from './stage.js';
+import { ask, begin, connect, load, onStage, option, print, processOf, quantile, register, sleep } from './stage.js';
 import { startNode, startParticipant, startServer, until } from './stage.js';
 import { quiet } from './quiet.js';
 

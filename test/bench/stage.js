@@ -7,6 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Agent, request } from 'undici';
+import { closedLoop } from '../../dist/src/bench/load.js';
+import { CLOCK } from '../../dist/src/bench/rig.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { quiet } from './quiet.js';
 
@@ -70,7 +72,8 @@ export async function connect(url) {
 async function start(args, env) {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // Some end with whoever holds their standard input.
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = [];
   const url = await new Promise((resolve, reject) => {
@@ -102,8 +105,8 @@ export function startNode(databaseUrl, env = {}, flags = []) {
   });
 }
 
-/** @param name a script beside this one */
-export function startParticipant(name = 'participant.js') {
+/** @param name a script, seen from here; default: one that does nothing */
+export function startParticipant(name = '../../dist/src/bench/participant.js') {
   return start([fileURLToPath(new URL(name, import.meta.url))], {});
 }
 
@@ -124,6 +127,11 @@ export function register(node, name, url, more = {}) {
 export function begin(node, component, more = {}) {
   const branches = ['a', 'b'].map((branchId) => ({ branchId, component, payload: { amount: 1 } }));
   return ask('POST', `${node.url}/v1/transactions`, JSON.stringify({ mode: 'tcc', branches, ...more }));
+}
+
+/** What ends in `forMs` after a warm-up, of so many initiators with one transaction after another: how long each took, in ms. */
+export async function load(initiators, warmUpMs, forMs, once) {
+  return (await closedLoop(initiators, { warmUpMs, forMs }, once, CLOCK)).latencies;
 }
 
 /** What the system has accounted a process: CPU in µs, and resident memory now and at most in MB. */

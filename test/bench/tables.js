@@ -1,6 +1,5 @@
 /** npm run bench -- --history, the long run: what the tables of what is under way hold after much has come and gone. */
-import { load } from './load.js';
-import { begin, connect, print } from './stage.js';
+import { begin, connect, load, print } from './stage.js';
 
 const isQuick = process.argv.includes('--quick');
 const LONG_MS = isQuick ? 20_000 : 240_000;

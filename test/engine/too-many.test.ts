@@ -1,16 +1,21 @@
 /** A node takes on no more than it can drive: docs/wire.md, section 2. Over the log in memory, for they are many. */
 import { Coordinator } from '../../src/engine/coordinator.js';
+import type { CoordinatorParts } from '../../src/engine/coordinator.js';
 import type { BeginRequest } from '../../src/engine/begin.js';
 import type { Component } from '../../src/engine/ports.js';
 import { DEFAULT_CHECK, DEFAULT_RETRY } from '../../src/protocol/words.js';
 import { SystemClock } from '../../src/system-clock.js';
 import { MemoryLog } from '../../src/engine/memory-log.js';
+import { Steady } from '../../src/engine/steady.js';
+import { until } from '../client/until.js';
+import { branch, transaction } from '../contract/sample.js';
 
 const LIMIT = 20_000;
 const LIMIT_OF_ONE = 15_000;
 const accepted = { until: 'accepted', ms: 0 } as const;
 
 let coordinator: Coordinator;
+let parts: CoordinatorParts;
 
 beforeEach(async () => {
   const clock = new SystemClock(() => 0);
@@ -25,7 +30,7 @@ beforeEach(async () => {
     targets,
     instances: () => [],
   });
-  coordinator = new Coordinator({
+  parts = {
     log: new MemoryLog(clock),
     components: { get: component, find: async (name) => component(name) },
     // They never answer.
@@ -35,7 +40,8 @@ beforeEach(async () => {
     node: 'n',
     // On a busy machine so many take their time.
     leaseMs: 600_000,
-  });
+  };
+  coordinator = new Coordinator(parts);
   await coordinator.start();
 });
 
@@ -68,11 +74,12 @@ test('the 20001st unfinished transaction is refused, a known one answered, and o
   expect((await coordinator.begin(request('one more'), accepted)).begun).toBe(true);
 });
 
+const calling = (gid: string, component: string): BeginRequest => {
+  const branches = [{ branchId: 'a', component, payload: 'null' }];
+  return request(gid, { drive: 'coordinator', branches });
+};
+
 test('a service that answers no more leaves room for the others (G10)', async () => {
-  const calling = (gid: string, component: string): BeginRequest => {
-    const branches = [{ branchId: 'a', component, payload: 'null' }];
-    return request(gid, { drive: 'coordinator', branches });
-  };
   for (let index = 0; index < LIMIT_OF_ONE; index += 1) {
     await coordinator.begin(calling(`g-${index}`, 'dead'), accepted);
   }
@@ -81,4 +88,28 @@ test('a service that answers no more leaves room for the others (G10)', async ()
     detail: expect.stringContaining(`${LIMIT_OF_ONE} transactions of 'dead'`),
   });
   expect((await coordinator.begin(calling('healthy', 'healthy'), accepted)).begun).toBe(true);
+});
+
+test('of many that begin at once no more are taken than there is room for', async () => {
+  for (let index = 0; index < LIMIT - 10; index += 1) await coordinator.begin(request(`g-${index}`), accepted);
+  const results = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, index) => coordinator.begin(request(`at once ${index}`), accepted)),
+  );
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
+});
+
+test('what a dead node had of a service that answers no more leaves room for the others too (G10)', async () => {
+  const { clock } = parts;
+  const log = new MemoryLog(clock);
+  const dead = await log.join('dead', 1);
+  for (let index = 0; index < 1200; index += 1) {
+    const branches = [branch('a', { component: 'dead' })];
+    await log.insert(dead, transaction({ deadlineAt: null, beganAt: clock.now(), branches }), 'h');
+  }
+  const other = new Coordinator({ ...parts, log, steering: new Steady(1000) });
+  await other.start();
+  await until('all of it is taken over', async () => other.underWay().length === 1200);
+  await expect(other.begin(calling('dead', 'dead'), accepted)).rejects.toMatchObject({ status: 429 });
+  expect((await other.begin(calling('healthy', 'healthy'), accepted)).begun).toBe(true);
+  await other.drain(0);
 });
