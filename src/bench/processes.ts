@@ -10,7 +10,7 @@ const STOP_MS = 15_000;
 const SCRIPT = fileURLToPath(new URL('../../../bin/tercet.js', import.meta.url));
 const PARTICIPANT = fileURLToPath(new URL('participant.js', import.meta.url));
 /** As `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=64'];
+const NODE_FLAGS = ['--max-semi-space-size=32'];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

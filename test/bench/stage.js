@@ -14,7 +14,7 @@ import { quiet } from './quiet.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tercet.js', import.meta.url));
 /** A coordinator runs as `npm start` runs it. */
-const NODE_FLAGS = ['--max-semi-space-size=64'];
+const NODE_FLAGS = ['--max-semi-space-size=32'];
 /** One tick of the system's accounting, in µs. */
 const TICK_US = 10_000;
 const agent = new Agent({ connections: 1024, pipelining: 1 });
