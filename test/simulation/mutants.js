@@ -12,9 +12,9 @@ export const MUTANTS = [
   {
     name: 'calls leave before the begin is recorded',
     file: 'src/engine/begins.ts',
-    find: 'const answer = await this.owning(',
+    find: 'this.owning((member) => log.insert(',
     replace:
-      'this.driver.drive({ tx, owner: this.membership.current.id, epoch: 1, version: 1 });\nconst answer = await this.owning(',
+      'this.owning((member) => (this.around.driver.drive({ tx, owner: member.id, epoch: 1, version: 1 }), log).insert(',
   },
   {
     name: 'the log forgets to compare owner, epoch and version',
