@@ -13,7 +13,15 @@ export class Rows0000000000010 implements MigrationInterface {
     await runner.query(ALONE);
     await runner.query(`
       ALTER TABLE tercet.transaction ADD COLUMN branches text, ADD COLUMN payloads text, ADD COLUMN events text;
-      -- Those that are under way keep their branches where they are.
+      UPDATE tercet.transaction t SET branches = b.branches, payloads = b.payloads
+        FROM (SELECT gid, json_agg(json_build_array(branch_id, component) ORDER BY position)::text AS branches,
+                     json_agg(payload ORDER BY position)::text AS payloads
+                FROM tercet.branch GROUP BY gid) b
+       WHERE b.gid = t.gid AND NOT (t.drive = 'initiator' AND t.mode = 'tcc');
+      DELETE FROM tercet.branch b USING tercet.transaction t WHERE t.gid = b.gid AND t.branches IS NOT NULL;
+      -- Whoever writes one without its branches, as nodes of the version before do, is refused.
+      ALTER TABLE tercet.transaction ADD CONSTRAINT transaction_has_branches
+        CHECK (branches IS NOT NULL OR (drive = 'initiator' AND mode = 'tcc'));
       UPDATE tercet.transaction t SET events = l.events
         FROM (SELECT gid, string_agg(events, ',' ORDER BY version) AS events FROM tercet.timeline GROUP BY gid) l
        WHERE l.gid = t.gid;
@@ -31,7 +39,8 @@ export class Rows0000000000010 implements MigrationInterface {
                WITH ORDINALITY AS of(branch, payload, position);
       INSERT INTO tercet.timeline (gid, version, events)
       SELECT gid, 0, events FROM tercet.transaction WHERE events IS NOT NULL;
-      ALTER TABLE tercet.transaction DROP COLUMN branches, DROP COLUMN payloads, DROP COLUMN events;
+      ALTER TABLE tercet.transaction DROP CONSTRAINT transaction_has_branches,
+        DROP COLUMN branches, DROP COLUMN payloads, DROP COLUMN events;
     `);
   }
 }

@@ -47,8 +47,9 @@ export function demandAllEnded({ unfinished, accepted, committed }: End): void {
 async function measured(place: Place, asked: Asked): Promise<Result> {
   const stopping = new AbortController();
   const stop = (): void => {
-    note('stopping what was started…');
     stopping.abort(new Trouble('it was interrupted; what it started is stopped, and its database is gone'));
+    // Where it goes through a pipe, the signal may have ended whoever reads; a word to him would end this process too.
+    if (process.stderr.isTTY) note('stopping what was started…');
   };
   for (const signal of SIGNALS) process.once(signal, stop);
   try {

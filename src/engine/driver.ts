@@ -44,10 +44,10 @@ export class Driver {
     const maxOfOne = Math.floor(max * SHARE_OF_ONE);
     // The count of one is no larger than that of all.
     if (size < maxOfOne) return null;
-    // What one has beyond its share was taken over, and is not held against the others.
-    let counted = size;
-    for (const count of this.counts.values()) counted -= Math.max(0, count - maxOfOne);
-    if (counted >= max) return `${size} transactions`;
+    // What one has beyond its share was taken over, and is not held against the others. Of several, that of the one with
+    // the most, for a transaction may be of all of them.
+    const beyond = Math.max(0, Math.max(...this.counts.values()) - maxOfOne);
+    if (size - beyond >= max) return `${size} transactions`;
     const crowded = branches.find(({ component }) => this.countOf(component) >= maxOfOne);
     return crowded ? `${this.countOf(crowded.component)} transactions of '${crowded.component}'` : null;
   }

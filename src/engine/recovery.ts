@@ -7,16 +7,9 @@ import type { Membership } from './membership.js';
 import type { Observers } from './observers.js';
 import { MemberDead } from './ports.js';
 import type { Clock, Held, Logger, Steering, TransactionLog } from './ports.js';
-import { pause } from './waiting.js';
 
 /** A statement whose answer was lost is over after this: the log's own time limits lie below the lease. */
 const DOUBT_LEASES = 2;
-/**
- * The next batch is taken over when half of this one has ended, so that what is begun meanwhile does not stand in line
- * behind all that a dead node had; or when none of it ended for so long, since its services do not answer.
- */
-const STANDSTILL_MS = 200;
-const LOOK_MS = 5;
 
 export interface RecoveryParts {
   readonly log: TransactionLog;
@@ -80,19 +73,6 @@ export class Recovery {
         this.parts.observers.tookOver(taken.map(({ tx }) => tx));
       }
       if (taken.length < limit) return;
-      await this.halfEnded(taken);
-    }
-  }
-
-  private async halfEnded(taken: readonly Held[]): Promise<void> {
-    const { clock, driver } = this.parts;
-    let left = taken;
-    for (let movedAt = clock.monotonic(); this.isRunning && clock.monotonic() < movedAt + STANDSTILL_MS;) {
-      const now = left.filter(({ tx }) => driver.get(tx.gid) !== undefined);
-      if (now.length * 2 <= taken.length) return;
-      if (now.length < left.length) movedAt = clock.monotonic();
-      left = now;
-      await pause(clock, LOOK_MS);
     }
   }
 

@@ -65,7 +65,7 @@ export class PostgresComponents implements ComponentDirectory {
 
   /** Loads all, then follows the changes. Rejects with LogUnavailable when the database cannot be reached. */
   async start(): Promise<void> {
-    await this.follow();
+    await this.follow(true);
     this.isRunning = true;
     this.schedule();
   }
@@ -157,9 +157,10 @@ export class PostgresComponents implements ComponentDirectory {
     return rows[0];
   }
 
-  private async follow(): Promise<void> {
+  /** @param isAll the tables are read whatever the sequences say: in a replica that took over they may be behind */
+  private async follow(isAll = false): Promise<void> {
     const [newest] = await this.database.read<{ component: string | null; instance: string | null }>(NEWEST);
-    if (BigInt(newest?.component ?? 0) > this.revision) {
+    if (isAll || BigInt(newest?.component ?? 0) > this.revision) {
       const rows = await this.database.read<Row>(
         `SELECT ${COLUMNS} FROM tercet.component WHERE revision > $1 ORDER BY revision`,
         [this.revision],
@@ -168,7 +169,7 @@ export class PostgresComponents implements ComponentDirectory {
       const last = rows.at(-1);
       if (last) this.revision = BigInt(last.revision);
     }
-    await this.instances.follow(BigInt(newest?.instance ?? 0));
+    await this.instances.follow(isAll ? null : BigInt(newest?.instance ?? 0));
   }
 
   private schedule(): void {

@@ -144,7 +144,7 @@ export class PostgresInstances {
   }
 
   /** Asks for the news, and for those whose lease is half over as far as is known here. @param newest revision of any */
-  async follow(newest: bigint): Promise<void> {
+  async follow(newest: bigint | null): Promise<void> {
     const askedAt = performance.now();
     const due = [...this.known].flatMap(([component, instances]) =>
       [...instances.values()]
@@ -152,7 +152,7 @@ export class PostgresInstances {
         .map(({ name }) => ({ component, name })),
     );
     const names = due.map(({ name }) => name);
-    if (newest <= this.revision && due.length === 0) {
+    if (newest !== null && newest <= this.revision && due.length === 0) {
       this.followedAt = askedAt;
       return;
     }

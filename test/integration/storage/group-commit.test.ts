@@ -56,7 +56,7 @@ async function somebodyWaits(): Promise<void> {
 
 const INSERT = `WITH claimed AS (INSERT INTO tercet.gid (gid, content_hash, began_at) VALUES ($1, 'x', now()))
                 INSERT INTO tercet.transaction (gid, mode, drive, begun_by, began_at, owner)
-                VALUES ($1, 'tcc', 'coordinator', 'n', now(), 'elsewhere')`;
+                VALUES ($1, 'tcc', 'initiator', 'n', now(), 'elsewhere')`;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -101,8 +101,8 @@ test('a flush is bounded in size', async () => {
   await Promise.all(
     Array.from({ length: 40 }, () => log.insert(member, transaction({ branches: [branch('a', { payload })] }), HASH)),
   );
-  // 10 MiB in flushes of at most 4, the first of which carries one transaction alone.
-  expect(log.counts.flushes).toBeGreaterThanOrEqual(4);
+  // 10 MiB in flushes of at most 4.
+  expect(log.counts.flushes).toBeGreaterThanOrEqual(3);
   expect(log.counts.writes).toBe(40);
 });
 

@@ -38,7 +38,7 @@ beforeEach(async () => {
   await admin.query(`
     INSERT INTO tercet.transaction (gid, mode, drive, business_key, content_hash, begun_by, began_at, deadline_at,
                                     owner, epoch, version, status, decision, progress, replies, decided_at, ended_at)
-    SELECT kind || '-' || n, 'tcc', 'initiator', 'key', 'hash', 'north', to_timestamp(1700000000 + n), NULL, 'gone', 2, 3,
+    SELECT kind || '-' || n, 'tcc', CASE n % 2 WHEN 0 THEN 'coordinator' ELSE 'initiator' END, 'key', 'hash', 'north', to_timestamp(1700000000 + n), NULL, 'gone', 2, 3,
            CASE kind WHEN 'done' THEN 'committed' ELSE 'committing' END, 'commit',
            '["commit",["confirmed",1,2],["confirmed",2,1]]', '["1",null]', to_timestamp(1700000100),
            CASE kind WHEN 'done' THEN to_timestamp(1700000200) END
@@ -119,9 +119,16 @@ test('what had ended keeps its gid and goes by age, and what had not goes on', a
     const again = await upgraded.insert(member, transaction({ gid }), 'other');
     expect(again).toMatchObject({ inserted: false, sameContent: false });
   }
-  const taken = await upgraded.take(member, 'open-7');
-  if (taken) await upgraded.save(taken, ended(taken.tx), [{ at: 10, node: 'south', kind: 'ended' }]);
-  expect((await upgraded.timeline('open-7'))?.at(-1)).toEqual({ at: 10, node: 'south', kind: 'ended' });
+  // Of one the branches are beside its row, of the other in it.
+  for (const gid of ['open-7', 'open-8']) {
+    const taken = await upgraded.take(member, gid);
+    if (taken) await upgraded.save(taken, ended(taken.tx), [{ at: 10, node: 'south', kind: 'ended' }]);
+    expect((await upgraded.timeline(gid))?.at(-1)).toEqual({ at: 10, node: 'south', kind: 'ended' });
+    const branches = ['b', 'a'].map((branchId) => ({ branchId, payload: `{"of":"\\u0000 ${gid}"}` }));
+    expect(await upgraded.get(gid)).toMatchObject({ tx: { status: 'committed', branches } });
+    const { rows } = await admin.query('SELECT FROM tercet.branch WHERE gid = $1', [gid]);
+    expect(rows).toEqual([]);
+  }
   const clock = { now: Date.now, monotonic: Date.now, after: () => () => undefined };
   const pool = new pg.Pool({ connectionString: database.url });
   const locks = new Locks(new PostgresLocks({ pool, table: 'tercet.lock' }));
@@ -129,7 +136,7 @@ test('what had ended keeps its gid and goes by age, and what had not goes on', a
   await locks.close();
   await pool.end();
   const left = (await upgraded.list({ limit: 500 })).items.map(({ tx }) => tx.status);
-  expect(left).toEqual(Array(49).fill('committing'));
+  expect(left).toEqual(Array(48).fill('committing'));
   expect(await upgraded.insert(member, transaction({ gid: 'done-7' }), 'other')).toMatchObject({ inserted: true });
 });
 
