@@ -16,9 +16,6 @@ export interface Result {
   readonly hasLeft: boolean;
 }
 
-/** `undici` gives headers as they came: names and values in turn. */
-const RETRY_AFTER = 'retry-after';
-
 /**
  * What undici tells about a request, without the stream, the promises and the signal that its `request` makes for
  * each: they were most of a third of the coordinator's work (docs/benchmarks.md). These are the callbacks that it calls
@@ -51,7 +48,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onHeaders(status: number, headers: Buffer[]): boolean {
     this.status = status;
     // No other answer is asked for its headers.
-    if (status === 425) this.retryAfter = valueOf(headers, RETRY_AFTER);
+    if (status === 425) this.retryAfter = retryAfterIn(headers);
     return true;
   }
 
@@ -82,10 +79,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function valueOf(headers: readonly Buffer[], name: string): string | null {
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]?.toString('latin1').toLowerCase() === name)
-      return headers[index + 1]?.toString('latin1') ?? null;
-  }
-  return null;
+/** @param headers as they came: names and values in turn */
+function retryAfterIn(headers: readonly Buffer[]): string | null {
+  const isName = (text: Buffer, index: number): boolean =>
+    index % 2 === 0 && text.toString('latin1').toLowerCase() === 'retry-after';
+  const index = headers.findIndex(isName);
+  return index < 0 ? null : (headers[index + 1]?.toString('latin1') ?? null);
 }

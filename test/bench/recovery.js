@@ -6,6 +6,7 @@
  */
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { openTransaction } from './open-transaction.js';
 import { postgresCpuUs } from './postgres-share.js';
 import { ask, begin, connect, load, onStage, option, print, processOf, quantile, register, sleep } from './stage.js';
 import { startNode, startParticipant, startServer, until } from './stage.js';
@@ -29,28 +30,11 @@ const SETTLE_MS = isQuick ? 2000 : 8000;
 /** A transaction of two branches that its node left `open`, `committing` or `aborting`. */
 async function leave(log, member, gid, status) {
   const now = Date.now();
-  const branches = ['a', 'b'].map((branchId) => ({
-    branchId,
-    component: 'noop',
-    payload: '{"amount":1}',
-    state: 'started',
-    attempts: 0,
-    tries: 0,
-    since: now,
-    retryAt: null,
-    reply: null,
-    gaveUp: null,
-    plan: null,
-    span: null,
-    topic: null,
-  }));
-  const none = { businessKey: null, decision: null, reason: null, parked: null, decidedAt: null, endedAt: null };
-  const more = { plan: null, message: null, trace: null, release: null, deadlineAt: now + 3_600_000 };
-  const tx = { gid, mode: 'tcc', drive: 'coordinator', status: 'open', branches, beganAt: now, ...none, ...more };
+  const tx = openTransaction(gid, ['a', 'b'], { deadlineAt: now + 3_600_000 });
   const { held } = await log.insert(member, tx, 'hash');
   if (status === 'open') return;
   const [decision, reason] = status === 'committing' ? ['commit', null] : ['abort', { kind: 'requested' }];
-  const step = branches.map((branch) => ({ ...branch, state: 'done', attempts: 1, reply: '{"ok":true}' }));
+  const step = tx.branches.map((branch) => ({ ...branch, state: 'done', attempts: 1, reply: '{"ok":true}' }));
   await log.save(held, { ...tx, status, decision, reason, decidedAt: now, branches: step }, []);
 }
 

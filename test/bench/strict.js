@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { openTransaction } from './open-transaction.js';
 import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
@@ -43,27 +44,7 @@ async function begins(url, concurrency, ms) {
   return (made * 1000) / ms;
 }
 
-function transaction(gid) {
-  const branch = (branchId) => ({
-    branchId,
-    component: 'noop',
-    payload: '{"amount":1}',
-    state: 'started',
-    attempts: 0,
-    tries: 0,
-    since: Date.now(),
-    retryAt: null,
-    reply: null,
-    gaveUp: null,
-    plan: null,
-    span: null,
-    topic: null,
-  });
-  const none = { businessKey: null, decision: null, reason: null, parked: null, decidedAt: null, endedAt: null };
-  const more = { plan: null, message: null, trace: null, release: null, deadlineAt: null };
-  const fixed = { gid, mode: 'tcc', drive: 'initiator', status: 'open', beganAt: Date.now(), ...none, ...more };
-  return { ...fixed, branches: [branch('a'), branch('b')] };
-}
+const transaction = (gid) => openTransaction(gid, ['a', 'b'], { drive: 'initiator' });
 
 /** Begins a second with the gate and without, in turns: the ratio is what carries over. */
 export async function gateTable(url) {

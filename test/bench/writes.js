@@ -2,9 +2,8 @@
 import { branchNames } from '../../dist/src/bench/calls.js';
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { openTransaction } from './open-transaction.js';
 import { quiet } from './quiet.js';
-
-const NONE = { parked: null, reason: null, trace: null, release: null, plan: null, message: null, businessKey: null };
 
 export class Writes {
   constructor(log, member) {
@@ -24,23 +23,8 @@ export class Writes {
 
   async once(gid, count) {
     const now = Date.now();
-    const branches = branchNames(count).map((branchId) => ({
-      branchId,
-      component: 'noop',
-      payload: '{"amount":1}',
-      state: 'started',
-      attempts: 0,
-      tries: 0,
-      since: now,
-      retryAt: null,
-      reply: null,
-      gaveUp: null,
-      plan: null,
-      span: null,
-      topic: null,
-    }));
-    const begun = { gid, mode: 'tcc', drive: 'coordinator', status: 'open', decision: null, branches };
-    const tx = { ...NONE, ...begun, beganAt: now, decidedAt: null, endedAt: null, deadlineAt: now + 30_000 };
+    const tx = openTransaction(gid, branchNames(count), { deadlineAt: now + 30_000 });
+    const { branches } = tx;
     const { held } = await this.log.insert(this.member, tx, 'hash', [], 0);
     const calls = (op) =>
       branches.map(({ branchId }) => ({
