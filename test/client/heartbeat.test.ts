@@ -128,6 +128,23 @@ describe('with a coordinator that says what the test wants', () => {
     expect(coordinator.asked).toHaveLength(before);
   });
 
+  test('it signs off after the heartbeat that is still on its way, which would bring it back else', async () => {
+    const told: string[] = [];
+    coordinator.answer = (response, one) => {
+      const answer = (): void => {
+        told.push(one.method);
+        json({})(response, one);
+      };
+      if (INSTANCE.test(one.path) && one.method === 'PUT') setTimeout(answer, 200);
+      else answer();
+    };
+    const service = await start({ instanceTtlMs: 60_000 });
+    await beaten(1);
+    await service.stop();
+    app = null;
+    expect(told).toEqual(['PUT', 'PUT', 'DELETE']);
+  });
+
   test('a coordinator that is gone does not keep it from closing', async () => {
     const service = await start();
     await beaten(1);

@@ -31,8 +31,8 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
   private readonly over = new AbortController();
   /** Names, and why they are not registered yet. */
   private readonly missing = new Map<string, string>();
-  /** Names of the components that the coordinator may call at this instance. */
-  private readonly beating = new Set<string>();
+  /** By name of the component that the coordinator may call at this instance: its last heartbeat, once answered. */
+  private readonly beats = new Map<string, Promise<unknown>>();
   private instance = '';
 
   constructor(
@@ -70,7 +70,11 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
   async beforeApplicationShutdown(): Promise<void> {
     this.over.abort();
     const signal = AbortSignal.timeout(SIGN_OFF_MS);
-    const ends = [...this.beating].map((name) => this.client.deleteInstance(name, this.instance, { signal }));
+    const ends = [...this.beats].map(async ([name, beat]) => {
+      // One on its way could arrive after the end, and this instance would be called until it expires.
+      await Promise.race([beat, pause(SIGN_OFF_MS / 2, undefined, { ref: false })]);
+      await this.client.deleteInstance(name, this.instance, { signal });
+    });
     const results = await Promise.allSettled(ends);
     if (results.some(({ status }) => status === 'fulfilled')) await pause(LINGER_MS);
   }
@@ -121,14 +125,18 @@ export class Registration implements OnApplicationBootstrap, BeforeApplicationSh
   private async beat(name: string, url: string): Promise<void> {
     const { signal } = this.over;
     const { instanceTtlMs: ttlMs = TTL_MS } = this.options;
-    // Before the answer: one that nobody waits for any more was sent all the same.
-    this.beating.add(name);
     const everyMs = ttlMs / 3;
     for (let isHeard = true; ;) {
       let pauseMs = everyMs * (0.8 + 0.2 * Math.random());
       try {
-        const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(everyMs))]);
-        await this.client.putInstance(name, this.instance, { url, ttlMs }, { signal: late });
+        const late = AbortSignal.timeout(Math.ceil(everyMs));
+        const beat = this.client.putInstance(name, this.instance, { url, ttlMs }, { signal: late });
+        // Before the answer: one that nobody waits for any more was sent all the same.
+        this.beats.set(
+          name,
+          beat.catch(() => undefined),
+        );
+        await beat;
         if (!isHeard) this.logger.log(`the coordinator hears from this instance of '${name}' again`);
         isHeard = true;
       } catch (error) {
