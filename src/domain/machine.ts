@@ -11,12 +11,13 @@
  * M4. Pending and postponed answers use up no attempt; age counts whatever the answers were.
  * M5. A branch that is given up after the decision parks the transaction; the others go on to their end.
  * M6. A transaction that a person parked gets no call; answers under way and its deadline still count.
+ * M7. What the begin of a saga records as called ahead is called without a save for a while (S5); the next save tells all.
  */
 import { LIMITS } from '../protocol/words.js';
 import type { BranchState, Decision, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
 import { agedAt, patience, pause, policyOf } from './pace.js';
 import { message } from './message.js';
-import { deadlineOf, nextStep, saga } from './saga.js';
+import { begunAhead, deadlineOf, nextStep, noneAhead, noneAheadAfter, saga } from './saga.js';
 import { tcc } from './tcc.js';
 import { decide, isEnded, isHeld, moved } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
@@ -72,7 +73,7 @@ export function isItsTurn(tx: Transaction, branchId: string): boolean {
 /** A transaction that begins, with those of its branches started that are called first. */
 export function begun(tx: Transaction, now: number): Transaction {
   const decided = tx.plan?.recovery === 'forward' ? decide(tx, 'commit', null, now) : tx;
-  return rulesOf(tx.mode).start(decided, now);
+  return begunAhead(rulesOf(tx.mode).start(decided, now));
 }
 
 /** A transaction that somebody outside decides, with what starts at once. */
@@ -93,11 +94,14 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
   if (!isHeld(tx)) tx = giveUpAged(tx, rules, at);
 
   let save: Step['save'] = attemptsToSave(tx, at);
+  const until = aheadUntil(at);
+  if (until !== null && at.now >= until) save ??= 'started';
   tx = decided(tx, rules, at.now);
   const begins = started(tx, rules, at.now);
   // One that cannot be started decides it.
-  if (begins !== tx) [tx, save] = [decided(begins, rules, at.now), 'started'];
+  if (begins !== tx) [tx, save] = [decided(begins, rules, at.now), until === null ? 'started' : save];
   if (before.status === 'open' && tx.status !== 'open') save = 'decided';
+  if (until !== null && save !== null) tx = { ...tx, branches: noneAhead(tx.branches) };
   if (isThrough(tx, rules)) return { tx: ended(tx, at.now), save: 'ended', calls: [], wakeAt: null };
   const parked = tx.parked ?? parkedBy(tx, rules, at.now);
   if (parked !== tx.parked) {
@@ -105,6 +109,11 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
     save = save === 'decided' ? save : 'parked';
   }
   return dispatch(tx, save, rules, at);
+}
+
+/** Until when branches may be called with no save in between, ms; null: not at all. */
+function aheadUntil(at: Circumstances): number | null {
+  return at.saved.branches.some(({ ahead }) => ahead) ? at.aheadUntil : null;
 }
 
 function started(tx: Transaction, rules: ModeRules, now: number): Transaction {
@@ -132,13 +141,15 @@ function fold(tx: Transaction, answer: Answer, rules: ModeRules, at: Circumstanc
   const branch = tx.branches[index];
   // An answer to a try that comes after the decision changes nothing: the decision already covers the branch.
   if (!branch || rules.opOf(tx, branch) !== answer.op) return tx;
+  // It was called ahead of the log, and what was known of those before it is lost: it is asked again in its turn.
+  if (branch.ahead && answer.op === 'action') return tx;
   const branches = tx.branches.slice();
   let after = answered(branch, answer, tx, at);
   const isSuccess = after.state === 'done' && branch.state !== 'done';
   if (after.span && isSuccess) after = { ...after, span: { ...after.span, to: nextStep(tx) } };
   branches[index] = after;
   if (repliesTooLong(branches)) branches[index] = { ...after, reply: null };
-  return { ...tx, branches };
+  return { ...tx, branches: after.state === 'refused' ? noneAheadAfter(branches, index) : branches };
 }
 
 /** Whether the replies of all branches, as UTF-8, pass the limit: the one that does so is kept as null. */
@@ -158,6 +169,7 @@ function answered(branch: Branch, { op, outcome }: Answer, tx: Transaction, at: 
       return {
         ...branch,
         state: DONE_STATE[op],
+        ahead: false,
         attempts: branch.attempts + 1,
         retryAt: null,
         reply: FIRST_PHASE.has(op) ? outcome.reply : branch.reply,
@@ -254,6 +266,7 @@ function dispatch(tx: Transaction, save: Step['save'], rules: ModeRules, at: Cir
   // What waits for a time would be due at once, again and again, while a person holds it up.
   if (isHeld(tx)) return { tx, save, calls, wakeAt };
   wakeAt = earlier(wakeAt, rules.startsAt(tx));
+  if (save === null) wakeAt = earlier(wakeAt, aheadUntil(at));
   const isItsTurn = rules.turns(tx);
   let room = rules.parallel(tx) - at.inFlight.size;
   let isChanged = false;

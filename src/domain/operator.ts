@@ -39,7 +39,9 @@ export function force(tx: Transaction, branchId: string): Transaction | string {
   const problem = unforceable(tx, branch);
   if (problem !== null) return problem;
   const branches = tx.branches.map((candidate) =>
-    candidate === branch ? { ...branch, state: 'forced' as const, retryAt: null, gaveUp: null } : candidate,
+    candidate === branch
+      ? { ...branch, state: 'forced' as const, ahead: false, retryAt: null, gaveUp: null }
+      : candidate,
   );
   const forced = { ...tx, branches };
   // Nothing is left to be held up: it ends, and whoever waits for that is not told of a parked one.
@@ -53,9 +55,11 @@ function unforceable(tx: Transaction, branch: Branch | undefined): string | null
   if (tx.decision === null) {
     return `the transaction is not decided; ${tx.mode === 'message' ? 'commit or abort it' : 'abort it'}`;
   }
-  if (opOf(tx, branch.branchId) === null) return `the branch is ${branch.state}: there is nothing left to do`;
+  const op = opOf(tx, branch.branchId);
+  if (op === null) return `the branch is ${branch.state}: there is nothing left to do`;
   // Else what comes after it would be called too early.
-  if (branch.state === 'waiting' && !isReady(tx, branch)) return 'what it comes after is not done';
+  if (op !== 'compensate' && branch.state === 'waiting' && !isReady(tx, branch))
+    return 'what it comes after is not done';
   if (branch.gaveUp === null && !isHeld(tx)) return 'the branch is still called; park the transaction first';
   return null;
 }

@@ -31,6 +31,11 @@ export function referencesIn(payload: string): Reference[] | string {
   return problem ?? found;
 }
 
+/** Whether the payload may be another one than that of the begin. */
+export function refersToReplies({ payload }: Branch): boolean {
+  return mayRefer(payload);
+}
+
 /** The payload as the participant gets it, JSON text. Of a started branch there always is one: replies stay. */
 export function payloadOf(tx: Transaction, branch: Branch): string {
   const payload = resolve(tx, branch);

@@ -6,8 +6,11 @@
  * S3. A branch is undone after everything that started once it was done: the exact reverse of an ordered saga, and
  *     side by side what ran side by side.
  * S4. Once the decision is commit (all done, the pivot done, or forward recovery) nothing is undone.
+ * S5. Where every branch can be undone and has its payload from the begin, the begin records that all of them may be
+ *     called: whoever began it calls them with no write in between. Who reads that in the log, and knows no more, undoes
+ *     those that wait too, before all others; but not what comes after one that was refused, for that was never done.
  */
-import { unresolvable } from './reference.js';
+import { refersToReplies, unresolvable } from './reference.js';
 import { isHeld } from './transaction.js';
 import type { Branch, ModeRules, Transaction } from './transaction.js';
 
@@ -27,6 +30,12 @@ export const saga: ModeRules = {
 
   turns(tx: Transaction) {
     if (tx.status !== 'aborting') return ({ span }) => span !== null;
+    const ahead = tx.branches.filter((branch) => branch.ahead && isToBeUndone(branch));
+    if (ahead.length > 0) {
+      // None of them was recorded, so that all of them came later than what was.
+      const before = new Set(ahead.flatMap(({ plan }) => plan?.after.map((position) => tx.branches[position]) ?? []));
+      return (branch) => branch.ahead && !before.has(branch);
+    }
     const lastStart = tx.branches.reduce(
       (last, branch) => (isToBeUndone(branch) ? Math.max(last, branch.span?.from ?? 0) : last),
       0,
@@ -49,7 +58,7 @@ export const saga: ModeRules = {
       const problem = unresolvable(tx, branch);
       if (problem !== null) return { ...branch, gaveUp: problem };
       room -= 1;
-      return { ...branch, state: 'started' as const, since: now, span: { from, to: null } };
+      return { ...branch, state: 'started' as const, ahead: false, since: now, span: { from, to: null } };
     });
     return isChanged ? { ...tx, branches } : tx;
   },
@@ -93,8 +102,38 @@ function isThrough({ state }: Branch): boolean {
   return state === 'done' || state === 'forced';
 }
 
-function isToBeUndone({ plan, span, state }: Branch): boolean {
-  return span !== null && plan?.compensate === true && state !== 'compensated' && state !== 'forced';
+function isToBeUndone({ plan, span, state, ahead }: Branch): boolean {
+  const mayHaveRun = span !== null || ahead;
+  return mayHaveRun && plan?.compensate === true && state !== 'compensated' && state !== 'forced';
+}
+
+/** The saga that begins, with what waits to be called ahead of the log, if all of it may be. */
+export function begunAhead(tx: Transaction): Transaction {
+  const { plan, branches } = tx;
+  const canBeUndone = (branch: Branch): boolean => branch.plan?.compensate === true && !branch.plan.pivot;
+  if (plan?.recovery !== 'backward' || !branches.every(canBeUndone) || branches.some(refersToReplies)) return tx;
+  return {
+    ...tx,
+    branches: branches.map((branch) => (branch.state === 'waiting' ? { ...branch, ahead: true } : branch)),
+  };
+}
+
+/** The branches, for whoever knows that none of those that wait was called. */
+export function noneAhead(branches: readonly Branch[]): readonly Branch[] {
+  return branches.map((branch) => (branch.ahead ? { ...branch, ahead: false } : branch));
+}
+
+/** The same of those that come after the one at `position`, directly or not. */
+export function noneAheadAfter(branches: readonly Branch[], position: number): readonly Branch[] {
+  if (!branches.some(({ ahead }) => ahead)) return branches;
+  const after = new Set([position]);
+  for (let size = 0; size < after.size;) {
+    size = after.size;
+    branches.forEach(({ plan }, index) => {
+      if (plan?.after.some((before) => after.has(before))) after.add(index);
+    });
+  }
+  return branches.map((branch, index) => (after.has(index) && branch.ahead ? { ...branch, ahead: false } : branch));
 }
 
 /** Whether all that the branch comes after is done. */

@@ -89,6 +89,8 @@ export interface Branch {
   readonly span: Span | null;
   /** Of a delivery to Kafka; else null. */
   readonly topic: Topic | null;
+  /** It waits, and the log lets it be called before its start is recorded, so that it may have been. Of a saga. */
+  readonly ahead: boolean;
 }
 
 export interface Parked {
@@ -151,6 +153,8 @@ export interface Circumstances {
   readonly saved: Transaction;
   /** Branches with a call under way. */
   readonly inFlight: Pick<ReadonlySet<string>, 'has' | 'size'>;
+  /** Until when branches may be called ahead of the log, ms; null: others may have called them, nobody here knows. */
+  readonly aheadUntil: number | null;
   policyOf(component: string): RetryPolicy;
 }
 

@@ -168,6 +168,7 @@ export function newBranch(
     plan,
     span: null,
     topic,
+    ahead: false,
   };
 }
 

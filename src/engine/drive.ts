@@ -10,6 +10,7 @@ import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/trans
 import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { Op, RetryPolicy } from '../protocol/words.js';
 import type { Membership } from './membership.js';
+import { learn } from './learn.js';
 import { News } from './news.js';
 import type { Observers } from './observers.js';
 import { isOwnWrite } from './own-write.js';
@@ -26,6 +27,8 @@ import type {
 } from './ports.js';
 import { callEvent, transitions } from './timeline.js';
 
+/** For how long the branches of a saga are called ahead of the log, from its begin: one that is slow shows how far it is. */
+const AHEAD_MS = 1000;
 /** How long a branch waits whose component this node has not heard of yet. */
 const UNKNOWN_COMPONENT_MS = 500;
 /** How soon a branch is looked at again whose component is paused. */
@@ -55,6 +58,8 @@ export class Drive {
   private isStopped = false;
   private hasEnded = false;
   private isReleasing = false;
+  /** Until when it may be ahead of the log, ms; null: it is not known what others called before. */
+  private aheadUntil: number | null;
   /** Of its branches when it began. */
   readonly components: ReadonlySet<string>;
   /** The branches with a call under way, and what cuts it. */
@@ -64,8 +69,11 @@ export class Drive {
     /** The transaction as it was last made durable by this drive or read by it. */
     private held: Held,
     private readonly parts: DriveParts,
+    /** Whether it was begun here this moment: nothing of it was ever called. */
+    isNew = false,
   ) {
     this.tx = held.tx;
+    this.aheadUntil = isNew ? parts.clock.now() + AHEAD_MS : null;
     this.news = new News(parts.clock, parts.node);
     this.components = new Set(held.tx.branches.flatMap(({ component }) => (component === '' ? [] : [component])));
   }
@@ -89,9 +97,19 @@ export class Drive {
     return () => this.watchers.delete(changed);
   };
 
+  /** Writes down what the log does not have yet, if this is ahead of it. False: there is nothing to be waited for. */
+  catchUp(): boolean {
+    const { tx } = this.held;
+    const isBehind = this.aheadUntil !== null && this.tx !== tx && tx.branches.some(({ ahead }) => ahead);
+    if (isBehind) this.aheadUntil = this.parts.clock.now();
+    if (isBehind) this.nudge();
+    return isBehind;
+  }
+
   /** Somebody on this node wrote to the log: go on from there. */
   adopt(held: Held): void {
     if (held.version <= this.held.version) return;
+    this.aheadUntil = null;
     this.held = held;
     this.tx = held.tx;
     this.nudge();
@@ -115,7 +133,7 @@ export class Drive {
   /** Resolves when there is nothing left to do here: ended, parked, released or stopped. */
   async run(): Promise<void> {
     while (!this.isStopped) {
-      if (!this.parts.steering.isKnown(this.tx.release)) await this.learn();
+      if (!this.parts.steering.isKnown(this.tx.release)) await learn(this.parts, this.tx, () => this.isStopped);
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
       if (step.save !== null || this.news.isDue) {
@@ -142,26 +160,12 @@ export class Drive {
     this.tell();
   }
 
-  /** What the release says that the transaction goes by. */
-  private async learn(): Promise<void> {
-    const { steering, logger } = this.parts;
-    const { gid, release } = this.tx;
-    const isReady = (): boolean => this.isStopped || steering.isKnown(release);
-    for (let pauseMs = LOG_RETRY_MS; !isReady(); pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
-      try {
-        await steering.learn(release);
-      } catch (error) {
-        logger.warn({ gid, release, error: String(error) }, 'the release of a transaction is not known; trying again');
-        await this.pause(pauseMs);
-      }
-    }
-  }
-
   private circumstances() {
     return {
       now: this.parts.clock.now(),
       saved: this.held.tx,
       inFlight: this.inFlight,
+      aheadUntil: this.aheadUntil,
       policyOf: (component: string): RetryPolicy => this.component(component)?.retry ?? DEFAULT_RETRY,
     };
   }
@@ -198,7 +202,8 @@ export class Drive {
       mayCall(this.tx, branchId, op) && !isPaused() && !this.isStopped && membership.isValid();
     participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
-      (defect: unknown) => this.answered(branch, op, failure(defect), attempt, 0),
+      (defect: unknown) =>
+        this.answered(branch, op, { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` }, attempt, 0),
     );
   }
 
@@ -292,8 +297,4 @@ export class Drive {
   private tell(): void {
     for (const changed of this.watchers) changed();
   }
-}
-
-function failure(defect: unknown): Outcome {
-  return { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` };
 }

@@ -60,8 +60,12 @@ export class Driver {
     };
   }
 
-  /** Drives a transaction that this node owns, from the state given; a drive that is there goes on from it. */
-  drive(held: Held): void {
+  /**
+   * Drives a transaction that this node owns, from the state given; a drive that is there goes on from it.
+   *
+   * @param isNew whether nobody drove it before
+   */
+  drive(held: Held, isNew = false): void {
     if (!this.parts.membership.owns(held.owner)) return;
     const there = this.drives.get(held.tx.gid);
     if (there && !there.isOver) return there.adopt(held);
@@ -70,7 +74,7 @@ export class Driver {
     if (held.version <= (this.resting.get(held.tx.gid) ?? 0)) return;
     this.resting.delete(held.tx.gid);
     if (isEnded(held.tx)) return;
-    const drive = new Drive(held, this.parts);
+    const drive = new Drive(held, this.parts, isNew);
     this.drives.set(held.tx.gid, drive);
     this.count(drive, 1);
     if (this.isReleasing) drive.release();

@@ -75,7 +75,7 @@ export interface TransactionRow {
  * null where it is that of the decision or the begin, and NOT_YET where there is none.
  */
 type BranchProgress = [
-  BranchState,
+  BranchState | 'ahead',
   number?,
   number?,
   (number | null)?,
@@ -87,9 +87,11 @@ type BranchProgress = [
 const NOT_YET = 0;
 /** Of a branch that waits for its turn: a saga has many. */
 const WAITING = 0;
+/** The same, and it may have been called all the same: see S5 in domain/saga.ts. */
+const AHEAD = 1;
 
 /** First the decision at the time of writing. */
-type Progress = [Decision | null, ...(BranchProgress | typeof WAITING)[]];
+type Progress = [Decision | null, ...(BranchProgress | typeof WAITING | typeof AHEAD)[]];
 
 export function toHeld(row: TransactionRow): Held {
   // A transaction that was never saved has no progress: all is as it was at its begin.
@@ -101,11 +103,13 @@ export function toHeld(row: TransactionRow): Held {
   const [plan, message] = stored && 'topics' in stored ? [null, stored] : [stored, null];
   const base = row.decided_at ?? row.began_at;
   const branches = (row.branches ?? []).map(([branchId, component], index): Branch => {
-    const [state, attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null, from = null, to = null] =
+    const [noted, attempts = 0, tries = 0, retryAt = null, sinceThen = null, gaveUp = null, from = null, to = null] =
       progressOf(progress[index]);
+    const ahead = noted === 'ahead';
+    const state = ahead ? 'waiting' : noted;
     const payload = row.payloads?.[index] ?? 'null';
     const span = from === null ? null : { from, to };
-    const fixed = { branchId, component, payload, state, reply: replies[index] ?? null };
+    const fixed = { branchId, component, payload, state, ahead, reply: replies[index] ?? null };
     const topic = message?.topics[index] ?? null;
     const planned = { plan: plan && branchPlan(plan.branches[index] ?? {}, index), span, topic };
     if (isRestarted) {
@@ -139,20 +143,21 @@ export function toHeld(row: TransactionRow): Held {
   return { tx, owner: row.owner, epoch: row.epoch, version: row.version };
 }
 
-function progressOf(stored: BranchProgress | typeof WAITING | undefined): BranchProgress {
-  if (stored === undefined) return ['started'];
-  return stored === WAITING ? ['waiting', 0, 0, null, NOT_YET] : stored;
+function progressOf(stored: Progress[number] | undefined): BranchProgress {
+  if (stored === WAITING || stored === AHEAD) return [stored === AHEAD ? 'ahead' : 'waiting', 0, 0, null, NOT_YET];
+  return Array.isArray(stored) ? stored : ['started'];
 }
 
 export function progressText(tx: Transaction): string {
   const base = tx.decidedAt ?? tx.beganAt;
   const parts = tx.branches.map((branch) => {
-    const { state, attempts, tries, retryAt, since, gaveUp, span } = branch;
-    if (state === 'waiting' && attempts + tries === 0 && since === null && gaveUp === null) return WAITING;
+    const { state, ahead, attempts, tries, retryAt, since, gaveUp, span } = branch;
+    if (state === 'waiting' && attempts + tries === 0 && since === null && gaveUp === null)
+      return ahead ? AHEAD : WAITING;
     const rest = [retryAt, since === base ? null : (since ?? NOT_YET), gaveUp, span?.from ?? null, span?.to ?? null];
     const count = rest.findLastIndex((value) => value !== null) + 1;
     const more = count === 0 ? '' : `,${JSON.stringify(rest.slice(0, count)).slice(1, -1)}`;
-    return `["${state}",${attempts},${tries}${more}]`;
+    return `["${ahead ? 'ahead' : state}",${attempts},${tries}${more}]`;
   });
   return `[${[JSON.stringify(tx.decision), ...parts].join(',')}]`;
 }

@@ -21,6 +21,7 @@ export function branch(branchId: string, over: Partial<Branch> = {}): Branch {
     plan: null,
     span: null,
     topic: null,
+    ahead: false,
     ...over,
   };
 }

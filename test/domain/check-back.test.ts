@@ -206,7 +206,13 @@ test('whatever happens in whatever order: one decision, nothing out without a co
         inFlight = inFlight.filter((call) => !answers.includes(call));
         const held = tx;
         const names = new Set(inFlight.map(({ branchId }) => branchId));
-        const { tx: next, calls } = advance(tx, answers, { now, saved: tx, inFlight: names, policyOf: () => POLICY });
+        const { tx: next, calls } = advance(tx, answers, {
+          now,
+          saved: tx,
+          inFlight: names,
+          aheadUntil: null,
+          policyOf: () => POLICY,
+        });
         become(next);
         for (const { branchId, op } of calls) {
           expect(isHeld(held)).toBe(false);

@@ -47,7 +47,7 @@ export function half(to: readonly string[], { gid = 'g', check = {}, deliverAt =
 }
 
 export function step(tx: Transaction, answers: Answer[] = [], now = 1, inFlight: string[] = [], saved = tx): Step {
-  return advance(tx, answers, { now, saved, inFlight: new Set(inFlight), policyOf: () => POLICY });
+  return advance(tx, answers, { now, saved, inFlight: new Set(inFlight), aheadUntil: null, policyOf: () => POLICY });
 }
 
 export const answer = (branchId: string, op: Op, outcome: Outcome): Answer => ({ branchId, op, outcome });

@@ -21,6 +21,7 @@ function branch(branchId: string, state: BranchState = 'started'): Branch {
     plan: null,
     span: null,
     topic: null,
+    ahead: false,
   };
 }
 
@@ -52,7 +53,7 @@ const refused: Outcome = { kind: 'refused', reason: 'no stock' };
 const answer = (branchId: string, op: Op, outcome: Outcome): Answer => ({ branchId, op, outcome });
 
 function step(tx: Transaction, answers: Answer[] = [], now = 1, inFlight: string[] = [], saved = tx): Step {
-  return advance(tx, answers, { now, saved, inFlight: new Set(inFlight), policyOf: () => policy });
+  return advance(tx, answers, { now, saved, inFlight: new Set(inFlight), aheadUntil: null, policyOf: () => policy });
 }
 
 const opsOf = (s: Step): string[] => s.calls.map((call) => `${call.op} ${call.branchId} #${call.attempt}`);

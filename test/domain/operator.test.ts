@@ -10,7 +10,16 @@ const UNKNOWN: Outcome = { kind: 'unknown', detail: 'timeout' };
 
 function open(...names: string[]): Transaction {
   const state = { state: 'started', attempts: 0, tries: 0, since: 0, retryAt: null } as const;
-  const branch = { ...state, payload: 'null', reply: null, gaveUp: null, plan: null, span: null, topic: null };
+  const branch = {
+    ...state,
+    payload: 'null',
+    reply: null,
+    gaveUp: null,
+    plan: null,
+    span: null,
+    topic: null,
+    ahead: false,
+  };
   return {
     gid: 'g',
     mode: 'tcc',
@@ -33,7 +42,13 @@ function open(...names: string[]): Transaction {
 }
 
 function step(tx: Transaction, answers: Answer[] = [], now = 1, inFlight: string[] = []): Step {
-  return advance(tx, answers, { now, saved: tx, inFlight: new Set(inFlight), policyOf: () => policy });
+  return advance(tx, answers, {
+    now,
+    saved: tx,
+    inFlight: new Set(inFlight),
+    aheadUntil: null,
+    policyOf: () => policy,
+  });
 }
 
 const answer = (branchId: string, op: Op, outcome: Outcome): Answer => ({ branchId, op, outcome });

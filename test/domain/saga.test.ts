@@ -50,6 +50,7 @@ function saga(
       plan: planned.plans[index] ?? null,
       span: null,
       topic: null,
+      ahead: false,
     })),
     beganAt: 0,
     decidedAt: null,
@@ -79,7 +80,13 @@ class Run {
   step(answers: Answer[], now = this.now): Step {
     this.now = now;
     for (const { branchId } of answers) this.inFlight.delete(branchId);
-    const step = advance(this.tx, answers, { now, saved: this.saved, inFlight: this.inFlight, policyOf: () => policy });
+    const step = advance(this.tx, answers, {
+      now,
+      saved: this.saved,
+      inFlight: this.inFlight,
+      aheadUntil: null,
+      policyOf: () => policy,
+    });
     this.tx = step.tx;
     if (step.save) {
       this.saves.push(step.save);

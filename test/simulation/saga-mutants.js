@@ -1,6 +1,54 @@
 /** Planted defects in what sagas add; see mutants.js. */
 export const SAGA_MUTANTS = [
   {
+    name: 'an abort forgets what may have been called ahead of the log',
+    file: 'src/domain/saga.ts',
+    find: 'const mayHaveRun = span !== null || ahead;',
+    replace: 'const mayHaveRun = span !== null;',
+  },
+  {
+    name: 'what may have been called ahead of the log is undone all at once',
+    file: 'src/domain/saga.ts',
+    find: 'return (branch) => branch.ahead && !before.has(branch);',
+    replace: 'return (branch) => branch.ahead;',
+  },
+  {
+    name: 'what has nothing to undo is called ahead of the log',
+    file: 'src/domain/saga.ts',
+    find: 'branch.plan?.compensate === true && !branch.plan.pivot;',
+    replace: 'branch.plan?.pivot === false;',
+  },
+  {
+    name: 'what needs the replies of others is called ahead of the log',
+    file: 'src/domain/saga.ts',
+    find: '|| branches.some(refersToReplies)) return tx;',
+    replace: ') return tx;',
+  },
+  {
+    name: 'who takes a saga over believes that nothing of it was called ahead of the log',
+    file: 'src/engine/drive.ts',
+    find: 'this.aheadUntil = isNew ? parts.clock.now() + AHEAD_MS : null;',
+    replace: 'this.aheadUntil = parts.clock.now() + AHEAD_MS;',
+  },
+  {
+    name: 'what somebody else wrote is taken for all that was called',
+    file: 'src/engine/drive.ts',
+    find: 'this.aheadUntil = null;\n    this.held',
+    replace: 'this.held',
+  },
+  {
+    name: 'who read of branches called ahead forgets them with the first write',
+    file: 'src/domain/machine.ts',
+    find: 'if (until !== null && save !== null) tx',
+    replace: 'if (save !== null) tx',
+  },
+  {
+    name: 'after an action that is unknown nothing was called ahead',
+    file: 'src/domain/machine.ts',
+    find: "after.state === 'refused' ? noneAheadAfter",
+    replace: 'after.gaveUp !== null ? noneAheadAfter',
+  },
+  {
     name: 'a branch starts when what it comes after has started',
     file: 'src/domain/saga.ts',
     find: 'return before !== undefined && isThrough(before);',
@@ -21,8 +69,8 @@ export const SAGA_MUTANTS = [
   {
     name: 'a branch is started and called without a write',
     file: 'src/domain/machine.ts',
-    find: "[tx, save] = [decided(begins, rules, at.now), 'started'];",
-    replace: 'tx = decided(begins, rules, at.now);',
+    find: "until === null ? 'started' : save",
+    replace: 'save',
   },
   {
     name: 'a saga that a person parked starts branches',
@@ -76,8 +124,8 @@ export const SAGA_MUTANTS = [
   {
     name: 'only what is known to be done is undone',
     file: 'src/domain/saga.ts',
-    find: 'return span !== null && plan?.compensate === true',
-    replace: 'return span !== null && span.to !== null && plan?.compensate === true',
+    find: 'const mayHaveRun = span !== null || ahead;',
+    replace: 'const mayHaveRun = (span !== null && span.to !== null) || ahead;',
   },
   {
     name: 'a refused action is not undone',

@@ -15,6 +15,10 @@ interface Watched extends AskedSaga {
   /** The writes in which a branch was started, and was done. */
   readonly startedIn: Map<string, number>;
   readonly doneIn: Map<string, number>;
+  /** The writes that caught up with what was called ahead of the log: what happened between two of them has no order there. */
+  readonly caughtUpIn: Set<number>;
+  /** What each process was told to be done, recorded or not. */
+  readonly heard: Map<string, Set<string>>;
   /** Whose compensation somebody was told to be done. */
   readonly undone: Set<string>;
   readonly payloads: Map<string, string>;
@@ -34,6 +38,8 @@ export class SagaWatch {
       writes: 0,
       startedIn: new Map(),
       doneIn: new Map(),
+      caughtUpIn: new Set(),
+      heard: new Map(),
       undone: new Set(),
       payloads: new Map(),
       undoing: new Set(),
@@ -46,6 +52,7 @@ export class SagaWatch {
     const saga = this.sagas.get(after.gid);
     if (!saga) return;
     saga.writes += 1;
+    if (before?.branches.some(({ ahead }) => ahead)) saga.caughtUpIn.add(saga.writes);
     if (saga.recovery === 'forward' && after.decision !== 'commit') {
       this.broken(`${after.gid} recovers forward, and is ${after.status}`);
     }
@@ -97,10 +104,10 @@ export class SagaWatch {
     if (early !== undefined) this.broken(`${branchId} of ${after.gid} was started before ${early} was done`);
   }
 
-  private notThrough(saga: Watched, tx: Transaction, branchId: string): string | undefined {
+  private notThrough(saga: Watched, tx: Transaction, branchId: string, heard?: Set<string>): string | undefined {
     return saga.branches.get(branchId)?.after.find((name) => {
       const state = stateOf(tx, name);
-      return state !== 'done' && state !== 'forced' && state !== 'compensated';
+      return !heard?.has(name) && state !== 'done' && state !== 'forced' && state !== 'compensated';
     });
   }
 
@@ -125,6 +132,10 @@ export class SagaWatch {
     return (isDone) => {
       saga.calls.set(process, (saga.calls.get(process) ?? 0) - 1);
       if (isDone && op === 'compensate') saga.undone.add(branch.branchId);
+      if (isDone && op === 'action') {
+        const heard = saga.heard.get(process) ?? new Set();
+        saga.heard.set(process, heard.add(branch.branchId));
+      }
     };
   }
 
@@ -135,8 +146,9 @@ export class SagaWatch {
     recorded: Transaction,
     what: string,
   ): void {
-    if (stateOf(recorded, branchId) === 'waiting') this.broken(`G3: ${what} before its start was recorded`);
-    const early = this.notThrough(saga, recorded, branchId);
+    const { state, ahead } = branchOf(recorded, branchId) ?? {};
+    if (state === 'waiting' && !ahead) this.broken(`G3: ${what} before its start was recorded`);
+    const early = this.notThrough(saga, recorded, branchId, saga.heard.get(process));
     if (early !== undefined) this.broken(`${what} before ${early} was done`);
     if (saga.undoing.has(process)) this.broken(`${what} after a compensation had left it`);
   }
@@ -151,17 +163,29 @@ export class SagaWatch {
   ): void {
     saga.undoing.add(process);
     if (!isUndone) this.broken(`${what}, which has nothing to undo`);
-    if (stateOf(recorded, branchId) === 'waiting') this.broken(`${what}, which was never started`);
-    const known = recorded.branches.find((branch) => branch.branchId === branchId)?.reply ?? null;
+    const { state: stateNow, ahead, reply: known = null } = branchOf(recorded, branchId) ?? {};
+    if (stateNow === 'waiting' && !ahead) this.broken(`${what}, which was never started`);
+    for (const { branchId: name, after, isUndone: mustBe } of saga.branches.values()) {
+      const mayHaveRun = mustBe && after.includes(branchId) && branchOf(recorded, name)?.ahead === true;
+      if (mayHaveRun && !saga.undone.has(name))
+        this.broken(`${what} before that of ${name}, which may have come after it`);
+    }
     if (reply !== known) this.broken(`${what} with the reply ${reply}, and the log has ${known}`);
     const doneIn = saga.doneIn.get(branchId) ?? Infinity;
     for (const [name, startedIn] of saga.startedIn) {
       // What is done in a write was so before anything was started in it.
       if (startedIn < doneIn || name === branchId || !saga.branches.get(name)?.isUndone || saga.undone.has(name))
         continue;
+      if (startedIn === doneIn && saga.caughtUpIn.has(doneIn) && !this.comesAfter(saga, name, branchId)) continue;
       const state = stateOf(recorded, name);
       if (state !== 'compensated' && state !== 'forced') this.broken(`${what} before that of ${name}, started later`);
     }
+  }
+
+  /** Directly or not, as the graph says. */
+  private comesAfter(saga: Watched, branchId: string, other: string): boolean {
+    const after = saga.branches.get(branchId)?.after ?? [];
+    return after.some((name) => name === other || this.comesAfter(saga, name, other));
   }
 
   /** One branch of a saga that has ended. */
@@ -184,8 +208,12 @@ export class SagaWatch {
   }
 }
 
+function branchOf(tx: Transaction, branchId: string): Branch | undefined {
+  return tx.branches.find((branch) => branch.branchId === branchId);
+}
+
 function stateOf(tx: Transaction, branchId: string): string {
-  return tx.branches.find((branch) => branch.branchId === branchId)?.state ?? 'waiting';
+  return branchOf(tx, branchId)?.state ?? 'waiting';
 }
 
 function isRunning({ state, gaveUp }: Branch): boolean {
