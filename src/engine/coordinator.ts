@@ -34,9 +34,6 @@ import type { Order } from './timeline.js';
 import { pause, waitFor } from './waiting.js';
 import type { Answered, Waiting } from './waiting.js';
 
-/** Whoever looks waits no longer for a log that is slow: it will say so itself. */
-const CATCH_UP_MS = 1000;
-
 export interface CoordinatorParts {
   readonly log: TransactionLog;
   readonly components: ComponentDirectory;
@@ -183,7 +180,7 @@ export class Coordinator {
   }
 
   async get(gid: string, waiting: Waiting | null): Promise<Transaction> {
-    await this.catchUp(gid);
+    await this.driver.caughtUp(gid);
     const held = await this.parts.log.get(gid);
     if (!held) throw unknownTransaction(gid);
     return waiting ? (await this.wait(held, waiting)).tx : held.tx;
@@ -195,18 +192,12 @@ export class Coordinator {
   }
 
   async timeline(gid: string): Promise<TimelineEvent[]> {
-    await this.catchUp(gid);
+    await this.driver.caughtUp(gid);
     const events = await this.parts.log.timeline(gid);
     if (!events) throw unknownTransaction(gid);
     const told: TimelineEvent[] = [];
     for (const event of events) collapse(told, event);
     return told;
-  }
-
-  /** Whoever looks at a transaction that runs ahead of the log here sees what was called. */
-  private async catchUp(gid: string): Promise<void> {
-    const drive = this.driver.get(gid);
-    if (drive?.catchUp()) await pause(this.parts.clock, CATCH_UP_MS, drive.watch);
   }
 
   private async decide(gid: string, wanted: Wanted, waiting: Waiting): Promise<Answered> {

@@ -40,6 +40,7 @@ export class Decisions {
    * @throws TercetError when it is unknown, decided otherwise, or not to be decided so
    */
   async make(gid: string, wanted: Wanted): Promise<Held> {
+    await this.driver.caughtUp(gid);
     // What this node drives it knows as it was last written. Whoever wrote since makes the write below come to nothing.
     let held = this.driver.get(gid)?.saved ?? (await this.parts.log.get(gid));
     if (!held) throw unknownTransaction(gid);

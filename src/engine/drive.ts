@@ -97,13 +97,12 @@ export class Drive {
     return () => this.watchers.delete(changed);
   };
 
-  /** Writes down what the log does not have yet, if this is ahead of it. False: there is nothing to be waited for. */
+  /** Writes down what was called, if it may be ahead of the log. False: there is nothing to be waited for. */
   catchUp(): boolean {
-    const { tx } = this.held;
-    const isBehind = this.aheadUntil !== null && this.tx !== tx && tx.branches.some(({ ahead }) => ahead);
-    if (isBehind) this.aheadUntil = this.parts.clock.now();
-    if (isBehind) this.nudge();
-    return isBehind;
+    if (this.aheadUntil === null || !this.held.tx.branches.some(({ ahead }) => ahead)) return false;
+    this.aheadUntil = this.parts.clock.now();
+    this.nudge();
+    return true;
   }
 
   /** Somebody on this node wrote to the log: go on from there. */

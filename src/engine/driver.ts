@@ -3,11 +3,15 @@ import { isEnded } from '../domain/transaction.js';
 import { Drive } from './drive.js';
 import type { DriveParts } from './drive.js';
 import type { Held } from './ports.js';
+import { pause } from './waiting.js';
 
 /** Pause before a drive that met a defect is looked at again. */
 const DEFECT_PAUSE_MS = 5000;
 /** Of all that may be under way, for those with a branch of one component: a service that is gone leaves room (G10). */
 const SHARE_OF_ONE = 0.75;
+
+/** A log that takes longer is away: whoever looks is told so by itself, and what is decided then is right all the same. */
+const CATCH_UP_MS = 1000;
 
 export class Driver {
   private readonly drives = new Map<string, Drive>();
@@ -31,6 +35,12 @@ export class Driver {
   /** Whether it has nothing to compare with what the node owns. */
   get isEmpty(): boolean {
     return this.drives.size === 0 && this.resting.size === 0;
+  }
+
+  /** Resolves once the log has all that was called here of a transaction: who looks at it or orders something goes by that. */
+  async caughtUp(gid: string): Promise<void> {
+    const drive = this.drives.get(gid);
+    if (drive?.catchUp()) await pause(this.parts.clock, CATCH_UP_MS, drive.watch);
   }
 
   /** The drives of this moment. */

@@ -139,6 +139,7 @@ export class Operator {
   /** Becomes the owner, writes what changed, and drives on from there. */
   private async change(gid: string, ordered: Ordered): Promise<Transaction> {
     const { log, clock } = this.parts;
+    await this.driver.caughtUp(gid);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const found = await log.get(gid);
       if (!found) throw unknownTransaction(gid);

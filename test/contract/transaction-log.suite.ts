@@ -167,6 +167,21 @@ export function describeTransactionLog(name: string, open: () => Promise<Cluster
         expect((await other.list({ limit: 10 })).items.map(({ tx }) => tx.plan)).toContainEqual(graph.plan);
       });
 
+      test('what may have been called ahead of it is kept, and so is how far its compensation came', async () => {
+        const [first, ...rest] = ['a', 'b', 'c'].map((id, index) =>
+          branch(id, { plan: { ...plan, after: index === 0 ? [] : [index - 1] }, ...waiting, ahead: true }),
+        ) as [Branch, Branch, Branch];
+        const started = { ...first, state: 'started' as const, span: { from: 1, to: null }, ahead: false };
+        let held = await begin({ ...graph, gid: newGid(), branches: [started, ...rest] });
+        expect((await other.get(held.tx.gid))?.tx.branches.map(({ ahead }) => ahead)).toEqual([false, true, true]);
+        held = await saved(held, decide(held.tx, 'abort', null, graph.beganAt + 5));
+        expect(await other.get(held.tx.gid)).toEqual(held);
+        const [, b2, c2] = held.tx.branches as [Branch, Branch, Branch];
+        const failing = { ...c2, attempts: 1, since: graph.beganAt + 6, retryAt: graph.beganAt + 90 };
+        held = await saved(held, { ...held.tx, branches: [started, b2, failing] });
+        expect(await other.get(held.tx.gid)).toEqual(held);
+      });
+
       test('an abort from outside keeps when each ran, and nothing is due before its turn', async () => {
         const { tx } = await begin({ ...graph, gid: newGid() });
         const answer = await other.decide(stranger, tx, 'abort', null, tx.beganAt + 7, []);
