@@ -144,6 +144,7 @@ const last = () => center.told.at(-1)?.namespaces['orders'];
     center.publish({ orders: { mostItems: 4 } });
     await center.restart();
     await until('it has the next', async () => lines.at(-1) === '{"mostItems": 4}');
+    await until('it has kept it', async () => (await readFile(file, 'utf8')).includes('"mostItems":4'));
     await Promise.all(running.splice(0).map(ended));
     await center.stop();
     await writeFile(file, (await readFile(file, 'utf8')).replace('"mostItems":4', '"mostItems":9'));
