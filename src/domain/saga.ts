@@ -1,7 +1,7 @@
 /**
  * Saga: actions in the order of their graph; where one fails, what was started is undone in the reverse order.
  *
- * S1. A branch starts once all that it comes after are done, and is recorded before its action is called.
+ * S1. A branch starts once all that it comes after are done, and is recorded before its action is called (but see S5).
  * S2. What an abort must undo is what was started, whatever it answered: a failed action may have taken effect.
  * S3. A branch is undone after everything that started once it was done: the exact reverse of an ordered saga, and
  *     side by side what ran side by side.

@@ -226,7 +226,8 @@ export class Drive {
       const from = this.held;
       const events = this.news.take();
       try {
-        const result = await log.save(from, tx, [...events, ...transitions(from.tx, tx, clock.now(), node)]);
+        const canWait = isEnded(tx) && from.tx.decision !== null && this.watchers.size === 0;
+        const result = await log.save(from, tx, [...events, ...transitions(from.tx, tx, clock.now(), node)], canWait);
         if (result === 'lost') {
           this.news.putBack(events);
           this.parts.observers.saveLost(tx);

@@ -88,9 +88,9 @@ export interface TransactionLog {
   /**
    * The owner's write, or the end that a decision from outside is: counts only while owner, epoch and version match,
    * and nothing comes after an end. Resolves to the new Held or 'lost'. Deliveries that it puts on their way to Kafka
-   * stand in the outbox by the same write.
+   * stand in the outbox by the same write. `canWait`: nobody waits for it, it may go out with the next that is awaited.
    */
-  save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'>;
+  save(held: Held, tx: Transaction, events: readonly TimelineEvent[], canWait?: boolean): Promise<Held | 'lost'>;
 
   /**
    * A decision from outside, made only while the transaction is open; `member` becomes the owner with a

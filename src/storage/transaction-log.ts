@@ -144,8 +144,8 @@ export class PostgresLog implements TransactionLog {
     return { inserted: false, held: toHeld(row), sameContent: row.content_hash === contentHash };
   }
 
-  async save(held: Held, tx: Transaction, events: readonly TimelineEvent[]): Promise<Held | 'lost'> {
-    const written = await this.writer.write(saveOf(held, tx, events));
+  async save(held: Held, tx: Transaction, events: readonly TimelineEvent[], canWait = false): Promise<Held | 'lost'> {
+    const written = await this.writer.write(saveOf(held, tx, events), canWait);
     return written === 'written' ? { ...held, tx, version: held.version + 1 } : 'lost';
   }
 

@@ -1,6 +1,7 @@
 /**
- * Group commit. Whoever writes while a flush is under way goes out with the next one: no timer, no delay when
- * nothing else is going on, and one commit for hundreds of transactions when much is.
+ * Group commit. Whoever writes while a flush is under way goes out with the next one: no delay when nothing else is
+ * going on, and one commit for hundreds of transactions when much is. What nobody waits for makes no flush of its own
+ * for a moment: most goes out with a begin or a decision that is awaited.
  *
  * A flush is one statement. If one row makes it fail, because of what it carries or because somebody else holds it,
  * the flush is taken apart, so that only that row's writer hears of it (G10). The same if all of it is too slow for one
@@ -16,6 +17,8 @@ import type { Write } from './writes.js';
 /** Rows and characters of one flush. */
 const MAX_ROWS = 500;
 const MAX_CHARS = 4 * 1024 * 1024;
+/** For how long what nobody waits for waits for company. */
+const COMPANY_MS = 20;
 const MAX_COLLISIONS = 5;
 /** As many parts of one flush as it takes to find one row among MAX_ROWS; then it is the database that is slow. */
 const MAX_SLOW = 10;
@@ -29,6 +32,9 @@ interface Waiting {
 export class Writer {
   private queue: Waiting[] = [];
   private isFlushing = false;
+  /** Whether something in the queue is awaited, or has waited for company long enough. */
+  private isAwaited = false;
+  private timer: NodeJS.Timeout | null = null;
   /** Flushes that were committed, and the begins and saves that went out with them. */
   readonly counts = { flushes: 0, writes: 0 };
 
@@ -41,22 +47,32 @@ export class Writer {
     private readonly flushed: (rows: number, durationMs: number) => void,
   ) {}
 
-  /** Resolves after the commit. */
-  write(write: Write): Promise<Written> {
+  /** Resolves after the commit. @param canWait whether nobody waits for it */
+  write(write: Write, canWait = false): Promise<Written> {
     return new Promise((resolve, reject) => {
       this.queue.push({ write, resolve, reject });
+      this.isAwaited ||= !canWait;
       if (!this.isFlushing) void this.pump();
     });
   }
 
   private async pump(): Promise<void> {
     this.isFlushing = true;
-    while (this.queue.length > 0) {
+    while (this.isAwaited) {
       // Whoever writes in the same turn of the event loop goes along.
       await turn();
-      await this.flush(this.next());
+      const batch = this.next();
+      this.isAwaited = this.queue.length > 0;
+      await this.flush(batch);
     }
     this.isFlushing = false;
+    if (this.queue.length > 0) this.timer ??= setTimeout(() => this.endWait(), COMPANY_MS);
+  }
+
+  private endWait(): void {
+    this.timer = null;
+    this.isAwaited = this.queue.length > 0;
+    if (!this.isFlushing) void this.pump();
   }
 
   private next(): Waiting[] {
