@@ -49,18 +49,16 @@ export class Waiters {
     this.cancel = null;
   }
 
-  /** Wakes one to probe, or as many as may call. Those in front that need no call any more drop out. */
+  /** Wakes one to probe, or as many as may call. Who may not call for a reason of its own, or never again, sees to itself. */
   private look(): void {
     this.cancel = null;
     let woken = 0;
     for (const [key, request] of this.line) {
-      const mayLeave = request.mayLeave();
-      const waitMs = mayLeave ? this.waitMs(request) : null;
+      const waitMs = request.mayLeave() ? this.waitMs(request) : null;
       if (waitMs !== null && waitMs > 0) return this.lookIn(waitMs);
       if (woken === AT_ONCE) return this.lookIn(NEXT_MS);
-      this.line.delete(key);
-      if (!mayLeave) continue;
       woken += 1;
+      this.line.delete(key);
       request.wake();
       if (waitMs === 0) return this.lookIn(LOOK_MS);
     }

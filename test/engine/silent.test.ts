@@ -1,6 +1,7 @@
 /** Many transactions of a service that answers no more: nobody looks for nothing, and nobody is forgotten (G7, G10). */
 import { Coordinator } from '../../src/engine/coordinator.js';
 import { MemoryLog } from '../../src/engine/memory-log.js';
+import { LogUnavailable } from '../../src/engine/ports.js';
 import type { AnsweredCall, Component } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
@@ -12,6 +13,7 @@ const MANY = 400;
 const accepted = { until: 'accepted', ms: 0 } as const;
 
 let clock: ManualClock;
+let log: MemoryLog;
 let service: Service;
 let participants: HttpParticipants;
 let coordinator: Coordinator;
@@ -24,14 +26,15 @@ beforeEach(async () => {
   participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock);
   silent = component(service.url, { name: 'silent', concurrency: 16 });
   answered = [];
+  log = new MemoryLog(clock);
   coordinator = new Coordinator({
-    log: new MemoryLog(clock),
+    log,
     components: { get: () => silent, find: async () => silent },
     participants,
     clock,
     logger: { info() {}, warn() {}, error() {} },
     node: 'n',
-    leaseMs: 600_000,
+    leaseMs: 10_000,
     observers: [{ answered: (call) => void answered.push(call) }],
   });
   await coordinator.start();
@@ -120,6 +123,18 @@ test('those that were parked do not keep the others from asking', async () => {
   service.answer = json({});
   await pass(18_000);
   expect(await statusOf('g-399')).toBe('aborted');
+});
+
+test('a time without a lease makes them wait no longer than it is', async () => {
+  await begin(MANY);
+  await pass(10_000);
+  const renew = log.renew.bind(log);
+  log.renew = () => Promise.reject(new LogUnavailable('no connection'));
+  await pass(10_000);
+  log.renew = renew;
+  service.answer = json({});
+  await pass(15_000);
+  expect(await statuses()).toEqual(['committed']);
 });
 
 test('a node that drains does not wait for them', async () => {

@@ -79,13 +79,20 @@ test('when it opens again meanwhile the others sleep on', () => {
   expect(woken).toHaveLength(64);
 });
 
-test('those that need no call any more are passed over, and are not kept', () => {
+test('those that may not call now, or never again, are sent off, and keep nobody from probing', () => {
   let isOver = false;
-  for (let index = 0; index < 1000; index += 1) waiters.join(waiter(`old-${index}`, { mayLeave: () => !isOver }), 500);
+  const sentOff: string[] = [];
+  for (let index = 0; index < 100; index += 1) {
+    const wake = (): void => void sentOff.push(`old-${index}`);
+    waiters.join(waiter(`old-${index}`, { mayLeave: () => !isOver, wake }), 500);
+  }
   join(1);
   isOver = true;
   waitMs = 0;
   clock.pass(500);
+  expect(sentOff).toHaveLength(64);
+  clock.pass(10);
+  expect(sentOff).toHaveLength(100);
   expect(woken).toEqual(['b0']);
   clock.pass(1000);
   expect(clock.pending).toBe(0);
