@@ -17,6 +17,7 @@ import {
   NOTIFY,
   RAISE_REVISION,
   REPORT,
+  REPORT_AGAIN,
   REPORTED,
   REPORTS,
 } from './statements.js';
@@ -53,21 +54,31 @@ interface Desired {
 }
 
 export class Reports {
+  /** What was recorded last: said again it is one statement. A node says the same every few seconds. */
+  private last: { readonly said: string; readonly values: readonly unknown[] } | null = null;
+
   constructor(private readonly parts: Pick<CenterParts, 'database' | 'clock' | 'logger' | 'changed'>) {}
 
   /** @throws TercetError: there is no such environment or namespace */
   async take(environment: string, instance: string, report: ConfigReport): Promise<void> {
     const { database, logger } = this.parts;
+    const said = JSON.stringify([environment, instance, report]);
+    if (this.last?.said === said) {
+      const again = { text: REPORT_AGAIN, values: [...this.last.values] };
+      if ((await database.write(again, 'beat')).length > 0) return;
+    }
     await lastReleaseOf(database, environment);
     const rejected = Object.values(report.namespaces).find(({ state }) => state === 'rejected');
     // What is said again with the next one need not wait for the disk; what ends a rollout does.
     const lane = rejected ? 'log' : 'beat';
-    const done = await database.inTransaction(async (client) => {
-      const refused = await this.record(client, environment, instance, report);
-      return refused ?? (rejected ? endGray(client, environment, instance, report) : false);
+    const { recorded, isEnded } = await database.inTransaction(async (client) => {
+      const values = await this.record(client, environment, instance, report);
+      const mayEnd = rejected !== undefined && !(values instanceof TercetError);
+      return { recorded: values, isEnded: mayEnd && (await endGray(client, environment, instance, report)) };
     }, lane);
-    if (done instanceof TercetError) throw done;
-    if (!done) return;
+    if (recorded instanceof TercetError) throw recorded;
+    this.last = rejected ? null : { said, values: recorded };
+    if (!isEnded) return;
     logger.warn({ environment, instance }, 'an instance rejects a gray release: it was taken back');
     this.parts.changed(environment);
   }
@@ -95,12 +106,13 @@ export class Reports {
     return rows.map((row) => ({ ...candidateOf(row), isAlive: row.alive }));
   }
 
+  /** @returns the values of REPORT, or why it is refused */
   private async record(
     client: pg.PoolClient,
     environment: string,
     instance: string,
     { incarnation, labels = {}, ttlMs, namespaces }: ConfigReport,
-  ): Promise<TercetError | null> {
+  ): Promise<TercetError | unknown[]> {
     const names = Object.keys(namespaces);
     const { rows: known } = await client.query<{ name: string }>(KNOWN_NAMESPACES, [environment, names]);
     const missing = names.find((name) => !known.some((row) => row.name === name));
@@ -127,8 +139,9 @@ export class Reports {
       return [name, { release, state, checksum, reason, applied, since } satisfies Kept];
     });
     const text = JSON.stringify(Object.fromEntries(said));
-    await client.query(REPORT, [environment, instance, incarnation, JSON.stringify(labels), text, ttlMs]);
-    return null;
+    const values = [environment, instance, incarnation, JSON.stringify(labels), text, ttlMs];
+    await client.query(REPORT, values);
+    return values;
   }
 }
 

@@ -204,6 +204,12 @@ export const REPORT = `
   VALUES ($1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp() + $6 * interval '1 ms')
   ON CONFLICT (environment, instance) DO UPDATE
      SET incarnation = $3, labels = $4, namespaces = $5, reported_at = excluded.reported_at, until = excluded.until`;
+/** As REPORT, where it says what it said before. */
+export const REPORT_AGAIN = `
+  UPDATE tercet.config_report
+     SET reported_at = clock_timestamp(), until = clock_timestamp() + $6 * interval '1 ms'
+   WHERE environment = $1 AND instance = $2 AND incarnation = $3 AND labels = $4 AND namespaces = $5
+  RETURNING instance`;
 /** $1 environment: those that are gone for so long that nobody asks any more. */
 export const FORGET_REPORTS = `
   DELETE FROM tercet.config_report r USING (

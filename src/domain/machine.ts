@@ -61,7 +61,8 @@ export function opOf(tx: Transaction, branchId: string): Op | null {
 
 /** Whether a call of this operation may still leave: one that waited in line may be one of the past. */
 export function mayCall(tx: Transaction, branchId: string, op: Op): boolean {
-  return !isHeld(tx) && opOf(tx, branchId) === op && isItsTurn(tx, branchId);
+  const isGivenUp = (branch: Branch): boolean => branch.branchId === branchId && branch.gaveUp !== null;
+  return !isHeld(tx) && opOf(tx, branchId) === op && isItsTurn(tx, branchId) && !tx.branches.some(isGivenUp);
 }
 
 /** Whether the branch may be called as far as the others go. */

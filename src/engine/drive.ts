@@ -153,7 +153,7 @@ export class Drive {
         await this.persist(this.tx);
         continue;
       }
-      await this.sleep(step.wakeAt);
+      await this.pause(step.wakeAt === null ? null : Math.max(0, step.wakeAt - this.parts.clock.now()));
     }
     this.hasEnded = true;
     this.tell();
@@ -178,15 +178,11 @@ export class Drive {
     const branch = this.tx.branches.find((candidate) => candidate.branchId === branchId);
     if (!branch) return;
     const component = this.component(branch.component);
-    if (!component) {
-      this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: UNKNOWN_COMPONENT_MS } });
-      return;
-    }
+    if (!component) return this.postpone(branchId, op, UNKNOWN_COMPONENT_MS);
     const { clock, membership, participants, steering } = this.parts;
     const why = steering.pausedBecause(component.name);
     if (why !== null) {
-      // No attempt is used up.
-      this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs: PAUSED_MS } });
+      this.postpone(branchId, op, PAUSED_MS);
       return this.news.pause(branchId, op, why);
     }
     this.news.goOn(branchId, op);
@@ -199,11 +195,18 @@ export class Drive {
     const isPaused = (): boolean => steering.pausedBecause(component.name) !== null;
     const mayLeave = (): boolean =>
       mayCall(this.tx, branchId, op) && !isPaused() && !this.isStopped && membership.isValid();
-    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, stopped }).then(
+    const wake = (): void => this.postpone(branchId, op, 0);
+    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, wake, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
       (defect: unknown) =>
         this.answered(branch, op, { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` }, attempt, 0),
     );
+  }
+
+  /** It is not called now, and no attempt is used up. */
+  private postpone(branchId: string, op: Op, retryAfterMs: number): void {
+    this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs } });
+    this.nudge();
   }
 
   private answered(branch: Branch, op: Op, outcome: Outcome, attempt: number, durationMs: number): void {
@@ -271,10 +274,6 @@ export class Drive {
       }
     }
     return true;
-  }
-
-  private sleep(wakeAt: number | null): Promise<void> {
-    return this.pause(wakeAt === null ? null : Math.max(0, wakeAt - this.parts.clock.now()));
   }
 
   /** Until `nudge`, or for `ms`. */

@@ -50,10 +50,7 @@ export class LogOutcomeUnknown extends Error {
   override readonly name = 'LogOutcomeUnknown';
 }
 
-/**
- * The member was declared dead; others own what it owned, and it can become the owner of nothing. It must join
- * again under a new id.
- */
+/** The member was declared dead: others own what it owned, and it can own nothing before it joins under a new id. */
 export class MemberDead extends Error {
   override readonly name = 'MemberDead';
 }
@@ -187,6 +184,8 @@ export interface CallRequest {
   readonly component: Component;
   /** Asked at the last moment before the call leaves; false: this node may no longer drive, the call is postponed. */
   mayLeave(): boolean;
+  /** To be called once a call that was postponed may leave: it is asked for again then, and not only in its time. */
+  wake(): void;
   /** Resolves when nobody wants the answer any more: the call is cut, and ends as unknown. */
   readonly stopped: Promise<void>;
 }
@@ -235,7 +234,7 @@ export interface Participants {
   /** Never rejects: whatever happens is an outcome. */
   call(request: CallRequest): Promise<Outcome>;
   /** The same call, not sent. */
-  prepare(request: Omit<CallRequest, 'mayLeave' | 'stopped'>): PreparedCall;
+  prepare(request: Omit<CallRequest, 'mayLeave' | 'wake' | 'stopped'>): PreparedCall;
 }
 
 /** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */

@@ -62,6 +62,12 @@ export class Balancer {
     return { instance, live: live.length, way, pass };
   }
 
+  /** For how many ms nothing is called; 0: a probe may be; null: anything. */
+  waitMs(instances: readonly Instance[]): number | null {
+    const best = this.peek(instances);
+    return (best ? this.wayOf(best) : this.own).breaker.waitMs;
+  }
+
   /** Where a call would go now; null: to the component's own URL. */
   peek(instances: readonly Instance[]): Instance | null {
     return this.best(this.live(instances), NOBODY);

@@ -7,10 +7,8 @@ const FAILURES = 5;
 /** First and longest time that it stays open; each failed probe doubles it. */
 const OPEN_MS = 500;
 const OPEN_CAP_MS = 15_000;
-/** While a probe is under way. */
-const MIN_WAIT_MS = 100;
-/** Multiples of it, modulo 1, lie evenly in [0, 1) however many they are: those who wait do not all wake at once. */
-const GOLDEN = 0.618_033_988_75;
+/** While a probe is under way, which may take as long as a call may: its end is told by `leave`. */
+const PROBING_MS = 1000;
 
 /** Leave to make one call. */
 export type Pass = 'call' | 'probe';
@@ -20,8 +18,6 @@ export class Breaker {
   private openMs = OPEN_MS;
   private openUntil: number | null = null;
   private isProbing = false;
-  /** How many were told to wait since it opened last. */
-  private waiting = 0;
 
   /** @param now monotonic, ms */
   constructor(private readonly now: () => number) {}
@@ -34,14 +30,14 @@ export class Breaker {
   /** For how many ms it lets nobody pass; 0: a probe may; null: it is closed. */
   get waitMs(): number | null {
     if (this.openUntil === null) return null;
-    return Math.max(this.isProbing ? MIN_WAIT_MS : 0, this.openUntil - this.now());
+    return Math.max(this.isProbing ? PROBING_MS : 0, this.openUntil - this.now());
   }
 
   /** A pass, to be handed back to `leave`, or for how many ms not to call. */
   enter(): Pass | number {
-    if (this.openUntil === null) return 'call';
-    const leftMs = this.openUntil - this.now();
-    if (leftMs > 0 || this.isProbing) return this.patience(leftMs);
+    const { waitMs } = this;
+    if (waitMs === null) return 'call';
+    if (waitMs > 0) return waitMs;
     this.isProbing = true;
     return 'probe';
   }
@@ -65,15 +61,7 @@ export class Breaker {
     }
   }
 
-  /** The first to ask comes back just in time to be the probe, the others spread over as long again. */
-  private patience(leftMs: number): number {
-    const share = (this.waiting * GOLDEN) % 1;
-    this.waiting += 1;
-    return Math.ceil(Math.max(MIN_WAIT_MS, leftMs) + share * this.openMs);
-  }
-
   private open(ms: number): void {
-    this.waiting = 0;
     this.openMs = ms;
     this.openUntil = this.now() + ms;
   }

@@ -11,6 +11,7 @@ import { isAddress } from './address.js';
 import { hostOf } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { Balancer } from './balancer.js';
+import type { Choice } from './balancer.js';
 import { Detours } from './detours.js';
 import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
@@ -18,6 +19,7 @@ import { Pace } from './pace.js';
 import { described } from './trouble.js';
 import { traceparent } from './traceparent.js';
 import { Turnstile } from './turnstile.js';
+import { Waiters } from './waiters.js';
 
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
 const NOT_LEFT_MS = 100;
@@ -26,7 +28,7 @@ const KEEP_ALIVE_MS = 30_000;
 const UNUSED_MS = 600 * 1000;
 const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
-type Sendable = Omit<CallRequest, 'mayLeave' | 'stopped'>;
+type Sendable = Omit<CallRequest, 'mayLeave' | 'wake' | 'stopped'>;
 
 /** With names and values of headers in turn, as undici takes them with the least work. */
 type Prepared = Omit<PreparedCall, 'headers'> & { readonly headers: string[] };
@@ -46,6 +48,8 @@ interface Neighbour {
   readonly balancer: Balancer;
   readonly turnstile: Turnstile;
   readonly pace: Pace;
+  /** Each operation may be called elsewhere. */
+  readonly waiters: Map<Op, Waiters>;
 }
 
 export class HttpParticipants implements Participants {
@@ -68,33 +72,36 @@ export class HttpParticipants implements Participants {
     // It was replaced by one that lacks what was there at the begin.
     if (!component.targets[op])
       return { kind: 'unknown', detail: `component '${component.name}' has no URL for ${op} now`, hasLeft: false };
-    const { balancer, turnstile, pace } = this.neighbour(component);
+    const neighbour = this.neighbour(component);
+    const { turnstile, pace } = neighbour;
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
       const moment = pace.enter();
       if (moment) await moment;
-      return await this.callOne(request, balancer);
+      return await this.callOne(request, neighbour);
     } finally {
       turnstile.leave();
     }
   }
 
   /** A call that certainly never reached its instance goes to another one as the same attempt. */
-  private async callOne(request: CallRequest, balancer: Balancer): Promise<Outcome> {
+  private async callOne(request: CallRequest, neighbour: Neighbour): Promise<Outcome> {
     const { tx, branch, op, component } = request;
+    const { balancer, waiters } = neighbour;
+    waiters.get(op)?.forget(request);
     let failed: Outcome | null = null;
     for (let sent = 1; ; sent += 1) {
       const choice = balancer.choose(component.instances(op), this.detours.of(tx.gid, branch.branchId));
-      if (typeof choice === 'number') return failed ?? { kind: 'postponed', retryAfterMs: choice };
+      if (typeof choice === 'number') return failed ?? this.waitersOf(neighbour, op).join(request, choice);
       // Asked after the wait, as close to the call as can be: a lease may have ended meanwhile.
       if (!request.mayLeave()) {
-        balancer.leave(choice, null);
+        leave(neighbour, choice, null);
         return failed ?? { kind: 'postponed', retryAfterMs: NOT_LEFT_MS };
       }
       const { instance, live } = choice;
       const { outcome: answer, isAlive, hasLeft } = await this.exchange(request, instance);
-      balancer.leave(choice, { isAlive, hasLeft });
+      leave(neighbour, choice, { isAlive, hasLeft });
       const outcome = answer.kind === 'unknown' && !hasLeft ? { ...answer, hasLeft } : answer;
       if (outcome.kind === 'done' || outcome.kind === 'refused') this.detours.forget(tx.gid, branch.branchId);
       if (outcome.kind !== 'unknown' || isAlive === null || instance === null || live === 1) return outcome;
@@ -159,6 +166,7 @@ export class HttpParticipants implements Participants {
   }
 
   async close(): Promise<void> {
+    for (const { waiters } of this.neighbours.values()) for (const each of waiters.values()) each.close();
     await Promise.all([...this.origins.values()].map(({ pool }) => pool.destroy()));
     this.origins.clear();
     this.targets.clear();
@@ -236,10 +244,28 @@ export class HttpParticipants implements Participants {
     }
     const balancer = new Balancer(() => this.clock.monotonic());
     const turnstile = new Turnstile(component.concurrency);
-    const neighbour = { balancer, turnstile, pace: new Pace(component.callsPerSecond, this.clock) };
+    const pace = new Pace(component.callsPerSecond, this.clock);
+    const neighbour = { balancer, turnstile, pace, waiters: new Map<Op, Waiters>() };
     this.neighbours.set(component.name, neighbour);
     return neighbour;
   }
+
+  private waitersOf({ balancer, waiters }: Neighbour, op: Op): Waiters {
+    const there = waiters.get(op);
+    if (there) return there;
+    const made = new Waiters(({ component }) => balancer.waitMs(component.instances(op)), this.clock);
+    waiters.set(op, made);
+    return made;
+  }
+}
+
+function leave(
+  { balancer, waiters }: Neighbour,
+  choice: Choice,
+  result: Pick<Result, 'isAlive' | 'hasLeft'> | null,
+): void {
+  balancer.leave(choice, result);
+  if (choice.pass === 'probe') for (const each of waiters.values()) each.changed();
 }
 
 function urlOf({ targets }: Component, op: Op, instance: Instance | null): string {

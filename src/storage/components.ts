@@ -10,7 +10,7 @@ import { PostgresInstances, REMOVE } from './instances.js';
 import { componentText } from './rows.js';
 
 /** A replaced URL is used within a second. */
-const POLL_MS = 400;
+const POLL_MS = 700;
 const CONNECTIONS = 2;
 
 export type StoredComponent = Omit<ComponentView, 'effective' | 'instances' | 'calls'>;

@@ -1,8 +1,9 @@
 /**
- * npm run bench -- --recovery [--quick] [--left 50000]
+ * npm run bench -- --recovery [--quick] [--left 50000] [--hung]
  *
  * How fast a node ends what a dead one left behind, against what it begins and ends itself in the same run; what that takes
- * of memory, and how it answers new begins meanwhile. Then ten services that never answer, beside one that does.
+ * of memory, and how it answers new begins meanwhile. Then ten services that never answer, beside one that does;
+ * `--hung`: these alone.
  */
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
@@ -194,6 +195,6 @@ async function hung(server) {
 
 await onStage(async () => {
   const server = await startServer();
-  await recovery(server);
+  if (!process.argv.includes('--hung')) await recovery(server);
   await hung(server);
 });

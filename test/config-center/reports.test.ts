@@ -1,5 +1,7 @@
+import { jest } from '@jest/globals';
 import { selects } from '../../src/config/selector.js';
 import type { ConfigNodeView, ConfigReport } from '../../src/protocol/config.js';
+import { Database } from '../../src/storage/database.js';
 import { Bench, refusal } from './center.js';
 
 let bench: Bench;
@@ -45,6 +47,46 @@ it('shows of each instance what it should have, what it has, and since when', as
   expect(await orders('i1')).toMatchObject({ desired: 3, applied: 1, state: 'late', reason: null });
   await report('i1', said(3, 'applied', 'the pool waits for a restart'));
   expect(await orders('i1')).toMatchObject({ applied: 3, state: 'applied', reason: 'the pool waits for a restart' });
+});
+
+it('takes what is said again in one statement, by which the instance lives on', async () => {
+  await bench.release('shop', { orders: { v: 1 } });
+  await report('i1', said(1), { ttlMs: 1 });
+  const transactions = jest.spyOn(Database.prototype, 'inTransaction');
+  try {
+    const { reportedAt, namespaces } = (await node('i1'))!;
+    await report('i1', said(1), { ttlMs: 1 });
+    expect(transactions).not.toHaveBeenCalled();
+    const again = (await node('i1'))!;
+    expect(again.namespaces).toEqual(namespaces);
+    expect(Date.parse(again.reportedAt)).toBeGreaterThanOrEqual(Date.parse(reportedAt));
+    await report('i1', said(1));
+    expect(transactions).toHaveBeenCalledTimes(1);
+    expect(await node('i1')).toMatchObject({ isAlive: true });
+    // What it said to another node meanwhile is not taken for what it said here.
+    const elsewhere = bench.another({});
+    await elsewhere.report('shop', 'i1', { incarnation: 'one', ttlMs: 60_000, namespaces: {} });
+    await report('i1', said(1));
+    expect(await node('i1')).toMatchObject({ namespaces: { orders: { applied: 1 } } });
+    await report('i1', said(1), { namespaces: {} });
+    await elsewhere.report('shop', 'i1', { incarnation: 'two', ttlMs: 60_000, namespaces: {} });
+    await report('i1', said(1), { namespaces: {} });
+    expect(await node('i1')).toMatchObject({ incarnation: 'one' });
+  } finally {
+    transactions.mockRestore();
+  }
+});
+
+it('looks again at a rejection that is said again: it may end a gray release', async () => {
+  await bench.release('shop', { orders: { v: 1 } });
+  await report('i1', said(1, 'rejected', 'no'));
+  const transactions = jest.spyOn(Database.prototype, 'inTransaction');
+  try {
+    await report('i1', said(1, 'rejected', 'no'));
+    expect(transactions).toHaveBeenCalledTimes(1);
+  } finally {
+    transactions.mockRestore();
+  }
 });
 
 it('forgets with a new start what the one before had', async () => {

@@ -137,12 +137,18 @@ test('a frozen instance gets hardly more than the others have under way', async 
   await Promise.all(calls);
 });
 
-test('when every instance is dead the call is unknown, and then postponed until the first may be probed', async () => {
+test('when every instance is dead the call is unknown, and then postponed until one can be called', async () => {
   live = [instance('a', await closedUrl()), instance('b', await closedUrl())];
   expect(await call('x')).toMatchObject({ kind: 'unknown', detail: expect.stringMatching(/refused/) as string });
-  expect(await call('x', { attempt: 2 })).toEqual({ kind: 'postponed', retryAfterMs: 500 });
+  let woken = 0;
+  const wake = (): void => void (woken += 1);
+  expect(await call('x', { attempt: 2, wake })).toMatchObject({ kind: 'postponed' });
+  clock.pass(499);
+  expect(woken).toBe(0);
   expect(asked()).toEqual([0, 0, 0]);
   live = [instance('a', a.url), instance('b', b.url)];
+  clock.pass(1);
+  expect(woken).toBe(1);
   expect((await call('x', { attempt: 2 })).kind).toBe('done');
 });
 

@@ -1,6 +1,6 @@
 /** A bad neighbour stays alone (G10): concurrency and circuit breaker of each component. */
 import type { Outcome } from '../../src/domain/transaction.js';
-import type { CallRequest, Component } from '../../src/engine/ports.js';
+import type { CallRequest, Component, Instance } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
 import { ManualClock } from './manual-clock.js';
@@ -174,21 +174,6 @@ describe('circuit breaker', () => {
     expect(await call(dead)).toMatchObject({ kind: 'postponed' });
   });
 
-  test('the first to be postponed comes back as the probe, the others spread over as long again', async () => {
-    const calls = Array.from({ length: 5 }, () => call(dead));
-    await Promise.all(calls);
-    const waits: number[] = [];
-    for (let count = 0; count < 100; count += 1) {
-      waits.push(((await call(dead)) as { retryAfterMs: number }).retryAfterMs);
-    }
-    expect(waits[0]).toBe(500);
-    for (const from of [500, 600, 700, 800, 900]) {
-      const inside = waits.filter((ms) => ms >= from && ms < from + 100).length;
-      expect(inside).toBeGreaterThan(15);
-    }
-    expect(Math.max(...waits)).toBeLessThanOrEqual(1000);
-  });
-
   test('it is the component that is left alone, not the others', async () => {
     await callUntilOpen(dead);
     expect(await call(component(service.url))).toMatchObject({ kind: 'done' });
@@ -203,9 +188,10 @@ describe('circuit breaker', () => {
     const asked = service.asked.length;
     const probe = call(account);
     await service.wasAsked(asked + 1);
-    const { retryAfterMs } = (await call(account)) as { retryAfterMs: number };
-    expect(retryAfterMs).toBeGreaterThanOrEqual(100);
-    expect(retryAfterMs).toBeLessThanOrEqual(600);
+    expect(await call(account)).toMatchObject({ kind: 'postponed' });
+    clock.pass(2000);
+    expect(await call(account)).toMatchObject({ kind: 'postponed' });
+    expect(service.asked).toHaveLength(asked + 1);
     answerOne();
     expect(await probe).toMatchObject({ kind: 'done' });
     service.answer = json({});
@@ -217,14 +203,12 @@ describe('circuit breaker', () => {
   test('a probe that fails doubles the time, up to fifteen seconds', async () => {
     await callUntilOpen(dead);
     clock.pass(500);
-    const waits: number[] = [];
-    for (let round = 0; round < 6; round += 1) {
+    for (const openMs of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
       expect(await call(dead)).toMatchObject({ kind: 'unknown' });
-      const postponed = (await call(dead)) as { retryAfterMs: number };
-      waits.push(postponed.retryAfterMs);
-      clock.pass(postponed.retryAfterMs);
+      clock.pass(openMs - 1);
+      expect(await call(dead)).toMatchObject({ kind: 'postponed' });
+      clock.pass(1);
     }
-    expect(waits).toEqual([1000, 2000, 4000, 8000, 15_000, 15_000]);
   });
 
   test('a probe that may not leave gives its turn to the next call', async () => {
@@ -281,6 +265,107 @@ describe('circuit breaker', () => {
     await service.wasAsked(12);
     clock.pass(3000);
     await Promise.all(calls);
-    expect(await call(account)).toEqual({ kind: 'postponed', retryAfterMs: 500 });
+    clock.pass(499);
+    expect(await call(account)).toMatchObject({ kind: 'postponed' });
+    clock.pass(1);
+    service.answer = json({});
+    expect(await call(account)).toMatchObject({ kind: 'done' });
+  });
+
+  describe('those that are postponed', () => {
+    let woken: string[];
+
+    beforeEach(() => {
+      woken = [];
+    });
+
+    async function open(to: Component): Promise<void> {
+      for (let count = 0; count < 5; count += 1) await call(to);
+    }
+
+    const wait = (to: Component, branchId: string, over: Partial<CallRequest> = {}): Promise<Outcome> =>
+      participants.call(request(to, { branchOver: { branchId }, wake: () => woken.push(branchId), ...over }));
+
+    test('sleep while it is open and while a probe is under way; one is woken to be the probe', async () => {
+      const account = component(service.url);
+      service.answer = raw('', 503);
+      await open(account);
+      for (const branchId of ['x', 'y', 'z']) await wait(account, branchId);
+      clock.pass(499);
+      expect(woken).toEqual([]);
+      clock.pass(1);
+      expect(woken).toEqual(['x']);
+      hold();
+      const asked = service.asked.length;
+      const probe = wait(account, 'x');
+      await service.wasAsked(asked + 1);
+      for (let second = 0; second < 2; second += 1) clock.pass(1000);
+      expect(woken).toEqual(['x']);
+      answerOne();
+      await probe;
+      clock.pass(0);
+      expect(woken).toEqual(['x', 'y', 'z']);
+    });
+
+    test('sleep on when a probe fails', async () => {
+      await open(dead);
+      await wait(dead, 'y');
+      clock.pass(499);
+      await wait(dead, 'z');
+      clock.pass(1);
+      expect(await wait(dead, 'y')).toMatchObject({ kind: 'unknown' });
+      clock.pass(999);
+      expect(woken).toEqual(['y']);
+      clock.pass(1);
+      expect(woken).toEqual(['y', 'z']);
+    });
+
+    test('are woken for a new instance', async () => {
+      let live: Instance[] = [];
+      const account = component(dead.targets.try!, { instances: () => live });
+      await open(account);
+      for (let times = 0; times < 6; times += 1) {
+        clock.pass(15_000);
+        await call(account);
+      }
+      await wait(account, 'x');
+      live = [{ name: 'new', url: service.url, aliveUntil: Infinity }];
+      clock.pass(1000);
+      expect(woken).toEqual(['x']);
+    });
+
+    test('do not wait for what another operation is called at', async () => {
+      const account = component(dead.targets.try!, { instances: (op) => (op === 'try' ? [] : live) });
+      let live: Instance[] = [{ name: 'gone', url: dead.targets.try!, aliveUntil: Infinity }];
+      await open(account);
+      for (let count = 0; count < 5; count += 1) await call(account, { op: 'cancel' });
+      await wait(account, 'tries');
+      await wait(account, 'cancels', { op: 'cancel' });
+      live = [{ name: 'new', url: service.url, aliveUntil: Infinity }];
+      clock.pass(499);
+      expect(woken).toEqual([]);
+      clock.pass(1);
+      expect(woken.toSorted()).toEqual(['cancels', 'tries']);
+    });
+
+    test('are not woken again once they have been called', async () => {
+      const account = component(service.url);
+      service.answer = raw('', 503);
+      await open(account);
+      await wait(account, 'x');
+      clock.freeze(500);
+      service.answer = json({});
+      expect((await wait(account, 'x')).kind).toBe('done');
+      clock.pass(1000);
+      expect(woken).toEqual([]);
+    });
+
+    test('keep no timer when this node closes', async () => {
+      await open(dead);
+      await wait(dead, 'x');
+      expect(clock.pending).toBe(1);
+      await participants.close();
+      expect(clock.pending).toBe(0);
+    });
   });
 });

@@ -16,6 +16,7 @@ import type { World } from './world.js';
 
 export const LEASE_MS = 2000;
 const TIMEOUT_MS = 200;
+const POSTPONED_MS = 2000;
 
 const SAGA = { action: 'sim://action', compensate: 'sim://compensate' };
 const MESSAGE = { check: 'sim://check', deliver: 'sim://deliver' };
@@ -168,15 +169,22 @@ export class Node {
   }
 
   private participants(): Participants {
+    const { faults } = this.around;
+    const { chance } = this.around.world;
     return {
       prepare: () => ({ url: 'sim://try', headers: {}, body: '' }),
       call: (request) =>
         new Promise<Outcome>((resolve) => {
           // A call may wait for its turn: whether it may still leave is asked when it leaves.
-          const queueMs = this.around.world.chance.happens(0.2) ? this.around.world.chance.between(1, 400) : 0;
+          const queueMs = chance.happens(0.2) ? chance.between(1, 400) : 0;
           this.process.deliver(queueMs, () => {
-            if (request.mayLeave()) this.send(request, resolve);
-            else resolve({ kind: 'postponed', retryAfterMs: 50 });
+            if (!request.mayLeave()) resolve({ kind: 'postponed', retryAfterMs: 50 });
+            else if (!chance.happens(faults.network / 2)) this.send(request, resolve);
+            else {
+              // As where a breaker is open: it is woken, whatever has become of it by then, or comes back by itself.
+              resolve({ kind: 'postponed', retryAfterMs: POSTPONED_MS });
+              this.process.deliver(chance.between(1, POSTPONED_MS * 2), () => request.wake());
+            }
           });
         }),
     };
