@@ -10,14 +10,15 @@
  * M3. A branch with a call under way gets no second one, however slow it is.
  * M4. Pending and postponed answers use up no attempt; age counts whatever the answers were.
  * M5. A branch that is given up after the decision parks the transaction; the others go on to their end.
- * M6. A transaction that a person parked gets no call; answers under way and its deadline still count.
- * M7. What the begin of a saga records as called ahead is called without a save for a while (S5); the next save tells all.
+ * M6. A transaction that a person parked gets no call from whoever knows of it; answers under way and its deadline count.
+ * M7. What the begin of a saga lets ahead of the log is called without a save for a while (S5). The next step that asks
+ *     for one tells what was called and what was not.
  */
 import { LIMITS } from '../protocol/words.js';
 import type { BranchState, Decision, Mode, Op, Reason, RetryPolicy } from '../protocol/words.js';
 import { agedAt, patience, pause, policyOf } from './pace.js';
 import { message } from './message.js';
-import { begunAhead, deadlineOf, nextStep, noneAhead, noneAheadAfter, saga } from './saga.js';
+import { begunAhead, deadlineOf, nextStep, noneAhead, saga } from './saga.js';
 import { tcc } from './tcc.js';
 import { decide, isEnded, isHeld, moved } from './transaction.js';
 import type { Answer, Branch, Call, Circumstances, ModeRules, Parked, Step, Transaction } from './transaction.js';
@@ -150,7 +151,7 @@ function fold(tx: Transaction, answer: Answer, rules: ModeRules, at: Circumstanc
   if (after.span && isSuccess) after = { ...after, span: { ...after.span, to: nextStep(tx) } };
   branches[index] = after;
   if (repliesTooLong(branches)) branches[index] = { ...after, reply: null };
-  return { ...tx, branches: after.state === 'refused' ? noneAheadAfter(branches, index) : branches };
+  return { ...tx, branches };
 }
 
 /** Whether the replies of all branches, as UTF-8, pass the limit: the one that does so is kept as null. */

@@ -8,7 +8,7 @@
  * S4. Once the decision is commit (all done, the pivot done, or forward recovery) nothing is undone.
  * S5. Where every branch can be undone and has its payload from the begin, the begin records that all of them may be
  *     called: whoever began it calls them with no write in between. Who reads that in the log, and knows no more, undoes
- *     those that wait too, before all others; but not what comes after one that was refused, for that was never done.
+ *     those that wait too, before all others, whatever an action says now: somebody else may still be calling.
  */
 import { refersToReplies, unresolvable } from './reference.js';
 import { isHeld } from './transaction.js';
@@ -33,7 +33,7 @@ export const saga: ModeRules = {
     const ahead = tx.branches.filter((branch) => branch.ahead && isToBeUndone(branch));
     if (ahead.length > 0) {
       // None of them was recorded, so that all of them came later than what was.
-      const before = new Set(ahead.flatMap(({ plan }) => plan?.after.map((position) => tx.branches[position]) ?? []));
+      const before = whatComesBefore(tx, ahead);
       return (branch) => branch.ahead && !before.has(branch);
     }
     const lastStart = tx.branches.reduce(
@@ -107,6 +107,21 @@ function isToBeUndone({ plan, span, state, ahead }: Branch): boolean {
   return mayHaveRun && plan?.compensate === true && state !== 'compensated' && state !== 'forced';
 }
 
+/** Directly or not. */
+function whatComesBefore({ branches }: Transaction, those: readonly Branch[]): ReadonlySet<Branch> {
+  const before = new Set<Branch>();
+  const left = [...those];
+  for (let branch = left.pop(); branch !== undefined; branch = left.pop()) {
+    for (const position of branch.plan?.after ?? []) {
+      const one = branches[position];
+      if (one === undefined || before.has(one)) continue;
+      before.add(one);
+      left.push(one);
+    }
+  }
+  return before;
+}
+
 /** The saga that begins, with what waits to be called ahead of the log, if all of it may be. */
 export function begunAhead(tx: Transaction): Transaction {
   const { plan, branches } = tx;
@@ -121,19 +136,6 @@ export function begunAhead(tx: Transaction): Transaction {
 /** The branches, for whoever knows that none of those that wait was called. */
 export function noneAhead(branches: readonly Branch[]): readonly Branch[] {
   return branches.map((branch) => (branch.ahead ? { ...branch, ahead: false } : branch));
-}
-
-/** The same of those that come after the one at `position`, directly or not. */
-export function noneAheadAfter(branches: readonly Branch[], position: number): readonly Branch[] {
-  if (!branches.some(({ ahead }) => ahead)) return branches;
-  const after = new Set([position]);
-  for (let size = 0; size < after.size;) {
-    size = after.size;
-    branches.forEach(({ plan }, index) => {
-      if (plan?.after.some((before) => after.has(before))) after.add(index);
-    });
-  }
-  return branches.map((branch, index) => (after.has(index) && branch.ahead ? { ...branch, ahead: false } : branch));
 }
 
 /** Whether all that the branch comes after is done. */

@@ -9,22 +9,12 @@ import { isEnded } from '../domain/transaction.js';
 import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { Op, RetryPolicy } from '../protocol/words.js';
-import type { Membership } from './membership.js';
+import type { DriveParts } from './drive-parts.js';
 import { learn } from './learn.js';
 import { News } from './news.js';
-import type { Observers } from './observers.js';
 import { isOwnWrite } from './own-write.js';
 import { LogOutcomeUnknown } from './ports.js';
-import type {
-  Clock,
-  Component,
-  ComponentDirectory,
-  Held,
-  Logger,
-  Participants,
-  Steering,
-  TransactionLog,
-} from './ports.js';
+import type { Component, Held } from './ports.js';
 import { callEvent, transitions } from './timeline.js';
 
 /** For how long the branches of a saga are called ahead of the log, from its begin: one that is slow shows how far it is. */
@@ -36,18 +26,6 @@ const PAUSED_MS = 1000;
 const LOG_RETRY_MS = 100;
 const LOG_RETRY_CAP_MS = 2000;
 
-export interface DriveParts {
-  readonly log: TransactionLog;
-  readonly components: ComponentDirectory;
-  readonly participants: Participants;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly node: string;
-  readonly membership: Membership;
-  readonly observers: Observers;
-  readonly steering: Steering;
-}
-
 export class Drive {
   /** What is known, beyond what is durable. */
   private tx: Transaction;
@@ -58,7 +36,7 @@ export class Drive {
   private isStopped = false;
   private hasEnded = false;
   private isReleasing = false;
-  /** Until when it may be ahead of the log, ms; null: it is not known what others called before. */
+  /** Until when it may be ahead of the log, monotonic ms; null: it is not known what others called before. */
   private aheadUntil: number | null;
   /** Of its branches when it began. */
   readonly components: ReadonlySet<string>;
@@ -73,7 +51,7 @@ export class Drive {
     isNew = false,
   ) {
     this.tx = held.tx;
-    this.aheadUntil = isNew ? parts.clock.now() + AHEAD_MS : null;
+    this.aheadUntil = isNew ? parts.clock.monotonic() + AHEAD_MS : null;
     this.news = new News(parts.clock, parts.node);
     this.components = new Set(held.tx.branches.flatMap(({ component }) => (component === '' ? [] : [component])));
   }
@@ -100,7 +78,7 @@ export class Drive {
   /** Writes down what was called, if it may be ahead of the log. False: there is nothing to be waited for. */
   catchUp(): boolean {
     if (this.aheadUntil === null || !this.held.tx.branches.some(({ ahead }) => ahead)) return false;
-    this.aheadUntil = this.parts.clock.now();
+    this.aheadUntil = this.parts.clock.monotonic();
     this.nudge();
     return true;
   }
@@ -132,7 +110,7 @@ export class Drive {
   /** Resolves when there is nothing left to do here: ended, parked, released or stopped. */
   async run(): Promise<void> {
     while (!this.isStopped) {
-      if (!this.parts.steering.isKnown(this.tx.release)) await learn(this.parts, this.tx, () => this.isStopped);
+      if (!this.parts.steering.isKnown(this.tx.release)) await this.learn();
       const step = advance(this.tx, this.answers.splice(0), this.circumstances());
       this.tx = step.tx;
       if (step.save !== null || this.news.isDue) {
@@ -159,12 +137,19 @@ export class Drive {
     this.tell();
   }
 
+  /** What the release says that the transaction goes by. */
+  private learn(): Promise<void> {
+    const isStopped = (): boolean => this.isStopped;
+    return learn(this.parts, this.tx, isStopped, (ms) => this.pause(ms));
+  }
+
   private circumstances() {
+    const { clock } = this.parts;
     return {
-      now: this.parts.clock.now(),
+      now: clock.now(),
       saved: this.held.tx,
       inFlight: this.inFlight,
-      aheadUntil: this.aheadUntil,
+      aheadUntil: this.aheadUntil === null ? null : clock.now() + this.aheadUntil - clock.monotonic(),
       policyOf: (component: string): RetryPolicy => this.component(component)?.retry ?? DEFAULT_RETRY,
     };
   }

@@ -1,7 +1,7 @@
 /** All the drives of this node, by gid: one for a transaction, never two. */
 import { isEnded } from '../domain/transaction.js';
 import { Drive } from './drive.js';
-import type { DriveParts } from './drive.js';
+import type { DriveParts } from './drive-parts.js';
 import type { Held } from './ports.js';
 import { pause } from './waiting.js';
 
@@ -37,7 +37,10 @@ export class Driver {
     return this.drives.size === 0 && this.resting.size === 0;
   }
 
-  /** Resolves once the log has all that was called here of a transaction: who looks at it or orders something goes by that. */
+  /**
+   * Resolves once the log has all that was called here of a transaction, or is too slow: who looks at it, or orders
+   * something of it, goes by the log.
+   */
   async caughtUp(gid: string): Promise<void> {
     const drive = this.drives.get(gid);
     if (drive?.catchUp()) await pause(this.parts.clock, CATCH_UP_MS, drive.watch);

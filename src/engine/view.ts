@@ -32,12 +32,17 @@ export function transactionView(tx: Transaction, caller: Seer): TransactionView 
     ...messageView(tx),
     branches: tx.branches
       .filter((branch) => !isCheck(tx, branch))
-      .map((branch) => ({ ...branchView(branch, caller), ...planView(branch, tx) })),
+      .map((branch) => ({ ...branchView(undoneAsStarted(branch, tx), caller), ...planView(branch, tx) })),
     beganAt: iso(tx.beganAt),
     decidedAt: isoOrNull(tx.decidedAt),
     endedAt: isoOrNull(tx.endedAt),
     deadlineAt: isoOrNull(tx.deadlineAt),
   };
+}
+
+/** What may have been called is undone as what was, and shown so. */
+function undoneAsStarted(branch: Branch, { status }: Transaction): Branch {
+  return branch.ahead && status === 'aborting' ? { ...branch, state: 'started' } : branch;
 }
 
 /** Attempts are those of the operation that was last asked: after the decision still the try's, until a confirm was. */

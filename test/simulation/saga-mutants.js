@@ -43,12 +43,6 @@ export const SAGA_MUTANTS = [
     replace: 'if (save !== null) tx',
   },
   {
-    name: 'after an action that is unknown nothing was called ahead',
-    file: 'src/domain/machine.ts',
-    find: "after.state === 'refused' ? noneAheadAfter",
-    replace: 'after.gaveUp !== null ? noneAheadAfter',
-  },
-  {
     name: 'a branch starts when what it comes after has started',
     file: 'src/domain/saga.ts',
     find: 'return before !== undefined && isThrough(before);',

@@ -52,7 +52,8 @@ export class SagaWatch {
     const saga = this.sagas.get(after.gid);
     if (!saga) return;
     saga.writes += 1;
-    if (before?.branches.some(({ ahead }) => ahead)) saga.caughtUpIn.add(saga.writes);
+    const isAhead = (tx: Transaction | null): boolean => tx?.branches.some(({ ahead }) => ahead) === true;
+    if (isAhead(before) && !isAhead(after)) saga.caughtUpIn.add(saga.writes);
     if (saga.recovery === 'forward' && after.decision !== 'commit') {
       this.broken(`${after.gid} recovers forward, and is ${after.status}`);
     }
