@@ -27,8 +27,8 @@ export const SAGA_MUTANTS = [
   {
     name: 'who takes a saga over believes that nothing of it was called ahead of the log',
     file: 'src/engine/drive.ts',
-    find: 'this.aheadUntil = isNew ? parts.clock.now() + AHEAD_MS : null;',
-    replace: 'this.aheadUntil = parts.clock.now() + AHEAD_MS;',
+    find: 'this.aheadUntil = isNew ? parts.clock.monotonic() + AHEAD_MS : null;',
+    replace: 'this.aheadUntil = parts.clock.monotonic() + AHEAD_MS;',
   },
   {
     name: 'what somebody else wrote is taken for all that was called',
