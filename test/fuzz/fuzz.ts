@@ -37,7 +37,7 @@ export interface FuzzResult {
 }
 
 /** Requests beyond those that were wanted, as long as some call never went well: what it takes is a matter of luck. */
-const MAX_MORE = 3000;
+const MAX_MORE = 12_000;
 const AT_A_TIME = 24;
 const PROGRESS_EVERY = 1000;
 const ODD_IN_PERCENT = 50;
