@@ -22,4 +22,4 @@ test(`each of ${REQUESTS} requests, right and wrong, is answered as the document
   expect(result.failures).toEqual([]);
   expect(result.unproven).toEqual([]);
   expect(result.requests).toBeGreaterThanOrEqual(REQUESTS);
-});
+}, 240_000);
