@@ -53,20 +53,26 @@ interface Desired {
   percent: number | null;
 }
 
+/** Instances of which it is known what they said last. */
+const MAX_KNOWN = 1000;
+
 export class Reports {
-  /** What was recorded last: said again it is one statement. A node says the same every few seconds. */
-  private last: { readonly said: string; readonly values: readonly unknown[] } | null = null;
+  /** By instance what was recorded last, and when said again is one statement: most say the same every few seconds. */
+  private readonly last = new Map<string, { readonly said: string; readonly values: readonly unknown[] }>();
 
   constructor(private readonly parts: Pick<CenterParts, 'database' | 'clock' | 'logger' | 'changed'>) {}
 
   /** @throws TercetError: there is no such environment or namespace */
   async take(environment: string, instance: string, report: ConfigReport): Promise<void> {
     const { database, logger } = this.parts;
-    const said = JSON.stringify([environment, instance, report]);
-    if (this.last?.said === said) {
-      const again = { text: REPORT_AGAIN, values: [...this.last.values] };
+    const key = `${environment} ${instance}`;
+    const said = JSON.stringify(report);
+    const last = this.last.get(key);
+    if (last?.said === said) {
+      const again = { text: REPORT_AGAIN, values: [...last.values] };
       if ((await database.write(again, 'beat')).length > 0) return;
     }
+    this.last.delete(key);
     await lastReleaseOf(database, environment);
     const rejected = Object.values(report.namespaces).find(({ state }) => state === 'rejected');
     // What is said again with the next one need not wait for the disk; what ends a rollout does.
@@ -77,7 +83,7 @@ export class Reports {
       return { recorded: values, isEnded: mayEnd && (await endGray(client, environment, instance, report)) };
     }, lane);
     if (recorded instanceof TercetError) throw recorded;
-    this.last = rejected ? null : { said, values: recorded };
+    if (!rejected) this.keep(key, said, recorded);
     if (!isEnded) return;
     logger.warn({ environment, instance }, 'an instance rejects a gray release: it was taken back');
     this.parts.changed(environment);
@@ -104,6 +110,12 @@ export class Reports {
     await lastReleaseOf(this.parts.database, environment);
     const rows = await this.parts.database.read<Row>(REPORTS, [environment], 'list');
     return rows.map((row) => ({ ...candidateOf(row), isAlive: row.alive }));
+  }
+
+  private keep(key: string, said: string, values: readonly unknown[]): void {
+    this.last.set(key, { said, values });
+    const [oldest] = this.last.keys();
+    if (this.last.size > MAX_KNOWN && oldest !== undefined) this.last.delete(oldest);
   }
 
   /** @returns the values of REPORT, or why it is refused */

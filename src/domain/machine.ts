@@ -115,7 +115,7 @@ export function advance(before: Transaction, answers: readonly Answer[], at: Cir
 
 /** Until when branches may be called with no save in between, ms; null: not at all. */
 function aheadUntil(at: Circumstances): number | null {
-  return at.saved.branches.some(({ ahead }) => ahead) ? at.aheadUntil : null;
+  return at.aheadUntil !== null && at.saved.branches.some(({ ahead }) => ahead) ? at.aheadUntil : null;
 }
 
 function started(tx: Transaction, rules: ModeRules, now: number): Transaction {

@@ -10,7 +10,6 @@ import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/trans
 import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { Op, RetryPolicy } from '../protocol/words.js';
 import type { DriveParts } from './drive-parts.js';
-import { learn } from './learn.js';
 import { News } from './news.js';
 import { isOwnWrite } from './own-write.js';
 import { LogOutcomeUnknown } from './ports.js';
@@ -138,9 +137,18 @@ export class Drive {
   }
 
   /** What the release says that the transaction goes by. */
-  private learn(): Promise<void> {
-    const isStopped = (): boolean => this.isStopped;
-    return learn(this.parts, this.tx, isStopped, (ms) => this.pause(ms));
+  private async learn(): Promise<void> {
+    const { steering, logger } = this.parts;
+    const { gid, release } = this.tx;
+    const isReady = (): boolean => this.isStopped || steering.isKnown(release);
+    for (let pauseMs = LOG_RETRY_MS; !isReady(); pauseMs = Math.min(pauseMs * 2, LOG_RETRY_CAP_MS)) {
+      try {
+        await steering.learn(release);
+      } catch (error) {
+        logger.warn({ gid, release, error: String(error) }, 'the release of a transaction is not known; trying again');
+        await this.pause(pauseMs);
+      }
+    }
   }
 
   private circumstances() {

@@ -77,6 +77,22 @@ it('takes what is said again in one statement, by which the instance lives on', 
   }
 });
 
+it('takes what several instances say again in turn in one statement each', async () => {
+  await bench.release('shop', { orders: { v: 1 } });
+  for (const instance of ['i1', 'i2', 'i3']) await report(instance, said(1));
+  const transactions = jest.spyOn(Database.prototype, 'inTransaction');
+  try {
+    for (const instance of ['i1', 'i2', 'i3']) await report(instance, said(1));
+    expect(transactions).not.toHaveBeenCalled();
+    await report('i2', said(1, 'applied', 'the pool waits for a restart'));
+    expect(transactions).toHaveBeenCalledTimes(1);
+    expect(await orders('i2')).toMatchObject({ reason: 'the pool waits for a restart' });
+    expect(await orders('i1')).toMatchObject({ reason: null });
+  } finally {
+    transactions.mockRestore();
+  }
+});
+
 it('looks again at a rejection that is said again: it may end a gray release', async () => {
   await bench.release('shop', { orders: { v: 1 } });
   await report('i1', said(1, 'rejected', 'no'));
