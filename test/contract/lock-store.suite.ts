@@ -26,6 +26,8 @@ export interface LockBench<C extends LockClass> {
   close(): Promise<void>;
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Of a lock of the class `correctness`: what was taken over is kept out, and the one who took over is let in. */
 export async function demandGuarded<C extends LockClass>(
   { write }: Pick<LockBench<C>, 'write'>,
@@ -43,13 +45,20 @@ export function nameOf(what: string): string {
   return `${what}-${randomUUID()}`;
 }
 
-export function wishFor(name: string, ttlMs = LONG_MS): Wish {
+export function wishFor(name: string, ttlMs = LONG_MS): Mutable<Wish> {
   return { name, owner: randomUUID(), node: 'north/17', ttlMs };
 }
 
-/** The token, once the lock can be had. */
-export async function taken<C extends LockClass>(store: LockStore<C>, wish: Wish): Promise<TokenOf<C>> {
-  return await sooner(async () => tokenIn(await store.acquire(wish).catch(() => null)));
+/**
+ * The token, once the lock can be had. Each attempt after the first has an owner of its own, as the store demands: what
+ * undoes an attempt may come when the next one is there. The wish is then that of the attempt that got it.
+ */
+export async function taken<C extends LockClass>(store: LockStore<C>, wish: Mutable<Wish>): Promise<TokenOf<C>> {
+  let attempts = 0;
+  return await sooner(async () => {
+    if (attempts++ > 0) wish.owner = randomUUID();
+    return tokenIn(await store.acquire(wish).catch(() => null));
+  });
 }
 
 /** What `look` finds, once it finds something. */
