@@ -1,7 +1,8 @@
 /**
  * Group commit. Whoever writes while a flush is under way goes out with the next one: no delay when nothing else is
  * going on, and one commit for hundreds of transactions when much is. What nobody waits for makes no flush of its own
- * for a moment: most goes out with a begin or a decision that is awaited.
+ * for a moment: most goes out with a begin or a decision that is awaited. The next flush is sent before those hear of the
+ * last one who wrote it: what they do then takes this process about as long as the flush takes the database.
  *
  * A flush is one statement. If one row makes it fail, because of what it carries or because somebody else holds it,
  * the flush is taken apart, so that only that row's writer hears of it (G10). The same if all of it is too slow for one
@@ -35,6 +36,8 @@ export class Writer {
   /** Whether something in the queue is awaited, or has waited for company long enough. */
   private isAwaited = false;
   private timer: NodeJS.Timeout | null = null;
+  /** Tells the writers of a flush that was committed. */
+  private readonly untold: (() => void)[] = [];
   /** Flushes that were committed, and the begins and saves that went out with them. */
   readonly counts = { flushes: 0, writes: 0 };
 
@@ -58,15 +61,24 @@ export class Writer {
 
   private async pump(): Promise<void> {
     this.isFlushing = true;
+    // Whoever writes in the same turn of the event loop goes along.
+    await turn();
     while (this.isAwaited) {
-      // Whoever writes in the same turn of the event loop goes along.
-      await turn();
       const batch = this.next();
       this.isAwaited = this.queue.length > 0;
-      await this.flush(batch);
+      const flushing = this.flush(batch);
+      // It leaves in this turn.
+      if (this.untold.length > 0) await turn();
+      this.tell();
+      await flushing;
     }
     this.isFlushing = false;
+    this.tell();
     if (this.queue.length > 0) this.timer ??= setTimeout(() => this.endWait(), COMPANY_MS);
+  }
+
+  private tell(): void {
+    for (const tell of this.untold.splice(0)) tell();
   }
 
   private endWait(): void {
@@ -98,22 +110,26 @@ export class Writer {
   /** @param slow how many parts of this flush were too slow before; resolves to how many there are after it */
   private async flush(batch: Waiting[], slow = 0): Promise<number> {
     try {
-      await this.settle(batch, 'flush');
+      this.untold.push(await this.settle(batch, 'flush'));
     } catch (error) {
       if (isTooSlow(error)) slow += 1;
       if (batch.length > 1 && (isDataError(error) || (isTooSlow(error) && slow < MAX_SLOW))) {
         const middle = batch.length >> 1;
         slow = await this.flush(batch.slice(0, middle), slow);
+        this.tell();
         slow = await this.flush(batch.slice(middle), slow);
       } else if (isLockWait(error)) {
         // Beside the next flush: whoever waits for a row that is held waits by himself.
-        for (const waiting of batch) void this.settle([waiting], 'log').catch(waiting.reject);
+        for (const waiting of batch) {
+          void this.settle([waiting], 'log').then((tell) => tell(), waiting.reject);
+        }
       } else for (const { reject } of batch) reject(error);
     }
     return slow;
   }
 
-  private async settle(batch: readonly Waiting[], lane: Lane): Promise<void> {
+  /** @returns what tells the writers of its results */
+  private async settle(batch: readonly Waiting[], lane: Lane): Promise<() => void> {
     const writes = batch.map(({ write }) => write);
     const sentAt = performance.now();
     let written = 0;
@@ -123,7 +139,7 @@ export class Writer {
       this.counts.flushes += 1;
       this.counts.writes += written;
       // The results are as many as the writes.
-      batch.forEach(({ resolve }, index) => resolve(results[index] ?? 'there'));
+      return () => batch.forEach(({ resolve }, index) => resolve(results[index] ?? 'there'));
     } finally {
       this.flushed(written, performance.now() - sentAt);
     }
