@@ -105,7 +105,7 @@ export class Begins {
     const waitMs = this.around.steering.admit();
     if (waitMs === null) return null;
     const detail = `this node begins no more now by limits.beginsPerSecond; begin again in ${waitMs} ms, with the same gid`;
-    return new TercetError('TERCET_BEGINS_TOO_FAST', detail);
+    return new TercetError('TERCET_BEGINS_TOO_FAST', detail, undefined, { retryAfterMs: waitMs });
   }
 
   /** What the request says, or why it cannot be begun. */

@@ -54,7 +54,7 @@ export class Driver {
   /** What is too many to take one more with these branches, in words; null: there is room. */
   tooMany(branches: readonly { component: string }[], max: number): string | null {
     const size = this.drives.size + this.beginning;
-    const maxOfOne = Math.floor(max * SHARE_OF_ONE);
+    const maxOfOne = Math.max(1, Math.floor(max * SHARE_OF_ONE));
     // The count of one is no larger than that of all.
     if (size < maxOfOne) return null;
     // What one has beyond its share was taken over, and is not held against the others. Of several, that of the one with

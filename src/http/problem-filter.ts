@@ -7,8 +7,8 @@ import type { Logger } from '../engine/ports.js';
 import { TercetError } from '../protocol/errors.js';
 import { LIMITS } from '../protocol/words.js';
 
-/** Seconds after which it makes sense to ask again. */
-const RETRY_AFTER_S = '1';
+/** After which it makes sense to ask again, unless the error says so. */
+const RETRY_AFTER_MS = 1000;
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -20,8 +20,11 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, reply: FastifyReply): void {
     if (reply.sent) return;
-    const problem = this.asTercetError(error).toProblem();
-    if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', RETRY_AFTER_S);
+    const coded = this.asTercetError(error);
+    const problem = coded.toProblem();
+    if (problem.status === 429 || problem.status === 503) {
+      void reply.header('retry-after', Math.ceil((coded.retryAfterMs ?? RETRY_AFTER_MS) / 1000));
+    }
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(problem.status).header('content-type', 'application/problem+json').send(JSON.stringify(problem));
   }

@@ -7,7 +7,7 @@ const BURST_S = 0.01;
 
 export class Pace {
   private rate: Rate | null = null;
-  private readonly line: (() => void)[] = [];
+  private readonly line: { readonly mayLeave: () => boolean; readonly leave: () => void }[] = [];
   private cancel: (() => void) | null = null;
 
   /** @param perSecond null: no limit */
@@ -18,11 +18,15 @@ export class Pace {
     this.rate = this.rateOf(perSecond);
   }
 
-  /** Resolves when it is this caller's turn; undefined: it is now. */
-  enter(): Promise<void> | undefined {
-    if (this.line.length === 0 && this.waitMs() === null) return undefined;
-    return new Promise((resolve) => {
-      this.line.push(resolve);
+  /**
+   * Resolves when it is this caller's turn; undefined: it is now.
+   *
+   * @param mayLeave false: it is a call of the past, which takes nobody's place
+   */
+  enter(mayLeave: () => boolean): Promise<void> | undefined {
+    if (this.line.length === 0 && (!mayLeave() || this.waitMs() === null)) return undefined;
+    return new Promise((leave) => {
+      this.line.push({ mayLeave, leave });
       if (this.cancel === null) this.admit();
     });
   }
@@ -38,13 +42,14 @@ export class Pace {
 
   private admit(): void {
     this.cancel = null;
-    while (this.line.length > 0) {
-      const waitMs = this.waitMs();
+    for (let next = this.line[0]; next !== undefined; next = this.line[0]) {
+      const waitMs = next.mayLeave() ? this.waitMs() : null;
       if (waitMs !== null) {
         this.cancel = this.clock.after(waitMs, () => this.admit());
         return;
       }
-      this.line.shift()?.();
+      this.line.shift();
+      next.leave();
     }
   }
 

@@ -64,15 +64,18 @@ export class TercetError extends Error {
   readonly status: number;
   /** Of a conflict: what differs, masked. */
   readonly diff: ConfigChange[] | undefined;
+  /** Of what may be asked for again: not before. Undefined: soon. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
     readonly errors?: FieldError[],
-    { diff, ...options }: ErrorOptions & { diff?: ConfigChange[] } = {},
+    { diff, retryAfterMs, ...options }: ErrorOptions & { diff?: ConfigChange[]; retryAfterMs?: number } = {},
   ) {
     super(`${code}: ${detail}`, options);
     this.diff = diff;
+    this.retryAfterMs = retryAfterMs;
     this.status = REGISTRY[code][0];
   }
 

@@ -98,6 +98,17 @@ test('of many that begin at once no more are taken than there is room for', asyn
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
 });
 
+test('a node that may have one takes one', async () => {
+  await coordinator.drain(0);
+  const small = new Coordinator({ ...parts, log: new MemoryLog(parts.clock), steering: new Steady(1) });
+  await small.start();
+  expect((await small.begin(calling('first', 'account'), accepted)).begun).toBe(true);
+  await expect(small.begin(calling('second', 'account'), accepted)).rejects.toMatchObject({
+    detail: expect.stringContaining('1 transactions'),
+  });
+  await small.drain(0);
+});
+
 test('what a dead node had of a service that answers no more leaves room for the others too (G10)', async () => {
   const { clock } = parts;
   const log = new MemoryLog(clock);

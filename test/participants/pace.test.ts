@@ -5,15 +5,18 @@ import { ManualClock } from './manual-clock.js';
 
 let clock: ManualClock;
 let left: number[];
+/** Calls that are of the past by now. */
+let past: Set<number>;
 
 beforeEach(() => {
   clock = new ManualClock();
   left = [];
+  past = new Set();
 });
 
 async function enter(pace: Pace, ...calls: number[]): Promise<void> {
   for (const call of calls) {
-    const turn = pace.enter();
+    const turn = pace.enter(() => !past.has(call));
     if (turn) void turn.then(() => left.push(call));
     else left.push(call);
   }
@@ -50,6 +53,17 @@ test('who waits goes on by the new pace at once', async () => {
   expect(left).toEqual([1, 2, 3]);
   await enter(pace, 4, 5);
   expect([left, clock.pending]).toEqual([[1, 2, 3, 4, 5], 0]);
+});
+
+test('what may not leave any more holds up nobody behind it', async () => {
+  const pace = new Pace(1, clock);
+  await enter(pace, 1, 2, 3, 4, 5);
+  past = new Set([2, 3, 4]);
+  expect(await pass(1000)).toEqual([1, 2, 3, 4, 5]);
+  await enter(pace, 4, 6);
+  expect(left.slice(5)).toEqual([4]);
+  expect((await pass(1000)).slice(5)).toEqual([4, 6]);
+  expect(clock.pending).toBe(0);
 });
 
 test('a rest is worth a hundredth of a second, and no more', async () => {

@@ -120,9 +120,11 @@ async function batchesAreSmaller(content: Json): Promise<void> {
   });
 }
 
-async function refused(node: TestNode, path: string, body: object, code: string): Promise<void> {
+/** @returns after how many seconds it may be asked for again */
+async function refused(node: TestNode, path: string, body: object, code: string): Promise<number> {
   const answer = await node.send('POST', path, body);
   if (answer.body.code !== code) throw new Error(`it is ${answer.status} ${answer.body.code}, and not ${code}`);
+  return Number(answer.headers.get('retry-after'));
 }
 
 /** Connections to the log that are at work while more are wanted than there are. */
@@ -186,7 +188,9 @@ export const PROOFS: Readonly<Record<string, () => Promise<void>>> = {
       await begun(node, 'b');
       await say({ limits: { beginsPerSecond: 0.1 } });
       await begun(node, 'c');
-      await refused(node, '/v1/transactions', begin({ gid: 'd' }), 'TERCET_BEGINS_TOO_FAST');
+      const afterS = await refused(node, '/v1/transactions', begin({ gid: 'd' }), 'TERCET_BEGINS_TOO_FAST');
+      // One in ten seconds, some of which have passed.
+      if (!(afterS > 1 && afterS <= 10)) throw new Error(`it may be asked for again after ${afterS} s`);
       // One that is recorded is no begin.
       if ((await begun(node, 'a')).status > 202) throw new Error('what is recorded was refused');
       await say({ limits: { beginsPerSecond: null } });
