@@ -6,9 +6,10 @@
  * S3. A branch is undone after everything that started once it was done: the exact reverse of an ordered saga, and
  *     side by side what ran side by side.
  * S4. Once the decision is commit (all done, the pivot done, or forward recovery) nothing is undone.
- * S5. Where every branch can be undone and has its payload from the begin, the begin records that all of them may be
- *     called: whoever began it calls them with no write in between. Who reads that in the log, and knows no more, undoes
- *     those that wait too, before all others, whatever an action says now: somebody else may still be calling.
+ * S5. Where every branch can be undone and has its payload from the begin, and the graph alone says in which order they
+ *     run, the begin records that all of them may be called: whoever began it calls them with no write in between. Who
+ *     reads that in the log, and knows no more, undoes those that wait too, before all others, whatever an action says
+ *     now: somebody else may still be calling.
  */
 import { refersToReplies, unresolvable } from './reference.js';
 import { isHeld } from './transaction.js';
@@ -127,10 +128,30 @@ export function begunAhead(tx: Transaction): Transaction {
   const { plan, branches } = tx;
   const canBeUndone = (branch: Branch): boolean => branch.plan?.compensate === true && !branch.plan.pivot;
   if (plan?.recovery !== 'backward' || !branches.every(canBeUndone) || branches.some(refersToReplies)) return tx;
+  if (!runsInLayers(branches, plan.parallel)) return tx;
   return {
     ...tx,
     branches: branches.map((branch) => (branch.state === 'waiting' ? { ...branch, ahead: true } : branch)),
   };
+}
+
+/**
+ * Whether they run in the order of their graph alone, however long each takes: each comes after the whole layer before
+ * its own, and a layer may run side by side. Elsewhere the log must say what ran before what (S3).
+ */
+function runsInLayers(branches: readonly Branch[], parallel: number): boolean {
+  const after = branches.map(({ plan }) => plan?.after ?? []);
+  const layers: number[] = [];
+  const layerOf = (position: number): number =>
+    (layers[position] ??= Math.max(-1, ...(after[position] ?? []).map(layerOf)) + 1);
+  const sizes: number[] = [];
+  branches.forEach((_branch, position) => {
+    const layer = layerOf(position);
+    sizes[layer] = (sizes[layer] ?? 0) + 1;
+  });
+  const isAfterAllOf = (layer: number, those: readonly number[]): boolean =>
+    those.filter((position) => layers[position] === layer).length === (sizes[layer] ?? 0);
+  return Math.max(...sizes) <= parallel && after.every((those, at) => isAfterAllOf((layers[at] ?? 0) - 1, those));
 }
 
 /** The branches, for whoever knows that none of those that wait was called. */

@@ -5,6 +5,12 @@ import type { Transaction } from '../../src/domain/transaction.js';
 import { DIAMOND, REFUSED, Run, saga, UNKNOWN } from './saga-run.js';
 
 const UNTIL = 1000;
+const TWO_ROWS = [
+  { branchId: 'a', after: [] },
+  { branchId: 'b', after: ['a'] },
+  { branchId: 'x', after: [] },
+  { branchId: 'y', after: ['x'] },
+];
 const isAhead = true;
 const aheadOf = ({ branches }: Transaction): string[] => branches.flatMap((b) => (b.ahead ? [b.branchId] : []));
 const abort = (tx: Transaction): Transaction => decide(tx, 'abort', { kind: 'requested' }, 5);
@@ -45,12 +51,15 @@ describe('whoever began it', () => {
   });
 });
 
-describe('only a saga that can be undone wherever it stops, and is known from its begin', () => {
+describe('only a saga that can be undone wherever it stops, in an order that is known from its begin', () => {
   test.each<[string, Parameters<typeof saga>]>([
     ['with a branch that has nothing to undo', [['a', { branchId: 'b', compensate: false }, 'c']]],
     ['with a pivot', [['a', 'b', { branchId: 'c', pivot: true }]]],
     ['with a payload that needs a reply', [['a', { branchId: 'b', payload: '{"$reply":"a"}' }, 'c']]],
     ['with forward recovery', [['a', 'b', 'c'], { recovery: 'forward' }]],
+    ['whose branches run one by one though nothing orders them', [DIAMOND, { parallel: 1 }]],
+    ['of two rows beside each other', [TWO_ROWS]],
+    ['with a branch that need not wait for all that begins before it', [[...DIAMOND, { branchId: 'e', after: ['b'] }]]],
   ])('not one %s', (_name, [branches, over]) => {
     const run = new Run(saga(branches, { ...over, isAhead }), UNTIL);
     expect(aheadOf(run.tx)).toEqual([]);

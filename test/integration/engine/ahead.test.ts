@@ -1,5 +1,7 @@
 /** A saga that runs ahead of the log, as those see it who look, order something or take over. */
 import type { Outcome } from '../../../src/domain/transaction.js';
+import type { Steering } from '../../../src/engine/ports.js';
+import { Steady } from '../../../src/engine/steady.js';
 import { prepareDatabase } from '../../../src/storage/data-source.js';
 import { createDatabase } from '../../support/postgres.js';
 import type { TestDatabase } from '../../support/postgres.js';
@@ -98,4 +100,27 @@ test('one that takes long stands in the log after a second, whoever looks', asyn
   await until(async () => (await statesIn(south.log, gid))?.join() === 'done,started,waiting');
   answer(DONE);
   expect((await north.coordinator.get(gid, SETTLED)).status).toBe('committed');
+});
+
+test('a node that leaves says what it never called, and nobody undoes that', async () => {
+  const retry = { baseMs: 60_000, capMs: 60_000 };
+  const leaving = await EngineNode.start({ url: database.url, services, node: 'leaving', retry });
+  services.answer = ({ op, branchId }) => (op === 'action' && branchId === 'b1' ? UNKNOWN : DONE);
+  await leaving.coordinator.begin(sagaRequest('left', 3), ACCEPTED);
+  await until(async () => services.opsOf('left', 'b1').length === 1);
+  await leaving.coordinator.drain(5000);
+  await leaving.log.close();
+  const { tx } = await south.coordinator.abort('left', null, SETTLED);
+  expect([tx.status, services.opsOf('left', 'b2')]).toEqual(['aborted', []]);
+});
+
+test('what is written of a paused component says what was never called', async () => {
+  const isPaused = (): boolean => services.opsOf('paused', 'b0').length > 0;
+  const steering: Steering = Object.assign(new Steady(), { pausedBecause: () => (isPaused() ? 'by hand' : null) });
+  const node = await EngineNode.start({ url: database.url, services, node: 'paused', steering });
+  await node.coordinator.begin(sagaRequest('paused', 3), ACCEPTED);
+  await until(async () => (await statesIn(south.log, 'paused'))?.[0] === 'done');
+  const { status, branches } = (await south.log.get('paused'))!.tx;
+  expect([status, ...branches.map(({ ahead }) => ahead)]).toEqual(['open', false, false, false]);
+  await node.stop();
 });
