@@ -36,7 +36,7 @@ function reasonIn(text: string | null): string | null {
   try {
     const body: unknown = JSON.parse(text ?? '');
     const reason: unknown = typeof body === 'object' && body !== null && 'reason' in body ? body.reason : null;
-    return typeof reason === 'string' && !reason.includes('\0') ? reason.slice(0, REASON_CHARS) : null;
+    return typeof reason === 'string' && !reason.includes('\0') ? cut(reason, REASON_CHARS) : null;
   } catch {
     return null;
   }
@@ -51,11 +51,15 @@ function retryAfterMs(header: string | null, now: number): number | null {
 
 function unknown(status: number, text: string | null, what: string): Outcome {
   // A page of a proxy has lines; the timeline has one for each call.
-  const line = (text ?? '')
-    .slice(0, QUOTED_CHARS)
+  const line = cut(text ?? '', QUOTED_CHARS)
     .replace(/[\s\p{Cc}]+/gu, ' ')
     .trim();
   return { kind: 'unknown', detail: `answered ${status} ${what}`.trimEnd() + (line && `: ${line}`) };
+}
+
+/** With no half of a character at its end, or anywhere. */
+function cut(text: string, chars: number): string {
+  return text.slice(0, chars).replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
 function decoded(body: Uint8Array): string | null {

@@ -46,10 +46,11 @@ const FORGET = `
    WHERE dead AND NOT EXISTS (SELECT FROM tercet.transaction t WHERE t.owner = m.id)`;
 
 export class Members {
-  /** What to add to this machine's clock to get the database's, as of the last renewal. */
-  clockOffsetMs = 0;
-  /** The same for the monotonic clock, which no correction of this machine's time moves. */
-  private monotonicOffsetMs = 0;
+  /**
+   * What to add to this machine's monotonic clock to get the database's, as of the last renewal; before the first, as
+   * this machine has it.
+   */
+  clockOffsetMs = Date.now() - performance.now();
 
   constructor(
     private readonly database: Database,
@@ -58,7 +59,7 @@ export class Members {
 
   /** When, by the clock of the database, a statement that is sent now has been on its way for too long: ms. */
   get notAfter(): number {
-    return performance.now() + this.monotonicOffsetMs + this.leaseMs;
+    return performance.now() + this.clockOffsetMs + this.leaseMs;
   }
 
   async join(node: string, leaseMs: number): Promise<Member> {
@@ -125,8 +126,7 @@ export class Members {
     const [row] = await this.database.write<{ now: number }>({ text, values }, 'lease');
     if (!row) return false;
     const halfWayMs = (performance.now() - sentAt) / 2;
-    this.clockOffsetMs = row.now - (Date.now() - halfWayMs);
-    this.monotonicOffsetMs = row.now - (performance.now() - halfWayMs);
+    this.clockOffsetMs = row.now - (performance.now() - halfWayMs);
     return true;
   }
 }

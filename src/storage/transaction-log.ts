@@ -52,8 +52,8 @@ const DECIDE = `
     UPDATE tercet.transaction t
        SET owner = living.id, epoch = epoch + 1, version = version + 1, status = $4, decision = $5, reason = $6,
            decided_at = to_timestamp($7::float8 / 1000.0),
-           -- What a person parked stays so; what one branch was parked for is settled.
-           parked = CASE WHEN parked::json ->> 'branchId' IS NULL THEN parked END,
+           -- What a person parked stays so. Not ->>: it fails where a service that is quoted said half a character.
+           parked = CASE WHEN strpos(parked, '"branchId":null') > 0 THEN parked END,
            events = CASE WHEN version <= ${TOLD_IN_ROW} THEN concat_ws(',', events, $8::text) ELSE events END
       FROM living WHERE gid = $3 AND status = 'open'
     RETURNING gid, version, parked
@@ -106,7 +106,7 @@ export class PostgresLog implements TransactionLog {
     }, flushed);
   }
 
-  /** What to add to this machine's clock to get the database's, as of the last renewal. */
+  /** What to add to this machine's monotonic clock to get the database's, as of the last renewal. */
   get clockOffsetMs(): number {
     return this.members.clockOffsetMs;
   }

@@ -168,7 +168,9 @@ export function describeMessages(name: string, open: () => Promise<MessageCluste
 
       test('has what was parked at its check once somebody commits it, whatever they had seen of it', async () => {
         const held = await begin();
-        const parked = { at: AT, branchId: 'check', op: 'check' as const, why: 'silence' };
+        // With a half of a character, as a service may have said it, and with what looks like a hold of a person.
+        const why = 'silence \ud83d "branchId":null';
+        const parked = { at: AT, branchId: 'check', op: 'check' as const, why };
         await saved(held, { ...held.tx, parked });
         const answer = await other.decide(stranger, held.tx, 'commit', null, AT, []);
         expect(answer?.held.tx).toMatchObject({ parked: null, branches: [{}, { state: 'queued' }] });

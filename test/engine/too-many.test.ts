@@ -18,7 +18,7 @@ let coordinator: Coordinator;
 let parts: CoordinatorParts;
 
 beforeEach(async () => {
-  const clock = new SystemClock(() => 0);
+  const clock = new SystemClock();
   const targets = { try: 'http://service.test/', confirm: 'http://service.test/', cancel: 'http://service.test/' };
   const component = (name: string): Component => ({
     name,

@@ -32,7 +32,7 @@ withKafka()('half messages', () => {
       // Nothing that is asked for here comes so far.
       coordinator: {} as Coordinator,
       producer: new Lane(kafka),
-      clock: new SystemClock(() => 0),
+      clock: new SystemClock(),
       logger: quiet,
     });
     const producer = kafka.producer();

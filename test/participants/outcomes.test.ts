@@ -122,6 +122,13 @@ describe('unknown', () => {
     expect(detail.length).toBeLessThan(250);
   });
 
+  test('what is said of an answer ends with a whole character: half of one is no text to PostgreSQL', async () => {
+    const { detail } = (await asked(raw(`${'x'.repeat(199)}😀`, 500))) as { detail: string };
+    expect(detail).toBe(`answered 500: ${'x'.repeat(199)}\ufffd`);
+    const halves = json({ reason: `a\ud83d ${'😀'.repeat(1000)}` }, 409);
+    expect(await asked(halves)).toEqual({ kind: 'refused', reason: `a\ufffd ${'😀'.repeat(498)}\ufffd` });
+  });
+
   test.each([301, 302, 303, 307, 308])('a redirect with %d, which is not followed', async (status) => {
     const other = await Service.start();
     const outcome = await asked(raw('', status, { location: `${other.url}/try` }));

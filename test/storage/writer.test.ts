@@ -1,5 +1,6 @@
 /** In which order the writer sends flushes and tells of them; what a flush does is tested with a real database. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import pg from 'pg';
 import type { Written } from '../../src/storage/flush.js';
 import { Writer } from '../../src/storage/writer.js';
@@ -15,6 +16,7 @@ let sent: Sent[];
 let writer: Writer;
 
 beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
   happened = [];
   sent = [];
   writer = new Writer(
@@ -31,11 +33,13 @@ beforeEach(() => {
   );
 });
 
-function write(gid: string): void {
+afterEach(() => jest.useRealTimers());
+
+function write(gid: string, canWait = false): void {
   const row = { gid, begin: '{}', branch: '', save: '', timeline: '', end: '', outbox: '' };
   const rest = { member: null, epoch: 0, branchesToMove: false, timelineToMove: false, moves: 0 };
   const one: Write = { ...row, ...rest };
-  void writer.write(one).then(
+  void writer.write(one, canWait).then(
     () => happened.push(`told ${gid}`),
     () => happened.push(`refused ${gid}`),
   );
@@ -56,6 +60,31 @@ test('the next flush is on its way before those hear of the last one who wrote i
   sent[1]!.commit();
   await settled();
   expect(happened.slice(3)).toEqual(['told b', 'told c']);
+});
+
+test('what nobody waits for goes out with the next that is awaited', async () => {
+  write('a', true);
+  await settled();
+  expect(happened).toEqual([]);
+  write('b');
+  await settled();
+  expect(happened).toEqual(['sent a,b']);
+  write('c', true);
+  sent[0]!.commit();
+  await settled();
+  expect(happened.slice(1)).toEqual(['told a', 'told b']);
+});
+
+test('what nobody waits for goes out by itself when nothing comes', async () => {
+  write('a');
+  await settled();
+  write('b', true);
+  sent[0]!.commit();
+  await settled();
+  expect(happened).toEqual(['sent a', 'told a']);
+  jest.advanceTimersByTime(20);
+  await settled();
+  expect(happened.slice(2)).toEqual(['sent b']);
 });
 
 test('of a flush that is taken apart, a part hears of it when it is written and not when all are', async () => {

@@ -72,7 +72,7 @@ export class Steerage {
     };
     const database = new Database({ url: this.url, leaseMs: LEASE_MS, connections: 2 }, logger);
     const wakes = new ConfigWakes(this.url, null, logger);
-    const clock = new SystemClock(() => 0);
+    const clock = new SystemClock();
     const states = new ConfigStates({ database, wakeups: wakes, clock, logger });
     const reports = new Reports({ database, clock, logger, changed: () => undefined });
     const config = new NodeConfig({

@@ -77,7 +77,7 @@ async function withRelay(
   const pool = new pg.Pool({ connectionString: steerage.url });
   const broker = new MemoryBroker();
   const relay = new Relay({ pool, producer: broker.producer, prefix: OUTBOX, leaseMs: 4000 });
-  const participants = new HttpParticipants(new AllowList('127.0.0.0/8'), new SystemClock(() => 0));
+  const participants = new HttpParticipants(new AllowList('127.0.0.0/8'), new SystemClock());
   const components = { get: () => undefined, find: async () => undefined };
   const { config } = await steerage.engine('north');
   putToUse(config, { logger: quiet, participants, components, relay });
@@ -231,7 +231,7 @@ export const PROOFS: Readonly<Record<string, () => Promise<void>>> = {
     const pool = new pg.Pool({ connectionString: steerage.url });
     const locks = new Locks(new PostgresLocks({ pool, table: 'tercet.lock' }));
     const days = (): number => config.steering.values['retention.days'];
-    const retention = new InTenDays({ url: steerage.url, leaseMs: 4000, days }, locks, new SystemClock(() => 0), quiet);
+    const retention = new InTenDays({ url: steerage.url, leaseMs: 4000, days }, locks, new SystemClock(), quiet);
     try {
       const member = await log.join('south', 60_000);
       const { held } = await log.insert(member, transaction({ gid: 'old', beganAt: Date.now() }), 'a'.repeat(64));
