@@ -10,7 +10,7 @@ interface Ended {
   readonly said: string;
 }
 
-/** Runs a script that has what clean-up.js exports; it is sent `signals` when it prints `ready`. */
+/** Runs a script that has what clean-up.js exports; it is sent `signals` from when it prints `ready`, one every 50 ms. */
 function run(script: string, signals: readonly NodeJS.Signals[] = []): Promise<Ended> {
   const source = `
     import { atEnd, onStage, taken } from ${JSON.stringify(CLEAN_UP)};
@@ -21,7 +21,7 @@ function run(script: string, signals: readonly NodeJS.Signals[] = []): Promise<E
   let [out, said] = ['', ''];
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   child.stdout.on('data', (chunk: Buffer) => {
-    if (!out.includes('ready') && chunk.includes('ready')) for (const signal of signals) child.kill(signal);
+    if (chunk.includes('ready')) signals.forEach((signal, index) => setTimeout(() => child.kill(signal), index * 50));
     out += chunk.toString();
   });
   return new Promise((resolve) => {
