@@ -57,6 +57,8 @@ export interface End {
   /** Begins that were answered with a transaction, and transactions that the log has as committed: the same number. */
   readonly accepted: number;
   readonly committed: number;
+  /** Transactions of which a request was answered 503 or 504, and repeated. */
+  readonly repeated: number;
 }
 
 export interface Machine {
@@ -171,8 +173,15 @@ export async function measureAtRate(
   return { perSecond, tercet, bare, p50TimesBare, p99TimesBare };
 }
 
-export async function endOf({ database, accepted }: Rig): Promise<End> {
-  return { unfinished: await database.unfinished(), accepted, committed: await database.committed() };
+export async function endOf({ database, accepted, repeated }: Rig): Promise<End> {
+  return { unfinished: await database.unfinished(), accepted, committed: await database.committed(), repeated };
+}
+
+/** What a reader of the numbers must know of it; null: none was repeated. */
+export function repeatedText({ repeated }: Pick<End, 'repeated'>): string | null {
+  if (repeated === 0) return null;
+  const were = repeated === 1 ? '1 begin was' : `${repeated} begins were`;
+  return `${were} answered 503 or 504 and repeated: the coordinator could not reach its database in time, or this machine stood still`;
 }
 
 /** Of the number of initiators that is next to 64. */

@@ -75,7 +75,8 @@ export async function fixedRate(
   const under = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | null = null;
   const start = clock.now();
-  const count = Math.round((perSecond * (warmUpMs + forMs)) / 1000);
+  // Up, so that the last one is in the span, however slow the rate.
+  const count = Math.ceil((perSecond * (warmUpMs + forMs)) / 1000);
   const send = async (at: number): Promise<void> => {
     await once().catch((error: unknown) => (failure ??= { error }));
     if (at >= start + warmUpMs) latencies.push(clock.now() - at);
@@ -91,7 +92,9 @@ export async function fixedRate(
   }
   await Promise.all(under);
   if (failure !== null) throw (failure as { readonly error: unknown }).error;
-  return { latencies, perSecond: (latencies.length * 1000) / (clock.now() - start - warmUpMs), total: count };
+  // The last was scheduled before the end of the span: its answer may be there before, too.
+  const measuredMs = Math.max(forMs, clock.now() - start - warmUpMs);
+  return { latencies, perSecond: (latencies.length * 1000) / measuredMs, total: count };
 }
 
 function tooFast(perSecond: number): Trouble {

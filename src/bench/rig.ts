@@ -37,6 +37,8 @@ export class Rig {
   readonly cores = availableParallelism();
   /** Begins that were answered with a transaction. */
   accepted = 0;
+  /** Transactions of which a request was answered 503 or 504, and repeated. */
+  repeated = 0;
   private gids = 0;
   private constructor(
     readonly place: Place,
@@ -45,6 +47,7 @@ export class Rig {
     private readonly server: number | null,
     private readonly cleanUps: (() => Promise<unknown>)[],
     private parts: { coordinator: Started; participant: Started },
+    private readonly signal: AbortSignal,
   ) {}
 
   /** @throws TercetError, Trouble, or the reason of `signal`, when something it needs is not there; nothing is left then */
@@ -58,7 +61,7 @@ export class Rig {
       signal.throwIfAborted();
       const server = serverOf(await database.pid(), database.name);
       const parts = await startParts(place, database, {}, 0, cleanUps);
-      const rig = new Rig(place, database, server, cleanUps, parts);
+      const rig = new Rig(place, database, server, cleanUps, parts, signal);
       cleanUps.push(() => rig.post.close());
       await register(rig.post, parts.coordinator.url, parts.participant.url);
       signal.throwIfAborted();
@@ -87,8 +90,10 @@ export class Rig {
 
   /** One transaction through the coordinator; where `mayRefuse`, it may be answered 429, and is not begun then. */
   async through(work: Work, gid = this.gid(), mayRefuse = false): Promise<Answer> {
-    const answer = await throughCoordinator(this.post, this.coordinator, work, gid, { mayRefuse });
+    const asking = { mayRefuse, signal: this.signal };
+    const answer = await throughCoordinator(this.post, this.coordinator, work, gid, asking);
     if (answer.status !== 429) this.accepted += 1;
+    if (answer.wasRepeated) this.repeated += 1;
     return answer;
   }
 
@@ -101,10 +106,10 @@ export class Rig {
     return `bench-${(this.gids += 1)}`;
   }
 
-  /** Waits until nothing is unfinished, for a while. */
-  async settled(): Promise<void> {
+  /** Waits until nothing is unfinished in `database`, for a while. */
+  async settled(database = this.database): Promise<void> {
     const until = performance.now() + SETTLE_MS;
-    while ((await this.database.unfinished()) > 0 && performance.now() < until) await sleep(POLL_MS);
+    while ((await database.unfinished()) > 0 && performance.now() < until) await sleep(POLL_MS);
   }
 
   cpu(): Cpu {

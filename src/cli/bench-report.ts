@@ -1,4 +1,5 @@
 /** What `tercet bench` measured, for people. */
+import { repeatedText } from '../bench/bench.js';
 import type { AtRate, Point, Result } from '../bench/bench.js';
 import type { Pressure } from '../bench/pressure.js';
 import type { Cell } from '../bench/turns.js';
@@ -15,6 +16,7 @@ export function benchReport({ machine, asked, closedLoop, fixedRate, pastTheLimi
     `${isEmbedded ? ', embedded' : ''}, fsync ${postgresql.fsync}. Medians of ${asked.rounds} turns of ` +
     `${asked.seconds} s, after ${asked.warmUpSeconds} s to warm up. Bare: the same calls with no coordinator, in turn.`;
   const work = `${{ tcc: 'TCC', saga: 'Sagas', message: 'Messages' }[asked.mode]} of ${asked.branches}`;
+  const repeated = repeatedText(end);
   return [
     ...wrap(about, COLUMNS),
     ...section(`${work}, one after another from each initiator`, throughput(closedLoop)),
@@ -26,6 +28,7 @@ export function benchReport({ machine, asked, closedLoop, fixedRate, pastTheLimi
     ...section(limitTitle(pastTheLimit), limitTable(pastTheLimit)),
     '',
     `${whole(end.accepted)} accepted, ${whole(end.committed)} committed, ${whole(end.unfinished)} unfinished`,
+    ...(repeated === null ? [] : wrap(repeated, COLUMNS)),
   ];
 }
 

@@ -93,7 +93,7 @@ function askedOf(given: Given): Asked {
   if (!mode) throw new WrongUse(`--mode is '${given.text('mode')}'; it must be one of ${MODES.join(', ')}`);
   const rate = given.text('rate') ?? 'half';
   const initiators = (given.text('initiators') ?? '1,16,64,256,1024').split(',');
-  return {
+  const asked: Asked = {
     mode,
     branches: number(given.text('branches') ?? '2', 'branches', 1, 100),
     initiators: [...new Set(initiators.map((each) => number(each, 'initiators', 1, 4096)))].toSorted((a, b) => a - b),
@@ -101,6 +101,14 @@ function askedOf(given: Given): Asked {
     seconds: number(given.text('seconds') ?? '1', 'seconds', 0.1, 600, 'a number'),
     rate: rate === 'half' ? rate : number(rate, 'rate', 1, 100_000, "'half' or a whole number"),
   };
+  demandOneInATurn(asked);
+  return asked;
+}
+
+function demandOneInATurn({ rate, seconds }: Asked): void {
+  if (rate === 'half' || rate * seconds >= 1) return;
+  const next = `give --seconds ${Math.ceil(10 / rate) / 10} or more, or --rate ${Math.ceil(1 / seconds)} or more`;
+  throw new WrongUse(`with --rate ${rate} and --seconds ${seconds} a turn may have no transaction: ${next}`);
 }
 
 function number(text: string, option: string, from: number, to: number, kind = 'a whole number'): number {

@@ -56,7 +56,7 @@ const bench: Command = {
 embedded PostgreSQL, and drops it at the end. It ends with 1 if a transaction
 was left unfinished. docs/benchmarks.md says what the columns mean.`,
   examples: [
-    ['tercet bench', 'TCC with two branches, about a minute and a half'],
+    ['tercet bench', 'TCC with two branches, about two and a half minutes'],
     ['DATABASE_URL=postgres://user:pw@host/db tercet bench', 'on your PostgreSQL'],
     ['tercet bench --mode saga --branches 3 --initiators 64', 'sagas'],
     ['tercet bench --rate 500 --json bench.json --svg bench.svg', 'at your rate, kept for later'],

@@ -16,6 +16,7 @@ import { TercetConfig } from '@tercet/client/config';
 import pg from 'pg';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
+import { atEnd, endOf, onStage, taken } from './clean-up.js';
 import { quiet } from './quiet.js';
 import { gateTable, switchTable } from './strict.js';
 
@@ -26,15 +27,13 @@ const ROUNDS = isQuick ? 5 : 100;
 const PAUSE_MS = 200;
 const CONTENT_BYTES = [100, 100_000];
 const ENVIRONMENT = 'bench';
-const cleanUps = [];
 const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-config-'));
-cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+atEnd(() => rmSync(folder, { recursive: true, force: true }));
 
 async function center(databaseUrl) {
-  const child = spawn(process.execPath, ['bin/tercet.js', 'serve'], {
-    env: { ...process.env, DATABASE_URL: databaseUrl, TERCET_LISTEN: '127.0.0.1:0', TERCET_LOG_LEVEL: 'error' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const own = { DATABASE_URL: databaseUrl, TERCET_LISTEN: '127.0.0.1:0', TERCET_LOG_LEVEL: 'error' };
+  const settings = { env: { ...process.env, ...own }, stdio: ['ignore', 'pipe', 'inherit'] };
+  const child = await taken(() => spawn(process.execPath, ['bin/tercet.js', 'serve'], settings), endOf);
   const url = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the center ended with ${code}`)));
     child.stdout.on('data', (chunk) => {
@@ -42,13 +41,6 @@ async function center(databaseUrl) {
       if (found) resolve(found[1]);
     });
   });
-  cleanUps.push(
-    () =>
-      new Promise((resolve) => {
-        child.once('exit', resolve);
-        child.kill('SIGTERM');
-      }),
-  );
   return url;
 }
 
@@ -115,19 +107,20 @@ async function tableOn(server, name, make) {
 }
 
 async function main() {
-  process.env.TEST_RUN_FOLDER ??= folder;
+  process.env.TEST_RUN_FOLDER = folder;
   const { folder: compiled, support } = compileSupport('debian.ts', 'redis.ts', 'run.ts', 'server-process.ts');
-  cleanUps.push(() => rmSync(compiled, { recursive: true, force: true }));
+  atEnd(() => rmSync(compiled, { recursive: true, force: true }));
   const { startRedis } = await import(pathToFileURL(join(support, 'redis.js')).href);
-  const server = await startEmbedded(join(folder, 'postgres'), quiet);
-  cleanUps.push(() => server.stop());
+  const server = await taken(
+    () => startEmbedded(join(folder, 'postgres'), quiet),
+    (started) => started.stop(),
+  );
   process.stdout.write(
     `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}\n\n`,
   );
   await tableOn(server, 'gate', gateTable);
   await tableOn(server, 'strict', switchTable);
-  const redisServer = await startRedis();
-  cleanUps.push(() => redisServer.kill());
+  const redisServer = await taken(startRedis, (started) => started.kill());
   const redis = new Redis(redisServer.url, { lazyConnect: true });
   const url = await center(server.url);
   process.stdout.write(
@@ -140,8 +133,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-}
+await onStage(main);

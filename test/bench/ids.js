@@ -15,6 +15,7 @@ import { installIds, segment, sequence, snowflake, uuidv7 } from '@tercet/client
 import { redisIds } from '@tercet/client/redis';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
+import { atEnd, onStage, taken } from './clean-up.js';
 import { quiet } from './quiet.js';
 
 const isQuick = process.argv.includes('--quick');
@@ -24,11 +25,10 @@ const ROUND_MS = isQuick ? 300 : 1000;
 const AWAY_MS = isQuick ? 5000 : 60_000;
 /** Ids a second meanwhile. */
 const AWAY_RATE = 1000;
-const cleanUps = [];
 const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-ids-'));
-cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+atEnd(() => rmSync(folder, { recursive: true, force: true }));
 const { folder: compiled, support } = compileSupport('debian.ts', 'redis.ts', 'run.ts', 'server-process.ts');
-cleanUps.push(() => rmSync(compiled, { recursive: true, force: true }));
+atEnd(() => rmSync(compiled, { recursive: true, force: true }));
 
 /** @returns ids a second */
 async function rate(ids, concurrency) {
@@ -62,19 +62,23 @@ async function away(ids) {
 }
 
 async function main() {
-  process.env.TEST_RUN_FOLDER ??= folder;
+  process.env.TEST_RUN_FOLDER = folder;
   const { startRedis } = await import(pathToFileURL(join(support, 'redis.js')).href);
-  const server = await startEmbedded(join(folder, 'postgres'), quiet);
-  cleanUps.push(() => server.stop());
+  const server = await taken(
+    () => startEmbedded(join(folder, 'postgres'), quiet),
+    (started) => started.stop(),
+  );
   const pool = new pg.Pool({ connectionString: server.url, connectionTimeoutMillis: 1000 });
   pool.on('error', () => {});
-  cleanUps.push(() => pool.end());
+  atEnd(() => pool.end());
   const installer = await pool.connect();
   await installIds(installer);
   const version = (await installer.query('SHOW server_version')).rows[0].server_version;
   installer.release();
-  const redisServer = await startRedis('--appendonly', 'yes', '--appendfsync', 'always');
-  cleanUps.push(() => redisServer.kill());
+  const redisServer = await taken(
+    () => startRedis('--appendonly', 'yes', '--appendfsync', 'always'),
+    (started) => started.kill(),
+  );
   const redis = new Redis(redisServer.url, { lazyConnect: true });
   const generators = {
     uuidv7: uuidv7(),
@@ -114,8 +118,4 @@ async function main() {
   await Promise.all(Object.values(left).map((ids) => ids.close()));
 }
 
-try {
-  await main();
-} finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-}
+await onStage(main);

@@ -70,6 +70,14 @@ test('at a fixed rate what the load generator itself comes too late for counts a
   expect(latencies.filter((ms) => ms > 10).length).toBeGreaterThanOrEqual(99);
 });
 
+test('what is answered a second is by the whole span, however soon the last answer comes', async () => {
+  const seconds = { warmUpMs: 400, forMs: 1000 };
+  const ten = await clock.until(fixedRate(10, seconds, () => clock.sleep(1), clock));
+  expect([ten.latencies.length, ten.perSecond]).toEqual([10, 10]);
+  const one = await clock.until(fixedRate(1, seconds, () => clock.sleep(1), clock));
+  expect([one.latencies.length, one.total]).toEqual([1, 2]);
+});
+
 test('a closed loop counts what ends in its span, the warm-up aside', async () => {
   const { latencies, perSecond, total } = await clock.until(closedLoop(4, SPAN, () => clock.sleep(100), clock));
   expect(perSecond).toBeCloseTo(40, 0);

@@ -13,6 +13,7 @@ import { guard, installLocks } from '@tercet/client';
 import pg from 'pg';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
+import { atEnd, endOf, onStage, taken } from './clean-up.js';
 import { locksOf, STORES } from './lock-stores.js';
 import { quiet } from './quiet.js';
 
@@ -24,7 +25,6 @@ const PROCESSES = 5;
 const WAITERS = 10;
 const WRITES = isQuick ? 200 : 500;
 const WAITER = new URL('lock-waiter.js', import.meta.url);
-const cleanUps = [];
 
 const { folder: compiled, support } = compileSupport(
   'debian.ts',
@@ -33,7 +33,7 @@ const { folder: compiled, support } = compileSupport(
   'run.ts',
   'server-process.ts',
 );
-cleanUps.push(() => rmSync(compiled, { recursive: true, force: true }));
+atEnd(() => rmSync(compiled, { recursive: true, force: true }));
 const part = (name) => import(pathToFileURL(join(support, name)).href);
 
 const results = new Map();
@@ -74,7 +74,8 @@ function aloneTable() {
 /** Fifty in five processes: each gets the lock, gives it back, and stands in line again. */
 async function contended(store, urls, round) {
   const what = JSON.stringify({ store, urls, waiters: WAITERS, name: `contended-${round}` });
-  const children = Array.from({ length: PROCESSES }, () => fork(WAITER, [what]));
+  const waiter = () => taken(() => fork(WAITER, [what]), endOf);
+  const children = await Promise.all(Array.from({ length: PROCESSES }, waiter));
   const said = (child, isIt) =>
     new Promise((resolve, reject) => {
       child.on('message', (message) => isIt(message) && resolve(message));
@@ -176,20 +177,22 @@ function awayTable() {
 
 async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   process.env.TEST_RUN_FOLDER = folder;
   const { startRedis } = await part('redis.js');
   const { Proxy } = await part('proxy.js');
   const redis = [];
   for (let count = 0; count < 3; count += 1) {
-    redis.push(await startRedis());
-    cleanUps.push(() => redis.pop().stop());
+    const server = await taken(startRedis, (started) => started.stop());
+    redis.push(server);
   }
-  const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' });
-  cleanUps.push(() => server.stop());
+  const server = await taken(
+    () => startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '200' }),
+    (started) => started.stop(),
+  );
   const client = new pg.Client(server.url);
   await client.connect();
-  cleanUps.push(() => client.end());
+  atEnd(() => client.end());
   await installLocks(client);
   await client.query('CREATE TABLE written (n integer); INSERT INTO written VALUES (0)');
   const urls = { postgres: server.url, redis: redis.map(({ url }) => url) };
@@ -209,8 +212,4 @@ async function main() {
   process.stdout.write(`${awayTable()}\n`);
 }
 
-try {
-  await main();
-} finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-}
+await onStage(main);

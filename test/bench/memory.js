@@ -4,6 +4,7 @@
  * The resident memory of a coordinator with 10,000 transactions open at a time, which then all go on and end, and what it
  * holds after garbage collection over a long run at constant load.
  */
+import { atEnd } from './clean-up.js';
 import { ask, begin, connect, load, onStage, option, print, processOf, register, sleep } from './stage.js';
 import { startNode, startParticipant, startServer, until } from './stage.js';
 
@@ -65,6 +66,7 @@ async function longRun(server) {
     samples.push({ seconds: (performance.now() - from) / 1000, rssMb: processOf(node.pid).rssMb });
     process.kill(node.pid, 'SIGUSR2');
   }, SAMPLE_MS);
+  atEnd(() => clearInterval(sampler));
   const latencies = await load(INITIATORS, 0, LONG_MS, () => begin(node, 'noop'));
   clearInterval(sampler);
   await sleep(500);

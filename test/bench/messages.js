@@ -15,6 +15,7 @@ import pg from 'pg';
 import { installOutbox } from '../../dist/src/outbox/schema.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { compileSupport } from '../support/compile.js';
+import { atEnd, endOf, onStage, signal, taken } from './clean-up.js';
 import { insert } from './message-rows.js';
 import { quiet } from './quiet.js';
 
@@ -27,11 +28,10 @@ const PARTITIONS = 12;
 const RATES = [20, 200];
 const LATE_MS = isQuick ? 3000 : 6000;
 const SENDER = new URL('message-sender.js', import.meta.url);
-const cleanUps = [];
 
 const parts = ['debian.ts', 'kafka-jars.ts', 'kafka-broker.ts', 'kafka-topic.ts', 'server-process.ts'];
 const { folder: compiled, support } = compileSupport(...parts);
-cleanUps.push(() => rmSync(compiled, { recursive: true, force: true }));
+atEnd(() => rmSync(compiled, { recursive: true, force: true }));
 const part = (name) => import(pathToFileURL(join(support, name)).href);
 const { makeTopic } = await part('kafka-topic.js');
 
@@ -43,9 +43,11 @@ async function broker(folder) {
   const { startJavaBroker } = await part('kafka-broker.js');
   const program = kafkaProgram();
   if (program === null) return null;
-  const started = await startJavaBroker(program, join(folder, 'kafka'));
-  cleanUps.push(() => started.stop());
-  return started.address;
+  const { address } = await taken(
+    () => startJavaBroker(program, join(folder, 'kafka')),
+    (started) => started.stop(),
+  );
+  return address;
 }
 
 class Sender {
@@ -55,7 +57,9 @@ class Sender {
   #done;
 
   constructor(what) {
+    signal.throwIfAborted();
     this.#child = fork(SENDER, [JSON.stringify(what)], { execArgv: ['--max-semi-space-size=64'] });
+    atEnd(() => endOf(this.#child));
     this.exited = new Promise((resolve) => this.#child.once('exit', resolve));
     const until = (isSo) =>
       new Promise((resolve, reject) => {
@@ -208,14 +212,16 @@ function latencyTable() {
 
 async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   const brokers = await broker(folder);
   if (brokers === null) return;
-  const server = await startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '100' });
-  cleanUps.push(() => server.stop());
+  const server = await taken(
+    () => startEmbedded(join(folder, 'postgres'), quiet, { max_connections: '100' }),
+    (started) => started.stop(),
+  );
   const client = new pg.Client(server.url);
   await client.connect();
-  cleanUps.push(() => client.end());
+  atEnd(() => client.end());
   await installOutbox(client);
   await client.query(
     'CREATE TABLE plain_outbox (id bigserial PRIMARY KEY, topic text, key text, payload text, headers text)',
@@ -223,7 +229,7 @@ async function main() {
   const kafka = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING, connectionTimeout: 10_000 });
   const bench = new Bench(server.url, brokers, client, kafka);
   await bench.admin.connect();
-  cleanUps.push(() => bench.admin.disconnect());
+  atEnd(() => bench.admin.disconnect());
   const version = (await client.query('SHOW server_version')).rows[0].server_version;
   process.stdout.write(
     `${cpus().length} × ${cpus()[0].model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; PostgreSQL ${version}, ` +
@@ -245,8 +251,4 @@ async function main() {
   process.stdout.write(`${latencyTable()}\n`);
 }
 
-try {
-  await main();
-} finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-}
+await onStage(main);

@@ -7,6 +7,7 @@
  */
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { atEnd } from './clean-up.js';
 import { openTransaction } from './open-transaction.js';
 import { postgresCpuUs } from './postgres-share.js';
 import { ask, begin, connect, load, onStage, option, print, processOf, quantile, register, sleep } from './stage.js';
@@ -70,6 +71,7 @@ function probe(node) {
     pending.add(one);
     void one.then(() => pending.delete(one));
   }, PROBE_MS);
+  atEnd(() => clearInterval(timer));
   return async () => {
     clearInterval(timer);
     await Promise.all(pending);

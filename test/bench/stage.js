@@ -10,6 +10,7 @@ import { Agent, request } from 'undici';
 import { closedLoop } from '../../dist/src/bench/load.js';
 import { CLOCK } from '../../dist/src/bench/rig.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
+import { atEnd, endOf, taken } from './clean-up.js';
 import { quiet } from './quiet.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tercet.js', import.meta.url));
@@ -17,17 +18,10 @@ const SCRIPT = fileURLToPath(new URL('../../bin/tercet.js', import.meta.url));
 const NODE_FLAGS = ['--max-semi-space-size=32'];
 /** One tick of the system's accounting, in µs. */
 const TICK_US = 10_000;
+/** Of all parts: a connection of it ends with the coordinator that it leads to. */
 const agent = new Agent({ connections: 1024, pipelining: 1 });
-const cleanUps = [() => agent.close()];
 
-/** Runs `work`, then takes down whatever it started, the last first. */
-export async function onStage(work) {
-  try {
-    await work();
-  } finally {
-    for (const cleanUp of cleanUps.reverse()) await cleanUp();
-  }
-}
+export { onStage } from './clean-up.js';
 
 /** The value after `--name`, or `otherwise`. */
 export function option(name, otherwise) {
@@ -38,13 +32,12 @@ export function option(name, otherwise) {
 /** A server of its own with pg_stat_statements, fsync and synchronous_commit on. */
 export async function startServer(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
-  const server = await startEmbedded(join(folder, 'postgres'), quiet, {
-    max_connections: '200',
-    shared_preload_libraries: 'pg_stat_statements',
-    ...settings,
-  });
-  cleanUps.push(() => server.stop());
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  const own = { max_connections: '200', shared_preload_libraries: 'pg_stat_statements', ...settings };
+  const server = await taken(
+    () => startEmbedded(join(folder, 'postgres'), quiet, own),
+    (started) => started.stop(),
+  );
   const admin = await connect(server.url);
   await admin.query('CREATE EXTENSION pg_stat_statements');
   const { rows } = await admin.query('SHOW server_version');
@@ -63,18 +56,18 @@ export async function startServer(settings = {}) {
 
 export async function connect(url) {
   const client = new pg.Client({ connectionString: url, application_name: 'bench' });
+  // What breaks is told by the statement that needs it.
+  client.on('error', () => undefined);
   await client.connect();
-  cleanUps.push(() => client.end());
+  atEnd(() => client.end());
   return client;
 }
 
 /** Resolves when it says where it listens. */
 async function start(args, env) {
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...env },
-    // Some end with whoever holds their standard input.
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  // Some end with whoever holds their standard input.
+  const settings = { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] };
+  const child = await taken(() => spawn(process.execPath, args, settings), endOf);
   const lines = [];
   const url = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${args.at(-1)} ended with ${code}`)));
@@ -84,15 +77,7 @@ async function start(args, env) {
       if (found) resolve(found[1]);
     });
   });
-  const end = async (signal) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await ended;
-  };
-  const stop = () => end('SIGTERM');
-  cleanUps.push(stop);
-  return { url, pid: child.pid, lines, stop, kill: () => end('SIGKILL') };
+  return { url, pid: child.pid, lines, stop: () => endOf(child), kill: () => endOf(child, 'SIGKILL') };
 }
 
 /** A coordinator. @param flags of Node, beside those of `npm start` */

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { prepareDatabase } from '../../dist/src/storage/data-source.js';
 import { PostgresLog } from '../../dist/src/storage/transaction-log.js';
+import { atEnd, endOf, taken } from './clean-up.js';
 import { openTransaction } from './open-transaction.js';
 import { quiet } from './quiet.js';
 
@@ -82,7 +83,8 @@ async function startNode(name, url) {
     TERCET_NODE: name,
     TERCET_LOG_LEVEL: 'error',
   };
-  const child = spawn(process.execPath, [SCRIPT, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const settings = { env, stdio: ['ignore', 'pipe', 'inherit'] };
+  const child = await taken(() => spawn(process.execPath, [SCRIPT, 'serve'], settings), endOf);
   const at = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${name} ended with ${code}`)));
     child.stdout.on('data', (chunk) => {
@@ -90,8 +92,7 @@ async function startNode(name, url) {
       if (found) resolve(found[1]);
     });
   });
-  const stop = () => new Promise((resolve) => void (child.once('exit', resolve), child.kill('SIGTERM')));
-  return { url: at, stop };
+  return { url: at, stop: () => endOf(child) };
 }
 
 async function call(url, method, path, body) {
@@ -107,6 +108,7 @@ export async function switchTable(url) {
   await prepareDatabase(url, 'auto', quiet);
   const service = createServer((_request, response) => response.end('{}'));
   await new Promise((resolve) => service.listen(0, '127.0.0.1', resolve));
+  atEnd(() => service.close());
   const nodes = [];
   for (let index = 1; index <= NODES; index += 1) nodes.push(await startNode(`n${index}`, url));
   const [first] = nodes;
@@ -121,7 +123,9 @@ export async function switchTable(url) {
       spent.push(performance.now() - from);
     }
   };
-  const load = Array.from({ length: INITIATORS }, (_, index) => initiator(index));
+  const load = Promise.all(Array.from({ length: INITIATORS }, (_, index) => initiator(index)));
+  // Waited for at the end, and only then.
+  load.catch(() => undefined);
   await new Promise((resolve) => setTimeout(resolve, 1500));
   spent.length = 0;
   const quietly = { from: performance.now() };
@@ -149,7 +153,7 @@ export async function switchTable(url) {
   }
   const busy = { begun: (spent.length * 1000) / (performance.now() - from), p99: at(spent, 0.99) };
   isOver = true;
-  await Promise.all(load);
+  await load;
   await Promise.all(nodes.map((node) => node.stop()));
   service.close();
   const admin = new pg.Client(url);

@@ -13,7 +13,7 @@ export class Writes {
 
   static async on(url) {
     await prepareDatabase(url, 'auto', quiet);
-    const log = new PostgresLog({ url, leaseMs: 5000 }, quiet);
+    const log = new PostgresLog({ url, leaseMs: 60_000 }, quiet);
     return new Writes(log, await log.join('bench', 600_000));
   }
 

@@ -69,8 +69,8 @@ test(
       asked: { mode: 'tcc', branches: 2, rounds: 1, seconds: 0.2, rate: 20, warmUpSeconds: 0.4 },
       machine: { node: process.version, isEmbedded: false, postgresql: { fsync: expect.stringMatching(/^o(n|ff)$/) } },
       fixedRate: { perSecond: 20, tercet: { p99: expect.any(Number) }, bare: { p99: expect.any(Number) } },
-      pastTheLimit: { maxUnfinished: 60, beyond: { initiators: 300 } },
-      end: { unfinished: 0 },
+      pastTheLimit: { maxUnfinished: 60, within: { initiators: 22 }, beyond: { initiators: 300 } },
+      end: { unfinished: 0, repeated: expect.any(Number) },
     });
     expect(result.end.committed).toBe(result.end.accepted);
     expect(await readFile(files.svg, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
@@ -148,6 +148,10 @@ test.each([
   [['--rounds', '1.5'], /--rounds is '1.5'/],
   [['--seconds', '0'], /--seconds is '0'; it must be a number from 0.1 to 600/],
   [['--rate', 'fast'], /--rate is 'fast'; it must be 'half' or a whole number from 1 to 100000/],
+  [
+    ['--rate', '3', '--seconds', '0.3'],
+    /a turn may have no transaction: give --seconds 0.4 or more, or --rate 4 or more/,
+  ],
   [['--in-place'], /--in-place needs DATABASE_URL/],
   [['--quick'], /unknown option '--quick'/],
 ])('%j is refused with the option named', async (options, says) => {
@@ -157,9 +161,9 @@ test.each([
 });
 
 test('one that is unfinished, or accepted and not committed, is a failure', () => {
-  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 0 })).not.toThrow();
-  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 1 })).toThrow(/1 are unfinished/);
-  expect(() => demandAllEnded({ accepted: 5, committed: 4, unfinished: 0 })).toThrow(
+  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 0, repeated: 0 })).not.toThrow();
+  expect(() => demandAllEnded({ accepted: 5, committed: 5, unfinished: 1, repeated: 0 })).toThrow(/1 are unfinished/);
+  expect(() => demandAllEnded({ accepted: 5, committed: 4, unfinished: 0, repeated: 0 })).toThrow(
     /5 transactions were accepted, 4 are/,
   );
 });
