@@ -2,8 +2,8 @@
 import type { CheckView } from '../protocol/words.js';
 import type { DatabaseFacts, ServerFacts, WorkFacts } from '../storage/diagnosis.js';
 
-/** Connections that one node may open. */
-const CONNECTIONS_OF_A_NODE = 16;
+/** Connections that one node may open at most, without Kafka: docs/operations.md. */
+const CONNECTIONS_OF_A_NODE = 31;
 const SLOW_ROUND_TRIP_MS = 20;
 const CLOCK_MS = 500;
 const MANY_UNFINISHED = 10_000;
