@@ -122,6 +122,21 @@ test('secrets are masked unless they are asked for', async () => {
   expect((await started(env, { secrets: true })).get('orders')).toEqual({ password: 'hunter2' });
 });
 
+test('a namespace that does not exist yet holds nobody back from the others, and is named once', async () => {
+  const env = environment();
+  await release(env, { mostItems: 3 });
+  const warned: unknown[] = [];
+  const logger = { info: () => undefined, error: () => undefined, warn: (fields: object) => void warned.push(fields) };
+  const config = await started(env, { namespaces: ['orders', 'prices'], parse, logger });
+  expect([config.get('orders').mostItems, config.get('prices'), config.status.source]).toEqual([3, {}, 'center']);
+  await release(env, { mostItems: 4 });
+  await until('it is in force', async () => config.get('orders').mostItems === 4);
+  await draft(env, 'prices', { tax: 19 });
+  await done('POST', `${env}/releases`, { reason });
+  await until('it is in force', async () => config.get('prices')['tax'] === 19);
+  expect(warned).toEqual([{ environment: env, missing: ['prices'] }]);
+});
+
 test('two namespaces of one release come into force together', async () => {
   const env = environment();
   const both = async (n: number): Promise<void> => {
@@ -148,7 +163,7 @@ test('two namespaces of one release come into force together', async () => {
 import sys, time
 sys.path.insert(0, sys.argv[3])
 from tercet_config import Config
-config = Config(sys.argv[1], sys.argv[2], ["orders"], "python-1")
+config = Config(sys.argv[1], sys.argv[2], ["orders", "prices"], "python-1")
 while True: time.sleep(1)
 `;
   const child = spawn(python ?? '', ['-c', program, node.url, env, folder], { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -1,18 +1,15 @@
 /** The configuration of a service: read at start, followed while it runs, replaced as a whole or not at all. */
 import { Live } from '../../config/live.js';
 import type { Build } from '../../config/live.js';
-import { SharedPull } from '../../config/shared-pull.js';
 import { Wake } from '../../config/wake.js';
-import type { Clock, Logger } from '../../platform/surroundings.js';
 import type { ConfigReport, ValuesView } from '../../protocol/config.js';
 import { reasonOf } from '../errors.js';
-import { Center } from './center.js';
 import { firstOf, isNothing } from './first.js';
 import type { First, Rejected, Source } from './first.js';
-import { LastGood } from './last-good.js';
-import { settled } from './options.js';
 import type { TercetConfigOptions } from './options.js';
-import { Reporter, reportOf } from './reporter.js';
+import { closed, partsOf } from './parts.js';
+import type { Parts } from './parts.js';
+import { reportOf } from './reporter.js';
 import { ConfigSnapshot } from './snapshot.js';
 import type { ValueOf } from './snapshot.js';
 
@@ -40,18 +37,6 @@ export interface ConfigStatus {
   readonly problem: string | null;
 }
 
-interface Parts<V extends object> {
-  readonly options: TercetConfigOptions<V>;
-  readonly instance: string;
-  readonly center: Center;
-  readonly shared: SharedPull | null;
-  readonly lastGood: LastGood | null;
-  readonly reporter: Reporter;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly over: AbortController;
-}
-
 export class TercetConfig<V extends object = object> {
   private readonly live: Live<ConfigSnapshot<V>>;
   private readonly running: Promise<unknown>;
@@ -67,6 +52,7 @@ export class TercetConfig<V extends object = object> {
   private confirmedAt: number;
   private rejected: Rejected | null;
   private problem: string | null = null;
+  private hasNamedMissing = false;
 
   private constructor(
     private readonly parts: Parts<V>,
@@ -179,6 +165,7 @@ export class TercetConfig<V extends object = object> {
     const { center, clock, over } = this.parts;
     let grownMs = 0;
     while (!over.signal.aborted) {
+      this.nameMissing();
       const startedAt = clock.monotonic();
       let isCalm = true;
       try {
@@ -194,6 +181,19 @@ export class TercetConfig<V extends object = object> {
       grownMs = isCalm ? 0 : Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.first, grownMs * 2));
       await this.wake.wait(grownMs * (0.5 + Math.random() / 2));
     }
+  }
+
+  /** Once the center was heard: a name that nobody has released to may be one that was written wrong. */
+  private nameMissing(): void {
+    if (this.hasNamedMissing || this.source === 'disk' || this.source === 'defaults') return;
+    this.hasNamedMissing = true;
+    const { environment } = this.parts.options;
+    const missing = Object.entries(this.live.value.releases).flatMap(([name, release]) =>
+      release === null ? [name] : [],
+    );
+    const message =
+      'nothing is in force in these namespaces, if they exist at all: they are {} until something is released';
+    if (missing.length > 0) this.parts.logger.warn({ environment, missing }, message);
   }
 
   /** @returns whether it was something new */
@@ -262,27 +262,6 @@ export class TercetConfig<V extends object = object> {
   private report(): ConfigReport['namespaces'] {
     return reportOf(this.parts.options.namespaces, this.values, this.rejected);
   }
-}
-
-function partsOf<V extends object>(options: TercetConfigOptions<V>): Parts<V> {
-  const { asked, keys, reportTtlMs: ttlMs, logger, clock } = settled(options);
-  const over = new AbortController();
-  const { redis, lastGood: kept, url, key } = options;
-  // Of secrets no copy lies about in clear.
-  const isShared = redis !== undefined && (!asked.secrets || keys.copy !== null);
-  const shared = isShared ? new SharedPull({ redis, copyKey: keys.copy, clock, logger }) : null;
-  const from = { ...(url === undefined ? {} : { url }), ...(key === undefined ? {} : { key }) };
-  const center = new Center(asked, from, shared);
-  const { environment, namespaces, secrets } = asked;
-  const place = { environment, namespaces, secrets, instance: options.instance ?? null };
-  const lastGood = kept ? new LastGood({ ...kept, key: keys.lastGood, place, clock, logger }) : null;
-  const reporter = new Reporter({ center, labels: asked.labels, ttlMs, clock, logger, signal: over.signal });
-  return { options, instance: asked.instance, center, shared, lastGood, reporter, clock, logger, over };
-}
-
-async function closed<V extends object>({ shared, lastGood }: Parts<V>): Promise<void> {
-  await shared?.close();
-  await lastGood?.close();
 }
 
 function snapshotOf<V extends object>(
