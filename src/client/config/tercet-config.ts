@@ -9,9 +9,10 @@ import type { First, Rejected, Source } from './first.js';
 import type { TercetConfigOptions } from './options.js';
 import { closed, partsOf } from './parts.js';
 import type { Parts } from './parts.js';
+import { quietBuild, quietParsers } from './quiet.js';
 import { reportOf } from './reporter.js';
 import { ConfigSnapshot } from './snapshot.js';
-import type { ValueOf } from './snapshot.js';
+import type { Parsers, ValueOf } from './snapshot.js';
 
 /** How long the center holds back an answer that would say nothing new. */
 const POLL_MS = 30_000;
@@ -32,7 +33,7 @@ export interface ConfigStatus {
   /** How long ago the center last said that this is what the instance is to have; of defaults: since the start. */
   readonly ageMs: number;
   /** What the center would have it take, and why it does not; null: all was taken. */
-  readonly rejected: { readonly revision: number; readonly checksum: string; readonly reason: string } | null;
+  readonly rejected: { readonly revision: number; readonly reason: string } | null;
   /** Why the center was not heard the last time; null: it was. */
   readonly problem: string | null;
 }
@@ -83,9 +84,9 @@ export class TercetConfig<V extends object = object> {
   static async start<V extends object = object>(options: TercetConfigOptions<V>): Promise<TercetConfig<V>> {
     const parts = partsOf(options);
     const { center, reporter, lastGood, clock, logger, over } = parts;
-    const { environment, namespaces, whenUnavailable = 'throw' } = options;
+    const { environment, whenUnavailable = 'throw' } = options;
     const take = (values: ValuesView): ConfigSnapshot<V> => snapshotOf(values, options);
-    const tell = (rejected: Rejected): void => reporter.set(reportOf(namespaces, null, rejected));
+    const tell = (rejected: Rejected): void => reporter.set(reportOf(options, null, rejected));
     let isRejected = false;
     try {
       const first = await firstOf(
@@ -128,10 +129,10 @@ export class TercetConfig<V extends object = object> {
    * Calls `build` with what is there, and with each change before it is in force: what it throws rejects the change, for
    * all who listen; the function that it returns runs when the change is in force. The function returned ends that.
    *
-   * @throws what `build` throws for what is there
+   * @throws what `build` throws for what is there; with `secrets` an Error that has only the class of it
    */
   onChange(build: Build<ConfigSnapshot<V>>): () => void {
-    return this.live.onChange(build);
+    return this.live.onChange(this.parts.options.secrets ? quietBuild(build) : build);
   }
 
   get status(): ConfigStatus {
@@ -144,7 +145,7 @@ export class TercetConfig<V extends object = object> {
       revision: this.revision,
       since: this.since,
       ageMs: Math.max(0, clock.now() - this.confirmedAt),
-      rejected: values ? { revision: values.revision, checksum: values.checksum, reason: reasonOf(error) } : null,
+      rejected: values ? { revision: values.revision, reason: reasonOf(error) } : null,
       problem: this.problem,
     };
   }
@@ -226,7 +227,7 @@ export class TercetConfig<V extends object = object> {
       } catch (error) {
         this.rejected = { values, error };
         const message = 'a new configuration is rejected, the old one stays; it is not tried again until it changes';
-        logger.error({ revision, checksum, error: String(error) }, message);
+        logger.error({ revision, error: String(error) }, message);
       }
     }
     this.parts.reporter.set(this.report());
@@ -260,13 +261,12 @@ export class TercetConfig<V extends object = object> {
   }
 
   private report(): ConfigReport['namespaces'] {
-    return reportOf(this.parts.options.namespaces, this.values, this.rejected);
+    return reportOf(this.parts.options, this.values, this.rejected);
   }
 }
 
-function snapshotOf<V extends object>(
-  values: ValuesView,
-  { namespaces, parse }: TercetConfigOptions<V>,
-): ConfigSnapshot<V> {
-  return new ConfigSnapshot<V>(values, namespaces, parse ?? {});
+function snapshotOf<V extends object>(values: ValuesView, options: TercetConfigOptions<V>): ConfigSnapshot<V> {
+  const { namespaces, secrets = false } = options;
+  const parsers: Parsers = options.parse ?? {};
+  return new ConfigSnapshot<V>(values, namespaces, secrets ? quietParsers(parsers) : parsers);
 }
