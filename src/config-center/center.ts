@@ -97,9 +97,18 @@ export class ConfigCenter {
     return { created, view: await afterwards(this.spaces.view(environment, namespace)) };
   }
 
-  /** @throws TercetError TERCET_CONFIG_CONFLICT with what differs; TERCET_CONFIG_LOCKED, TERCET_CONFIG_LOCK_LOST; nothing was written */
-  writeDraft(environment: string, namespace: string, write: DraftWrite, who: string): Promise<DraftView> {
-    return this.drafts.write(environment, namespace, write, who);
+  /**
+   * @param mayRead whether `who` may see its secrets in clear
+   * @throws TercetError TERCET_CONFIG_CONFLICT with what differs; TERCET_CONFIG_LOCKED, TERCET_CONFIG_LOCK_LOST; nothing was written
+   */
+  writeDraft(
+    environment: string,
+    namespace: string,
+    write: DraftWrite,
+    who: string,
+    mayRead = false,
+  ): Promise<DraftView> {
+    return this.drafts.write(environment, namespace, write, who, mayRead);
   }
 
   dropDraft(environment: string, namespace: string, order: DraftDrop, who: string): Promise<void> {

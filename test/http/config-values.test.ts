@@ -173,5 +173,12 @@ test('secrets in clear are for who may read those of that environment', async ()
   }
   const audit = await as<{ entries: { by: string; action: string }[] }>('viewer', 'GET', `${PATH}/audit`);
   expect(audit.body.entries.find(({ action }) => action === 'draft')?.by).toBe('editor');
+  const guess = { base: 1, content: { db: { $secret: 'hunter2' } }, ...BECAUSE };
+  const { revision } = (await as<{ revision: number }>('editor', 'PUT', `${place}/draft`, guess)).body;
+  const shown = async (name: string): Promise<unknown> =>
+    (await as<{ diff: unknown }>(name, 'PUT', `${place}/draft`, guess)).body.diff;
+  expect(await shown('editor')).toHaveLength(1);
+  expect((await as('admin', 'PUT', `${place}/draft`, { ...guess, revision })).status).toBe(200);
+  expect([await shown('editor'), await shown('admin')]).toEqual([[expect.anything()], []]);
   await node.stop();
 });
