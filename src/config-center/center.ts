@@ -64,8 +64,8 @@ export class ConfigCenter {
     this.drafts = new Drafts(database, this.vault, validation, this.editLocks);
     this.spaces = new Namespaces(parts, schemas, this.editLocks, this.drafts);
     this.reports = new Reports(parts);
-    this.rollouts = new Rollouts(parts, this.reports);
     const planning = new Planning(database, this.drafts, validation);
+    this.rollouts = new Rollouts(parts, this.reports, planning);
     this.published = new Releases(parts, planning, this.rollouts, this.editLocks);
     this.log = new Audit(database);
   }
