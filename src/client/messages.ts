@@ -5,6 +5,7 @@ import { databaseOf } from './database.js';
 import type { Database, DatabaseOption, Isolation } from './database.js';
 import { reasonOf, TercetError } from './errors.js';
 import type { Executor } from '../platform/executor.js';
+import { linked } from '../platform/linked.js';
 import { fence } from './fence/fence.js';
 import type { CheckAnswer, MessageBegan } from './fence/fence.js';
 import { PROBE } from './fence/statements.js';
@@ -145,16 +146,15 @@ export class Messages<Manager extends Executor = Executor> {
     ms: number,
     signal: AbortSignal | undefined,
   ): Promise<Pick<MessageDone<unknown>, 'transaction' | 'submitted' | 'submitError'>> {
-    const late = AbortSignal.timeout(ms);
+    const bound = linked(signal, ms);
     try {
-      const transaction = await this.client.submit(begun.gid, {
-        ...waiting,
-        signal: signal ? AbortSignal.any([signal, late]) : late,
-      });
+      const transaction = await this.client.submit(begun.gid, { ...waiting, signal: bound.signal });
       return { transaction, submitted: true, submitError: null };
     } catch (error) {
       if (error instanceof TercetError && error.code === 'TERCET_TRANSACTION_DECIDED') throw aborted(begun, error);
       return { transaction: begun, submitted: false, submitError: error };
+    } finally {
+      bound.end();
     }
   }
 

@@ -1,4 +1,5 @@
 /** A TCC that its initiator drives: it calls `try` itself, the coordinator confirms or cancels. */
+import { linked } from '../platform/linked.js';
 import { HEADERS } from '../protocol/words.js';
 import type { Json, TransactionView } from '../protocol/words.js';
 import type { RegisteredBranch, TercetClient } from './client.js';
@@ -58,16 +59,15 @@ export async function runTcc<T>(
     },
     options,
   );
-  const over = new AbortController();
-  const trying = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+  const trying = linked(signal);
   const tries: Promise<Json>[] = [];
   let result: T;
   try {
     result = await work({
       gid,
       try: (branchId, component, payload = null) => {
-        const register = () => client.register(gid, { branchId, component, payload }, { signal: trying });
-        const tried = callTry(register, deadline, trying);
+        const register = () => client.register(gid, { branchId, component, payload }, { signal: trying.signal });
+        const tried = callTry(register, deadline, trying.signal);
         tries.push(tried);
         // The work may not look at it; then it is heard of below.
         tried.catch(() => undefined);
@@ -78,7 +78,7 @@ export async function runTcc<T>(
     await Promise.all(tries);
     signal?.throwIfAborted();
   } catch (error) {
-    over.abort(error);
+    trying.abort(error);
     const reason = reasonOf(error);
     // Without the signal: it may be the reason for the abort. If this fails too, the deadline aborts, so that there is
     // nothing to wait for after it.
@@ -86,6 +86,8 @@ export async function runTcc<T>(
     const late = AbortSignal.timeout(Math.min(leftMs, MAX_TIMER_MS));
     await client.abort(gid, { reason, ...waiting, signal: late }).catch(() => undefined);
     throw error;
+  } finally {
+    trying.end();
   }
   // From here on nothing aborts: the submit may have arrived, whatever is heard of it.
   return { transaction: await client.submit(gid, { ...waiting, ...options }), result };
@@ -112,7 +114,7 @@ async function callTry(
       hasFailed = false;
     }
     const timeoutMs = Number(call.headers[HEADERS.timeoutMs]) || 3000;
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const bound = linked(signal, timeoutMs);
     let pauseMs = PAUSE_MS;
     try {
       const response = await fetch(call.url, {
@@ -120,7 +122,7 @@ async function callTry(
         headers: call.headers,
         body: call.body,
         redirect: 'manual',
-        signal: AbortSignal.any([signal, timeout]),
+        signal: bound.signal,
       });
       const text = await response.text();
       if (response.ok) return text === '' ? null : (JSON.parse(text) as Json);
@@ -135,6 +137,8 @@ async function callTry(
       signal.throwIfAborted();
       last = described(error);
       hasFailed = true;
+    } finally {
+      bound.end();
     }
     if (hasFailed) failures += 1;
     const leftMs = Math.max(0, deadline - performance.now());

@@ -1,6 +1,7 @@
 /** One request to the coordinator, repeated while that is safe and makes sense. */
 import { setTimeout as timer } from 'node:timers/promises';
 import type { Ids } from '../ids/id.js';
+import { linked } from '../platform/linked.js';
 import type { Problem } from '../protocol/words.js';
 import { TercetError, TercetUnreachable } from './errors.js';
 import { jsonText } from './json-text.js';
@@ -82,8 +83,7 @@ export class Transport {
       let failure: unknown;
       let retryAfterMs = 0;
       try {
-        const response = await this.exchange(request, text);
-        const answer = await response.text();
+        const { response, answer } = await this.exchange(request, text);
         const { status } = response;
         if (status === 204) return undefined as T;
         if (response.ok) return parsed<T>(answer, status, this.url);
@@ -106,24 +106,29 @@ export class Transport {
     }
   }
 
-  private exchange(
+  private async exchange(
     { method, path, headers, waitMs = 0, signal }: Request,
     text: string | undefined,
-  ): Promise<Response> {
-    const timeout = AbortSignal.timeout(Math.ceil(this.timeoutMs + waitMs));
+  ): Promise<{ response: Response; answer: string }> {
     const traceparent = this.traceparent();
-    return fetch(`${this.url}${path}`, {
-      method,
-      headers: {
-        ...headers,
-        ...(text === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
-        ...(traceparent === undefined ? {} : { traceparent }),
-      },
-      ...(text === undefined ? {} : { body: text }),
-      redirect: 'manual',
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
+    const bound = linked(signal, Math.ceil(this.timeoutMs + waitMs));
+    try {
+      const response = await fetch(`${this.url}${path}`, {
+        method,
+        headers: {
+          ...headers,
+          ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
+          ...(traceparent === undefined ? {} : { traceparent }),
+        },
+        ...(text === undefined ? {} : { body: text }),
+        redirect: 'manual',
+        signal: bound.signal,
+      });
+      return { response, answer: await response.text() };
+    } finally {
+      bound.end();
+    }
   }
 
   private async pauseAfter(attempt: number, retryAfterMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -64,8 +64,8 @@ export class ConfigCenter {
     this.drafts = new Drafts(database, this.vault, validation, this.editLocks);
     this.spaces = new Namespaces(parts, schemas, this.editLocks, this.drafts);
     this.reports = new Reports(parts);
-    this.rollouts = new Rollouts(parts, this.reports);
     const planning = new Planning(database, this.drafts, validation);
+    this.rollouts = new Rollouts(parts, this.reports, planning);
     this.published = new Releases(parts, planning, this.rollouts, this.editLocks);
     this.log = new Audit(database);
   }
@@ -97,9 +97,18 @@ export class ConfigCenter {
     return { created, view: await afterwards(this.spaces.view(environment, namespace)) };
   }
 
-  /** @throws TercetError TERCET_CONFIG_CONFLICT with what differs; TERCET_CONFIG_LOCKED, TERCET_CONFIG_LOCK_LOST; nothing was written */
-  writeDraft(environment: string, namespace: string, write: DraftWrite, who: string): Promise<DraftView> {
-    return this.drafts.write(environment, namespace, write, who);
+  /**
+   * @param mayRead whether `who` may see its secrets in clear
+   * @throws TercetError TERCET_CONFIG_CONFLICT with what differs; TERCET_CONFIG_LOCKED, TERCET_CONFIG_LOCK_LOST; nothing was written
+   */
+  writeDraft(
+    environment: string,
+    namespace: string,
+    write: DraftWrite,
+    who: string,
+    mayRead = false,
+  ): Promise<DraftView> {
+    return this.drafts.write(environment, namespace, write, who, mayRead);
   }
 
   dropDraft(environment: string, namespace: string, order: DraftDrop, who: string): Promise<void> {

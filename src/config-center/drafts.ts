@@ -47,22 +47,31 @@ export class Drafts {
     };
   }
 
-  /** @throws TercetError TERCET_CONFIG_CONFLICT with what differs; _LOCKED; _LOCK_LOST; and nothing was written */
-  async write(environment: string, namespace: string, write: DraftWrite, who: string): Promise<DraftView> {
+  /**
+   * @param mayRead whether `who` may see its secrets in clear
+   * @throws TercetError TERCET_CONFIG_CONFLICT with what differs; _LOCKED; _LOCK_LOST; and nothing was written
+   */
+  async write(
+    environment: string,
+    namespace: string,
+    write: DraftWrite,
+    who: string,
+    mayRead: boolean,
+  ): Promise<DraftView> {
     checkForm(write.content);
     const row = await namespaceRow(this.database, environment, namespace);
     const { lock } = write;
     const grip = lock && (await this.editLocks.grip(environment, namespace, lock));
-    await this.compare(row, write);
+    await this.compare(row, write, mayRead);
     const isStale = row.draft !== null && row.draft_base !== write.base;
-    const prior = { draft: draftOf(row), inForce: inForce(row), isStale };
+    const prior = { draft: draftOf(row), inForce: inForce(row), isStale, mayRead };
     const text = storedText(await this.vault.seal(environment, namespace, write.content, prior));
     const writing = (grips: Grip[]): Promise<Ending<Written>> => this.put(row, { ...write, text, who }, grips);
     const done = grip
       ? await writing([grip])
       : await this.editLocks.during(environment, [namespace], who, 'refused', writing);
     if (done === 'lost') throw lost(environment, namespace);
-    if (done === 'stale') return this.refuse(environment, namespace, write);
+    if (done === 'stale') return this.refuse(environment, namespace, write, mayRead);
     const drafted = { draft: text, draft_base: write.base, drafted_by: who, draft_reason: write.reason };
     const view = await afterwards(this.view({ ...row, ...drafted, ...done }));
     if (!view) throw unknown(`draft of ${environment}/${namespace}`);
@@ -109,7 +118,7 @@ export class Drafts {
     );
   }
 
-  private async compare(row: NamespaceRow, write: DraftWrite): Promise<void> {
+  private async compare(row: NamespaceRow, write: DraftWrite, mayRead: boolean): Promise<void> {
     await this.compareBase(row, write.base);
     const { environment, name } = row;
     const there = draftRevision(row);
@@ -117,15 +126,15 @@ export class Drafts {
     const what = `the draft of ${environment}/${name} that this is based on`;
     const draft = draftOf(row);
     if (!draft) throw conflict(`${what} is gone: released or dropped; look at the namespace, and write again`);
-    const prior = { draft, inForce: inForce(row), isStale: false };
+    const prior = { draft, inForce: inForce(row), isStale: false, mayRead };
     const yours = await this.vault.likened(environment, name, write.content, prior);
     const whose = `revision ${there} by ${row.drafted_by} is there`;
     throw conflict(`${what} is not the last one: ${whose}; take over what differs`, changesBetween(draft, yours));
   }
 
   /** Something changed between looking and writing: what it was, is there to be seen now. */
-  private async refuse(environment: string, namespace: string, write: DraftWrite): Promise<never> {
-    await this.compare(await namespaceRow(this.database, environment, namespace), write);
+  private async refuse(environment: string, namespace: string, write: DraftWrite, mayRead: boolean): Promise<never> {
+    await this.compare(await namespaceRow(this.database, environment, namespace), write, mayRead);
     throw conflict(`${environment}/${namespace} was changed meanwhile; look at it, and write again`);
   }
 

@@ -27,7 +27,6 @@ export interface EnvironmentState {
   readonly revision: number;
   /** Of the strict releases of the coordinators, whatever the environment. */
   readonly epoch: number;
-  readonly namespaces: ReadonlySet<string>;
   /** By namespace; without those of which nothing is in force. */
   readonly inForce: ReadonlyMap<string, Content>;
   readonly rollout: OpenRollout | null;

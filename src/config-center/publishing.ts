@@ -116,7 +116,10 @@ export function checksumOfRelease(
 }
 
 /** The same drafts over the same releases, to be judged in the same way. */
-async function isAsPlanned(client: pg.PoolClient, { environment, contents, restores }: ReleasePlan): Promise<boolean> {
+export async function isAsPlanned(
+  client: pg.PoolClient,
+  { environment, contents, restores }: ReleasePlan,
+): Promise<boolean> {
   const names = contents.map(({ namespace }) => namespace);
   type Row = { name: string; release: number | null; revision: number; terms: string };
   const { rows } = await client.query<Row>(LOCK_NAMESPACES, [environment, names]);

@@ -9,7 +9,7 @@ import type { Drafts } from './drafts.js';
 import { draftRevision, inForce, lastReleaseOf, namespaceRows } from './namespace-rows.js';
 import type { NamespaceRow } from './namespace-rows.js';
 import { badField, conflict, unfit, unknown, wrongState } from './refusals.js';
-import { CONTENTS_AFTER, RELEASE } from './statements.js';
+import { CONTENTS_AFTER, RELEASE, RELEASE_CONTENTS } from './statements.js';
 import type { Validation } from './validation.js';
 import { checksumOfText, verified } from './vault.js';
 import type { StoredContent } from './vault.js';
@@ -89,6 +89,25 @@ export class Planning {
       differing.map(({ row }) => row),
       contents,
     );
+    return { environment, contents, restores: number };
+  }
+
+  /** What a gray release has, as it would come into force for all now. @throws TercetError: it does not fit any more */
+  async ofGray(environment: string, number: number): Promise<ReleasePlan> {
+    type Row = StoredContent & { namespace: string };
+    const stored = await this.database.read<Row>(RELEASE_CONTENTS, [environment, number]);
+    const rows = await namespaceRows(
+      this.database,
+      environment,
+      stored.map(({ namespace }) => namespace),
+    );
+    const contents = rows.flatMap((row) => {
+      const own = stored.find(({ namespace }) => namespace === row.name);
+      if (!own) return [];
+      verified(environment, row.name, own);
+      return [plannedOf(row, own.content)];
+    });
+    await this.validate(rows, contents);
     return { environment, contents, restores: number };
   }
 

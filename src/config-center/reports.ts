@@ -27,7 +27,7 @@ interface Kept {
   /** The release that it spoke of last, and what it said. */
   readonly release: number;
   readonly state: 'applied' | 'rejected';
-  readonly checksum: string;
+  readonly checksum: string | null;
   readonly reason: string | null;
   /** The last one that it took, and when; null: none since it started. */
   readonly applied: number | null;
@@ -143,7 +143,7 @@ export class Reports {
     // What another start of it had is of no matter to this one.
     const kept = before?.incarnation === incarnation ? keptOf(before.namespaces) : new Map<string, Kept>();
     const now = new Date(this.parts.clock.now()).toISOString();
-    const said = Object.entries(namespaces).map(([name, { release, checksum, state, reason = null }]) => {
+    const said = Object.entries(namespaces).map(([name, { release, checksum = null, state, reason = null }]) => {
       const last = kept.get(name);
       const isApplied = state === 'applied';
       const applied = isApplied ? release : (last?.applied ?? null);

@@ -8,8 +8,9 @@ import { auditStatement } from './audit.js';
 import { lastReleaseOf } from './namespace-rows.js';
 import type { WidenOrder } from './orders.js';
 import type { CenterParts } from './parts.js';
-import { selectorOf } from './publishing.js';
-import { afterwards, unknown, wrongState } from './refusals.js';
+import { isAsPlanned, selectorOf } from './publishing.js';
+import { afterwards, conflict, unknown, wrongState } from './refusals.js';
+import type { Planning } from './release-plan.js';
 import type { Reports } from './reports.js';
 import {
   END_ROLLOUT,
@@ -53,6 +54,7 @@ export class Rollouts {
   constructor(
     private readonly parts: Pick<CenterParts, 'database' | 'logger' | 'changed'>,
     private readonly reports: Reports,
+    private readonly planning: Planning,
   ) {}
 
   /** The unfinished one, or else the last. @throws TercetError: there never was one */
@@ -75,10 +77,16 @@ export class Rollouts {
     return new Map(rows.map((row) => [row.environment, viewOf(row)]));
   }
 
-  /** The gray release is in force for all. */
-  promote(environment: string, reason: string, who: string): Promise<RolloutView> {
+  /** The gray release is in force for all. @throws TercetError: it does not fit the schemas and rules of now */
+  async promote(environment: string, reason: string, who: string): Promise<RolloutView> {
+    const [last] = await this.parts.database.read<RolloutRow>(ROLLOUT, [environment]);
+    const isGray = last?.mode === 'gray' && last.state === 'running';
+    const plan = isGray ? await this.planning.ofGray(environment, last.number) : null;
     return this.changing(environment, async (client, { id, number, mode }) => {
       if (mode !== 'gray') return onlyGray(environment, number, 'promoted: it is in force as soon as all are ready');
+      if (plan?.restores !== number || !(await isAsPlanned(client, plan))) {
+        return conflict(`something in '${environment}' was changed while it was promoted; look, and promote again`);
+      }
       await client.query(END_ROLLOUT, [id, 'done', reason]);
       await client.query(PUT_IN_FORCE, [environment, number]);
       await client.query(NOW_IN_FORCE, [environment, number]);

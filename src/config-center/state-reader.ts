@@ -11,12 +11,11 @@ const MAX_PULLED = 8;
 /** All as of one moment. */
 const HEAD = `
   SELECT e.revision::float8 AS revision, g.epoch,
-         (SELECT json_object_agg(n.name, CASE WHEN n.release IS NOT NULL
-                                              THEN json_build_array(n.release, c.checksum) END ORDER BY n.name)
+         (SELECT json_object_agg(n.name, json_build_array(n.release, c.checksum) ORDER BY n.name)
             FROM tercet.config_namespace n
             LEFT JOIN tercet.config_content c
               ON c.environment = n.environment AND c.number = n.release AND c.namespace = n.name
-           WHERE n.environment = e.name) AS namespaces,
+           WHERE n.environment = e.name AND n.release IS NOT NULL) AS namespaces,
          (SELECT json_build_object('id', r.id, 'release', r.number, 'mode', r.mode, 'labels', r.labels::json,
                                    'percent', r.percent, 'deadlineAt', extract(epoch FROM r.deadline_at) * 1000,
                                    'namespaces', (SELECT json_object_agg(c.namespace, c.checksum ORDER BY c.namespace)
@@ -34,8 +33,8 @@ const CONTENTS = `
 interface Head {
   revision: number;
   epoch: number;
-  /** Release and checksum; null: nothing is in force. */
-  namespaces: Record<string, [release: number, checksum: string] | null> | null;
+  /** Of those in which something is in force; null: there are none. */
+  namespaces: Record<string, [release: number, checksum: string]> | null;
   rollout: null | {
     id: number;
     release: number;
@@ -74,8 +73,8 @@ export class StateReader {
     version: string,
     known: EnvironmentState | null,
   ): Promise<EnvironmentState> {
-    const pointers = Object.entries(head.namespaces ?? {}).flatMap(([name, pointer]) => {
-      return pointer === null ? [] : [{ name, release: pointer[0], checksum: pointer[1] }];
+    const pointers = Object.entries(head.namespaces ?? {}).map(([name, [release, checksum]]) => {
+      return { name, release, checksum };
     });
     const candidates = Object.entries(head.rollout?.namespaces ?? {}).map(([name, checksum]) => {
       return { name, release: head.rollout?.release ?? 0, checksum };
@@ -88,7 +87,6 @@ export class StateReader {
       environment,
       revision: head.revision,
       epoch: head.epoch,
-      namespaces: new Set(Object.keys(head.namespaces ?? {})),
       inForce: mapOf(pointers),
       rollout: rollout && {
         id: rollout.id,

@@ -18,6 +18,8 @@ export interface Prior {
   readonly inForce: ConfigContent | null;
   /** The draft is based on another release than what is written now: neither of two secrets is surely the wanted one. */
   readonly isStale: boolean;
+  /** Whether the writer may read them: nobody else is to find out by trying that a text in clear is one of them. */
+  readonly mayRead: boolean;
 }
 
 /** As it stands in a row. */
@@ -67,7 +69,8 @@ export class Vault {
 
   /**
    * Seals what came in. A masked secret stays what it is at the same place in the draft, else in what is in force, and in
-   * lists what it is in the same item, see {@link partners}; and what is the same in clear keeps the form it has there.
+   * lists what it is in the same item, see {@link partners}; and what is the same in clear keeps the form it has there, if
+   * the writer may read it.
    *
    * @throws TercetError naming each place where there is nothing to keep; TERCET_CONFIG_SECRETS_OFF
    */
@@ -80,7 +83,7 @@ export class Vault {
     return sealed as ConfigContent;
   }
 
-  /** For a diff alone: what came in, its secrets as they are kept where they are the same, and as nothing else where not. */
+  /** For a diff alone: what came in, its secrets as {@link seal} would keep them, and as nothing else where it would not. */
   async likened(environment: string, namespace: string, content: ConfigContent, prior: Prior): Promise<ConfigContent> {
     const dataKey = await this.dataKeys.find(environment, namespace).catch((error: unknown) => {
       if (error instanceof TercetError) return null;
@@ -101,6 +104,7 @@ interface Seen {
 class Sealing {
   readonly missing: FieldError[] = [];
   private isStale = false;
+  private mayRead = false;
 
   constructor(
     private readonly owner: string,
@@ -108,8 +112,9 @@ class Sealing {
     private readonly fresh: (clear: string) => string,
   ) {}
 
-  whole(content: ConfigContent, { draft, inForce, isStale }: Prior): Json {
+  whole(content: ConfigContent, { draft, inForce, isStale, mayRead }: Prior): Json {
     this.isStale = isStale;
+    this.mayRead = mayRead;
     const seen = (value: Json | null): Seen => ({ value: value ?? undefined, keeps: true });
     return this.walk(content, seen(draft), seen(inForce), '');
   }
@@ -162,6 +167,7 @@ class Sealing {
       }
       return found ?? MASK;
     }
+    if (!this.mayRead) return this.fresh(text);
     // That of what is in force first: against that a diff is shown.
     const same = [released, drafted].find((sealed) => sealed !== undefined && this.opened(sealed) === text);
     return same ?? this.fresh(text);

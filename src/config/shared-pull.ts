@@ -152,7 +152,7 @@ export class SharedPull {
       const { copyKey } = this.options;
       return { value: wanted.fromCopy(JSON.parse(copyKey ? openText(copyKey, text, place) : text) as Json) };
     } catch (error) {
-      const fields = { error: String(error), checksum: wanted.checksum };
+      const fields = { error: String(error), place };
       this.options.logger.warn(
         fields,
         'the copy of the configuration in Redis is not what it should be; another is made',

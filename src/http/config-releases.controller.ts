@@ -2,6 +2,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ConfigCenter } from '../config-center/center.js';
+import { afterwards } from '../config-center/refusals.js';
 import type { DiffSide, Released } from '../config-center/releases.js';
 import { validated } from '../protocol/body.js';
 import type { ConfigDiffView, ReleaseSummary, ReleaseView, RolloutView } from '../protocol/config.js';
@@ -147,8 +148,8 @@ export class ConfigReleasesController {
     void reply.header('location', `/v1/config/${environment}/releases/${view.release}`);
     if (view.mode !== 'strict' || rollout === null) return view;
     const left = new Promise<void>((resolve) => void reply.raw.once('close', resolve));
-    await this.watch.end(environment, view.release, left);
-    return this.center.releaseOf(environment, view.release);
+    const ended = this.watch.end(environment, view.release, left);
+    return afterwards(ended.then(() => this.center.releaseOf(environment, view.release)));
   }
 }
 

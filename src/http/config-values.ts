@@ -99,9 +99,8 @@ export class ConfigValues {
 
   private deliver(state: EnvironmentState, asked: AskedValues): Promise<Delivered> {
     const { environment, namespaces, secrets } = asked;
-    const unknown = namespaces.find((namespace) => !state.namespaces.has(namespace));
-    if (unknown !== undefined) throw unknownNamespace(environment, unknown);
     const contents = contentsFor(state, asked);
+    // One that does not exist yet holds nobody back from the others: nothing is in force in it.
     const wanted = [...namespaces].sort().flatMap((namespace) => {
       const content = contents.get(namespace);
       return content ? [[namespace, content] as const] : [];

@@ -83,13 +83,14 @@ export class ConfigController {
     @Param('namespace') namespace: string,
     @Body() body: unknown,
     @Query() query: unknown,
-    @WhoCalls() { name: who }: Caller,
+    @WhoCalls() caller: Caller,
   ): Promise<DraftView> {
     validated(nothing, query);
     const names = bothInPath(environment, namespace);
     const { content, ...rest } = validated(draftPut, body);
     payloadText(content, 'content', CONFIG_LIMITS.contentBytes);
-    return this.center.writeDraft(...names, { ...rest, content: content as ConfigContent }, who);
+    const mayRead = caller.mayFor('config-reader', environment);
+    return this.center.writeDraft(...names, { ...rest, content: content as ConfigContent }, caller.name, mayRead);
   }
 
   @Delete('config/:environment/namespaces/:namespace/draft')

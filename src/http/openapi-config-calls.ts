@@ -187,6 +187,7 @@ export const CONFIG_CALLS: Readonly<Record<string, Call>> = {
     id: 'promoteRollout',
     summary: 'Put a gray release in force for all',
     ...ROLLS,
+    problems: [...ROLLS.problems, 'TERCET_CONFIG_INVALID', 'TERCET_CONFIG_CONFLICT'],
     body: rolloutEnd,
   },
   [`post ${OF}/rollout/abort`]: {

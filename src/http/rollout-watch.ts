@@ -1,6 +1,7 @@
 /** Waits for the end of a strict release: nodes get ready one after the other, and none of them may come at all. */
 import type { ConfigStates } from '../config-center/states.js';
 import type { Clock } from '../engine/ports.js';
+import { linked } from '../platform/linked.js';
 
 /** Below what clients wait for an answer. */
 const WAIT_MS = 25_000;
@@ -16,14 +17,17 @@ export class RolloutWatch {
   /** Resolves when it has ended, or when it is time to say how far it is. @param left resolves when nobody listens */
   async end(environment: string, release: number, left: Promise<void>): Promise<void> {
     const endsAt = this.clock.monotonic() + WAIT_MS;
-    const ending = new AbortController();
+    const ending = linked(this.closing.signal);
     void left.then(() => ending.abort());
-    const signal = AbortSignal.any([ending.signal, this.closing.signal]);
-    let state = await this.states.look(environment);
-    while (state?.rollout?.release === release && !signal.aborted) {
-      const leftMs = endsAt - this.clock.monotonic();
-      if (leftMs <= 0) return;
-      state = await this.states.changed(environment, state.version, leftMs, signal);
+    try {
+      let state = await this.states.look(environment);
+      while (state?.rollout?.release === release && !ending.signal.aborted) {
+        const leftMs = endsAt - this.clock.monotonic();
+        if (leftMs <= 0) return;
+        state = await this.states.changed(environment, state.version, leftMs, ending.signal);
+      }
+    } finally {
+      ending.end();
     }
   }
 

@@ -151,7 +151,7 @@ export const report = z.strictObject({
       namespaceName,
       z.strictObject({
         release: whole(1, MAX_NUMBER),
-        checksum: z.string().regex(SHA256, 'must be 64 hex digits'),
+        checksum: z.string().regex(SHA256, 'must be 64 hex digits').optional(),
         state: z.enum(['applied', 'rejected']),
         reason: text(2000).optional(),
       }),

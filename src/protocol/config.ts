@@ -180,7 +180,13 @@ export interface ConfigReport {
   ttlMs: number;
   namespaces: Record<
     string,
-    { release: number; checksum: string; state: 'applied' | 'rejected'; reason?: string | undefined }
+    {
+      release: number;
+      /** Of the content; absent where it has secrets in clear. */
+      checksum?: string | undefined;
+      state: 'applied' | 'rejected';
+      reason?: string | undefined;
+    }
   >;
 }
 

@@ -161,8 +161,10 @@ export class NodeConfig {
         version = state.version;
         this.take(state);
         if (state.rollout?.mode !== 'strict') continue;
+        // Not `version`: a strict release that follows at once would count as seen, and nobody would take part in it.
+        let seen = version;
         await this.strict.takePart(state.rollout, isStopped, async (ms) => {
-          version = await this.versionAfter(version, ms);
+          seen = await this.versionAfter(seen, ms);
         });
         await this.look();
       } catch (error) {
@@ -175,12 +177,9 @@ export class NodeConfig {
   }
 
   private async versionAfter(version: string, ms: number): Promise<string> {
-    try {
-      return (await this.parts.states.changed(ENVIRONMENT, version, ms, this.stopping.signal))?.version ?? version;
-    } catch {
-      await this.pause();
-      return version;
-    }
+    const changed = this.parts.states.changed(ENVIRONMENT, version, ms, this.stopping.signal);
+    const state = await changed.catch(() => this.pause());
+    return state?.version ?? version;
   }
 
   private async look(): Promise<void> {
@@ -284,13 +283,13 @@ export class NodeConfig {
     return { [NAMESPACE]: { release, checksum, state: 'applied', ...reason } };
   }
 
-  private pause(): Promise<void> {
+  private pause(): Promise<null> {
     const { signal } = this.stopping;
     return new Promise((resolve) => {
       const end = (): void => {
         cancel();
         signal.removeEventListener('abort', end);
-        resolve();
+        resolve(null);
       };
       const cancel = this.parts.clock.after(AGAIN_MS, end);
       signal.addEventListener('abort', end);

@@ -26,7 +26,7 @@ def take(contents):
 
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 try:
-    config = Config(sys.argv[1], "production", ["orders"], "python-1", take, file=sys.argv[2])
+    config = Config(sys.argv[1], "production", ["orders"], "python-1", take, file=sys.argv[2], secrets=len(sys.argv) > 3)
 except Exception as error:
     print("error: " + str(error), flush=True)
     os._exit(1)
@@ -55,9 +55,9 @@ afterEach(async () => {
 });
 
 /** @returns the lines that it says */
-function start(): string[] {
+function start(...rest: string[]): string[] {
   const lines: string[] = [];
-  const child = spawn(python ?? '', ['-c', SERVICE, center.url, file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(python ?? '', ['-c', SERVICE, center.url, file, ...rest], { stdio: ['pipe', 'pipe', 'inherit'] });
   running.push(child);
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
   return lines;
@@ -94,6 +94,17 @@ const last = () => center.told.at(-1)?.namespaces['orders'];
     center.publish({ orders: { mostItems: 5 } });
     await until('it has the fourth', async () => lines.at(-1) === '{"mostItems": 5}');
     expect(center.given.whole).toBe(whole + 1);
+  });
+
+  test('with secrets in clear says of what it rejects no more than the class of the error, and no checksum', async () => {
+    center.publish({ orders: { mostItems: 3 } });
+    const lines = start('secrets');
+    await until('it has the first', async () => lines.at(-1) === '{"mostItems": 3}');
+    await until('it said so', async () => last()?.state === 'applied');
+    expect(last()).toEqual({ release: 1, state: 'applied' });
+    center.publish({ orders: { mostItems: 0 } });
+    await until('it rejects the second', async () => last()?.state === 'rejected');
+    expect(last()).toEqual({ release: 2, state: 'rejected', reason: 'ValueError' });
   });
 
   test('computes the checksum of whatever JSON may hold', async () => {

@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { TercetConfig } from '../../src/client/config/index.js';
 import type { TercetConfigOptions } from '../../src/client/config/index.js';
+import { checksumOf } from '../../src/config/canonical.js';
 import type {
   ConfigContent,
   ConfigNodeView,
@@ -122,6 +124,77 @@ test('secrets are masked unless they are asked for', async () => {
   expect((await started(env, { secrets: true })).get('orders')).toEqual({ password: 'hunter2' });
 });
 
+test('what a parser or a listener says of a secret in clear stays in the service, and so does its checksum', async () => {
+  const env = environment();
+  const parsed = ({ login }: ConfigContent) => JSON.parse(login as string) as object;
+  await release(env, { login: { $secret: '{"user":"first-user"}' } });
+  const heard: unknown[] = [];
+  const hear = (...said: unknown[]): void => void heard.push(said);
+  const logger = { info: hear, warn: hear, error: hear };
+  const options = { parse: { orders: parsed }, secrets: true, logger };
+  const config = await started(env, { ...options, instance: 'secret-1' });
+  config.onChange((next) => {
+    if (JSON.stringify(next.get('orders')).includes('second')) throw new RangeError('no second-user here');
+    return () => {
+      if (JSON.stringify(next.get('orders')).includes('third')) throw new RangeError('no third-user here');
+    };
+  });
+  const rejected = async (content: ConfigContent): Promise<string> => {
+    await release(env, content, { mode: 'gray', gray: { percent: 100 } });
+    await until('it was aborted', async () => {
+      return (await done<{ state: string }>('GET', `${env}/rollout`)).state === 'aborted';
+    });
+    await until('nothing is rejected any more', async () => config.status.rejected === null);
+    const { why } = await done<{ why: string }>('GET', `${env}/rollout`);
+    return why;
+  };
+  const rest = 'secrets are read in clear here, so its message is not told';
+  const whys = [
+    await rejected({ login: { $secret: 'hunter2' } }),
+    await rejected({ login: { $secret: '"second-user"' } }),
+  ];
+  expect(whys).toEqual([
+    `secret-1 rejects it: orders: its parser throws SyntaxError; ${rest}`,
+    `secret-1 rejects it: what listens to a change throws RangeError; ${rest}`,
+  ]);
+  await release(env, { login: { $secret: '"third-user"' } });
+  await until('it is in force', async () => config.release('orders') === 4);
+  await until('it is seen', async () => (await stateOf(env, 'secret-1'))?.applied === 4);
+  const before = config.snapshot().checksum;
+  await release(env, { login: { $secret: 'hunter2' } });
+  await until('it is reported', async () => (await stateOf(env, 'secret-1'))?.state === 'rejected');
+  const unstarted = await started(env, { ...options, instance: 'secret-2' }).catch((error: unknown) => error);
+  const told = [heard, config.status, await stateOf(env, 'secret-1'), whys, inspect(unstarted, { depth: 9 })];
+  const kept = await node.sql('SELECT * FROM tercet.config_report', []);
+  const all = JSON.stringify([told, kept, await done('GET', `${env}/audit`), await done('GET', `${env}/rollout`)]);
+  expect(all).toContain('its parser throws SyntaxError');
+  for (const secret of [
+    'hunter',
+    'first-user',
+    'second-user',
+    'third-user',
+    before,
+    checksumOf({ login: 'hunter2' }),
+  ]) {
+    expect(all).not.toContain(secret);
+  }
+});
+
+test('a namespace that does not exist yet holds nobody back from the others, and is named once', async () => {
+  const env = environment();
+  await release(env, { mostItems: 3 });
+  const warned: unknown[] = [];
+  const logger = { info: () => undefined, error: () => undefined, warn: (fields: object) => void warned.push(fields) };
+  const config = await started(env, { namespaces: ['orders', 'prices'], parse, logger });
+  expect([config.get('orders').mostItems, config.get('prices'), config.status.source]).toEqual([3, {}, 'center']);
+  await release(env, { mostItems: 4 });
+  await until('it is in force', async () => config.get('orders').mostItems === 4);
+  await draft(env, 'prices', { tax: 19 });
+  await done('POST', `${env}/releases`, { reason });
+  await until('it is in force', async () => config.get('prices')['tax'] === 19);
+  expect(warned).toEqual([{ environment: env, missing: ['prices'] }]);
+});
+
 test('two namespaces of one release come into force together', async () => {
   const env = environment();
   const both = async (n: number): Promise<void> => {
@@ -148,7 +221,7 @@ test('two namespaces of one release come into force together', async () => {
 import sys, time
 sys.path.insert(0, sys.argv[3])
 from tercet_config import Config
-config = Config(sys.argv[1], sys.argv[2], ["orders"], "python-1")
+config = Config(sys.argv[1], sys.argv[2], ["orders", "prices"], "python-1")
 while True: time.sleep(1)
 `;
   const child = spawn(python ?? '', ['-c', program, node.url, env, folder], { stdio: ['ignore', 'ignore', 'inherit'] });

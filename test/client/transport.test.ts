@@ -1,4 +1,5 @@
 /** Every method of the client against a server that drops, refuses, redirects and talks nonsense. */
+import { getEventListeners, getMaxListeners } from 'node:events';
 import { TercetClient, TercetError, TercetUnreachable } from '../../src/client/index.js';
 import type { ClientOptions } from '../../src/client/index.js';
 import { json, raw, Service } from '../participants/service.js';
@@ -408,3 +409,20 @@ test('the trace context is asked for each request, and sent', async () => {
     undefined,
   ]);
 });
+
+test('requests leave nothing behind in a signal that lives longer than they, and many at a time are no warning', async () => {
+  const living = new AbortController();
+  service.answer = json(view);
+  const get = (): Promise<unknown> => client.get('order-17', { signal: living.signal });
+  await Promise.all(Array.from({ length: 20 }, get));
+  await get();
+  expect(getEventListeners(living.signal, 'abort')).toHaveLength(0);
+  expect(dependants(living.signal)).toBe(0);
+  expect(getMaxListeners(living.signal)).toBe(Infinity);
+});
+
+/** What AbortSignal.any keeps in a signal. */
+function dependants(signal: AbortSignal): number {
+  const kept = Object.getOwnPropertySymbols(signal).find((symbol) => symbol.description === 'kDependantSignals');
+  return kept ? ((signal as unknown as Record<symbol, Set<unknown> | undefined>)[kept]?.size ?? 0) : 0;
+}

@@ -87,10 +87,16 @@ export class Bench {
   }
 
   /** Drafted on what is there. */
-  async draft(environment: string, namespace: string, content: ConfigContent, who = 'ann'): Promise<DraftView> {
+  async draft(
+    environment: string,
+    namespace: string,
+    content: ConfigContent,
+    who = 'ann',
+    mayRead = true,
+  ): Promise<DraftView> {
     const { release: base, draft } = await this.center.namespace(environment, namespace);
     const write = { base, revision: draft?.revision ?? 0, content, reason: 'because' };
-    return this.center.writeDraft(environment, namespace, write, who);
+    return this.center.writeDraft(environment, namespace, write, who, mayRead);
   }
 
   /** Made where it is not there, drafted, and released to all. */

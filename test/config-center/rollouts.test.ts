@@ -42,6 +42,19 @@ it('lets a gray release run beside what is in force, until it is promoted', asyn
   expect(bench.told).toEqual(['shop', 'shop', 'shop']);
 });
 
+it('does not promote what its schema forbids by now, and promotes it once it fits again', async () => {
+  await bench.release('shop', { orders: { v: 1 } });
+  await gray({ v: 2 });
+  await bench.center.put('shop', 'orders', { schema: { properties: { v: { maximum: 1 } } } }, 'ann');
+  const error = await refusal(bench.center.promote('shop', 'it works', 'rob'));
+  expect(error).toMatchObject({ code: 'TERCET_CONFIG_INVALID', status: 422, errors: [{ path: 'orders/v' }] });
+  expect(await bench.inForce('shop')).toEqual({ orders: [1, { v: 1 }] });
+  expect(await bench.center.rollout('shop')).toMatchObject({ release: 2, state: 'running' });
+  await bench.center.put('shop', 'orders', { schema: { properties: { v: { maximum: 2 } } } }, 'ann');
+  await bench.center.promote('shop', 'it works', 'rob');
+  expect(await bench.inForce('shop')).toEqual({ orders: [2, { v: 2 }] });
+});
+
 it('has one unfinished rollout at most, and no other release beside it', async () => {
   await gray({ v: 1 });
   await bench.center.put('shop', 'stock', {}, 'ann');

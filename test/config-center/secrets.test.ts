@@ -154,8 +154,23 @@ it('tells in a conflict which secrets differ, and shows none', async () => {
   await bench.release('shop', { orders: { a: secret(CLEAR), b: secret(CLEAR), c: secret(CLEAR) } });
   await bench.draft('shop', 'orders', { a: secret(OTHER), b: secret(CLEAR), c: secret(OTHER) });
   const yours = { base: 1, content: { a: secret(CLEAR), b: masked, c: secret(OTHER) }, reason: 'r' };
-  const error = await refusal(bench.center.writeDraft('shop', 'orders', yours, 'bob'));
+  const error = await refusal(bench.center.writeDraft('shop', 'orders', yours, 'bob', true));
   expect(error.diff).toEqual([{ path: '/a', kind: 'changed', from: masked, to: masked }]);
+});
+
+it('shows to who may not read secrets the same whether his guess is right or not, in a conflict and in a diff', async () => {
+  await bench.release('shop', { orders: { a: secret(CLEAR), b: secret(CLEAR), c: secret(CLEAR) } });
+  await bench.draft('shop', 'orders', { a: secret(OTHER), b: secret(CLEAR), c: secret(OTHER) });
+  const content = { a: secret(OTHER), b: masked, c: secret('wrong') };
+  const late = await refusal(bench.center.writeDraft('shop', 'orders', { base: 1, content, reason: 'r' }, 'eve'));
+  const changed = (path: string) => ({ path, kind: 'changed', from: masked, to: masked });
+  expect(late.diff).toEqual([changed('/a'), changed('/c')]);
+  await bench.draft('shop', 'orders', { a: secret(CLEAR), b: masked, c: secret('wrong') }, 'eve', false);
+  expect((await bench.center.diff('shop', 'current', 'draft')).namespaces).toEqual({
+    orders: [changed('/a'), changed('/c')],
+  });
+  await bench.center.release('shop', all, 'rob');
+  expect(await plain(2)).toEqual({ a: CLEAR, b: CLEAR, c: 'wrong' });
 });
 
 it('validates secrets as the strings that they are', async () => {

@@ -84,6 +84,21 @@ describe('values', () => {
     expect(ms).toBeGreaterThan(1400);
   });
 
+  test('a namespace that does not exist is left out, and who waits is answered as soon as it is released', async () => {
+    await release(node, { n: 'there' });
+    const both = (rest = ''): Promise<Reply<ValuesView>> =>
+      node.get<ValuesView>(`${PATH}/values?instance=i&namespaces=later,orders${rest}`);
+    const { status, body } = await both();
+    expect([status, Object.keys(body.namespaces)]).toEqual([200, ['orders']]);
+    expect((await node.get<ValuesView>(`${PATH}/values?instance=i&namespaces=later`)).body.namespaces).toEqual({});
+    const waiting = both(`&have=${body.checksum}&waitMs=30000`);
+    await release(node, { m: 1 }, {}, 'later');
+    expect((await waiting).body.namespaces).toMatchObject({
+      orders: { content: { n: 'there' } },
+      later: { content: { m: 1 } },
+    });
+  });
+
   test('a gray release wakes those that it is for, and its end too', async () => {
     const [a, b] = ['&labels=zone=a', '&labels=zone=b'];
     const waits = [`${a}&have=${await checksum(a)}&waitMs=20000`, `${b}&have=${await checksum(b)}&waitMs=2000`];
@@ -158,5 +173,12 @@ test('secrets in clear are for who may read those of that environment', async ()
   }
   const audit = await as<{ entries: { by: string; action: string }[] }>('viewer', 'GET', `${PATH}/audit`);
   expect(audit.body.entries.find(({ action }) => action === 'draft')?.by).toBe('editor');
+  const guess = { base: 1, content: { db: { $secret: 'hunter2' } }, ...BECAUSE };
+  const { revision } = (await as<{ revision: number }>('editor', 'PUT', `${place}/draft`, guess)).body;
+  const shown = async (name: string): Promise<unknown> =>
+    (await as<{ diff: unknown }>(name, 'PUT', `${place}/draft`, guess)).body.diff;
+  expect(await shown('editor')).toHaveLength(1);
+  expect((await as('admin', 'PUT', `${place}/draft`, { ...guess, revision })).status).toBe(200);
+  expect([await shown('editor'), await shown('admin')]).toEqual([[expect.anything()], []]);
   await node.stop();
 });

@@ -134,7 +134,6 @@ describe('namespaces', () => {
       ['GET', at('/rollout')],
       ['POST', '/v1/config/none/rollout/abort', BECAUSE],
       ['GET', '/v1/config/none/values?namespaces=orders&instance=i'],
-      ['GET', at('/values?namespaces=orders,none&instance=i')],
       ['PUT', '/v1/config/none/nodes/i', { incarnation: 'x', ttlMs: 1000, namespaces: {} }],
       ['GET', '/v1/config/none/nodes'],
       ['GET', '/v1/config/none/audit'],

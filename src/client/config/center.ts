@@ -99,9 +99,8 @@ export function contentsOf(stamp: ValuesStamp, fetch: () => Promise<ValuesView>)
     toCopy: ({ namespaces }) => namespaces,
     fromCopy: (copy: Json) => {
       const namespaces = copy as ValuesView['namespaces'];
-      const checksum = checksumOf(namespaces);
-      if (checksum === stamp.checksum) return { ...stamp, namespaces };
-      throw new Error(`its checksum is ${checksum}`);
+      if (checksumOf(namespaces) === stamp.checksum) return { ...stamp, namespaces };
+      throw new Error('it is not what its checksum says');
     },
   };
 }
@@ -118,8 +117,7 @@ function verified(answer: unknown, url: string): ValuesView | ValuesStamp {
     (entry: unknown) => isObject(entry) && Number.isSafeInteger(entry['release']) && isObject(entry['content']),
   );
   if (!isObject(namespaces) || !isWhole) throw invalid(url, 'its namespaces are not in their form');
-  const real = checksumOf(namespaces);
-  if (real !== checksum) throw invalid(url, `its checksum is ${real}, and it says ${checksum}`);
+  if (checksumOf(namespaces) !== checksum) throw invalid(url, 'its namespaces are not what its checksum says');
   return { ...stamp, namespaces };
 }
 

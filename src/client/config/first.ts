@@ -105,7 +105,7 @@ async function kept({ lastGood }: FirstParts<unknown>): Promise<{ values: Values
   throw new CodedError('TERCET_CONFIG_UNAVAILABLE', 'no copy is kept (lastGood)');
 }
 
-/** The center is there, and has never heard of the environment or of one of the namespaces. */
+/** The center is there, and has never heard of the environment. */
 export function isNothing(error: unknown): boolean {
   return error instanceof TercetError && error.code === 'TERCET_CONFIG_UNKNOWN';
 }

@@ -28,7 +28,10 @@ export interface TercetConfigOptions<V extends object = object> extends Pick<Cli
   readonly instance?: string;
   /** By which a gray release finds this instance, too. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Whether secrets come in clear, for which the key needs `config-reader=ENVIRONMENT`; else they are masked. Default false. */
+  /**
+   * Whether secrets come in clear, for which the key needs `config-reader=ENVIRONMENT`; else they are masked. Of what
+   * parsers and listeners throw, only the class is logged and reported then: the message may quote a secret. Default false.
+   */
   readonly secrets?: boolean;
   /**
    * Makes of a content what the program uses; what it throws rejects the release. It gets `{}` where nothing is in

@@ -7,8 +7,11 @@ import type { ConfigReport, ValuesView } from '../../protocol/config.js';
 import { reasonOf, TercetError } from '../errors.js';
 import type { Center } from './center.js';
 import type { Rejected } from './first.js';
+import type { TercetConfigOptions } from './options.js';
 
 const FIRST_PAUSE_MS = 200;
+
+type Given = ValuesView['namespaces'][string];
 
 export interface ReporterParts {
   readonly center: Center;
@@ -77,19 +80,20 @@ export class Reporter {
 
 /** Of a rejected answer all is rejected that differs from what was taken: it comes into force together or not at all. */
 export function reportOf(
-  asked: readonly string[],
+  { namespaces, secrets = false }: Pick<TercetConfigOptions, 'namespaces' | 'secrets'>,
   taken: ValuesView | null,
   rejected: Rejected | null,
 ): ConfigReport['namespaces'] {
   const report: ConfigReport['namespaces'] = {};
-  for (const name of asked) {
+  // From the checksum of what holds a secret in clear, a weak one could be guessed.
+  const stamped = ({ release, content }: Given) => (secrets ? { release } : { release, checksum: checksumOf(content) });
+  for (const name of namespaces) {
     const has = taken?.namespaces[name];
     const should = rejected?.values.namespaces[name];
     if (rejected && should && should.release !== has?.release) {
-      const reason = reasonOf(rejected.error);
-      report[name] = { release: should.release, checksum: checksumOf(should.content), state: 'rejected', reason };
+      report[name] = { ...stamped(should), state: 'rejected', reason: reasonOf(rejected.error) };
     } else if (has) {
-      report[name] = { release: has.release, checksum: checksumOf(has.content), state: 'applied' };
+      report[name] = { ...stamped(has), state: 'applied' };
     }
   }
   return report;

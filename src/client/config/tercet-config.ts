@@ -1,20 +1,18 @@
 /** The configuration of a service: read at start, followed while it runs, replaced as a whole or not at all. */
 import { Live } from '../../config/live.js';
 import type { Build } from '../../config/live.js';
-import { SharedPull } from '../../config/shared-pull.js';
 import { Wake } from '../../config/wake.js';
-import type { Clock, Logger } from '../../platform/surroundings.js';
 import type { ConfigReport, ValuesView } from '../../protocol/config.js';
 import { reasonOf } from '../errors.js';
-import { Center } from './center.js';
 import { firstOf, isNothing } from './first.js';
 import type { First, Rejected, Source } from './first.js';
-import { LastGood } from './last-good.js';
-import { settled } from './options.js';
 import type { TercetConfigOptions } from './options.js';
-import { Reporter, reportOf } from './reporter.js';
+import { closed, partsOf } from './parts.js';
+import type { Parts } from './parts.js';
+import { quietBuild, quietParsers } from './quiet.js';
+import { reportOf } from './reporter.js';
 import { ConfigSnapshot } from './snapshot.js';
-import type { ValueOf } from './snapshot.js';
+import type { Parsers, ValueOf } from './snapshot.js';
 
 /** How long the center holds back an answer that would say nothing new. */
 const POLL_MS = 30_000;
@@ -35,21 +33,9 @@ export interface ConfigStatus {
   /** How long ago the center last said that this is what the instance is to have; of defaults: since the start. */
   readonly ageMs: number;
   /** What the center would have it take, and why it does not; null: all was taken. */
-  readonly rejected: { readonly revision: number; readonly checksum: string; readonly reason: string } | null;
+  readonly rejected: { readonly revision: number; readonly reason: string } | null;
   /** Why the center was not heard the last time; null: it was. */
   readonly problem: string | null;
-}
-
-interface Parts<V extends object> {
-  readonly options: TercetConfigOptions<V>;
-  readonly instance: string;
-  readonly center: Center;
-  readonly shared: SharedPull | null;
-  readonly lastGood: LastGood | null;
-  readonly reporter: Reporter;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly over: AbortController;
 }
 
 export class TercetConfig<V extends object = object> {
@@ -67,6 +53,7 @@ export class TercetConfig<V extends object = object> {
   private confirmedAt: number;
   private rejected: Rejected | null;
   private problem: string | null = null;
+  private hasNamedMissing = false;
 
   private constructor(
     private readonly parts: Parts<V>,
@@ -97,9 +84,9 @@ export class TercetConfig<V extends object = object> {
   static async start<V extends object = object>(options: TercetConfigOptions<V>): Promise<TercetConfig<V>> {
     const parts = partsOf(options);
     const { center, reporter, lastGood, clock, logger, over } = parts;
-    const { environment, namespaces, whenUnavailable = 'throw' } = options;
+    const { environment, whenUnavailable = 'throw' } = options;
     const take = (values: ValuesView): ConfigSnapshot<V> => snapshotOf(values, options);
-    const tell = (rejected: Rejected): void => reporter.set(reportOf(namespaces, null, rejected));
+    const tell = (rejected: Rejected): void => reporter.set(reportOf(options, null, rejected));
     let isRejected = false;
     try {
       const first = await firstOf(
@@ -142,10 +129,10 @@ export class TercetConfig<V extends object = object> {
    * Calls `build` with what is there, and with each change before it is in force: what it throws rejects the change, for
    * all who listen; the function that it returns runs when the change is in force. The function returned ends that.
    *
-   * @throws what `build` throws for what is there
+   * @throws what `build` throws for what is there; with `secrets` an Error that has only the class of it
    */
   onChange(build: Build<ConfigSnapshot<V>>): () => void {
-    return this.live.onChange(build);
+    return this.live.onChange(this.parts.options.secrets ? quietBuild(build) : build);
   }
 
   get status(): ConfigStatus {
@@ -158,7 +145,7 @@ export class TercetConfig<V extends object = object> {
       revision: this.revision,
       since: this.since,
       ageMs: Math.max(0, clock.now() - this.confirmedAt),
-      rejected: values ? { revision: values.revision, checksum: values.checksum, reason: reasonOf(error) } : null,
+      rejected: values ? { revision: values.revision, reason: reasonOf(error) } : null,
       problem: this.problem,
     };
   }
@@ -179,6 +166,7 @@ export class TercetConfig<V extends object = object> {
     const { center, clock, over } = this.parts;
     let grownMs = 0;
     while (!over.signal.aborted) {
+      this.nameMissing();
       const startedAt = clock.monotonic();
       let isCalm = true;
       try {
@@ -194,6 +182,19 @@ export class TercetConfig<V extends object = object> {
       grownMs = isCalm ? 0 : Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.first, grownMs * 2));
       await this.wake.wait(grownMs * (0.5 + Math.random() / 2));
     }
+  }
+
+  /** Once the center was heard: a name that nobody has released to may be one that was written wrong. */
+  private nameMissing(): void {
+    if (this.hasNamedMissing || this.source === 'disk' || this.source === 'defaults') return;
+    this.hasNamedMissing = true;
+    const { environment } = this.parts.options;
+    const missing = Object.entries(this.live.value.releases).flatMap(([name, release]) =>
+      release === null ? [name] : [],
+    );
+    const message =
+      'nothing is in force in these namespaces, if they exist at all: they are {} until something is released';
+    if (missing.length > 0) this.parts.logger.warn({ environment, missing }, message);
   }
 
   /** @returns whether it was something new */
@@ -226,7 +227,7 @@ export class TercetConfig<V extends object = object> {
       } catch (error) {
         this.rejected = { values, error };
         const message = 'a new configuration is rejected, the old one stays; it is not tried again until it changes';
-        logger.error({ revision, checksum, error: String(error) }, message);
+        logger.error({ revision, error: String(error) }, message);
       }
     }
     this.parts.reporter.set(this.report());
@@ -260,34 +261,12 @@ export class TercetConfig<V extends object = object> {
   }
 
   private report(): ConfigReport['namespaces'] {
-    return reportOf(this.parts.options.namespaces, this.values, this.rejected);
+    return reportOf(this.parts.options, this.values, this.rejected);
   }
 }
 
-function partsOf<V extends object>(options: TercetConfigOptions<V>): Parts<V> {
-  const { asked, keys, reportTtlMs: ttlMs, logger, clock } = settled(options);
-  const over = new AbortController();
-  const { redis, lastGood: kept, url, key } = options;
-  // Of secrets no copy lies about in clear.
-  const isShared = redis !== undefined && (!asked.secrets || keys.copy !== null);
-  const shared = isShared ? new SharedPull({ redis, copyKey: keys.copy, clock, logger }) : null;
-  const from = { ...(url === undefined ? {} : { url }), ...(key === undefined ? {} : { key }) };
-  const center = new Center(asked, from, shared);
-  const { environment, namespaces, secrets } = asked;
-  const place = { environment, namespaces, secrets, instance: options.instance ?? null };
-  const lastGood = kept ? new LastGood({ ...kept, key: keys.lastGood, place, clock, logger }) : null;
-  const reporter = new Reporter({ center, labels: asked.labels, ttlMs, clock, logger, signal: over.signal });
-  return { options, instance: asked.instance, center, shared, lastGood, reporter, clock, logger, over };
-}
-
-async function closed<V extends object>({ shared, lastGood }: Parts<V>): Promise<void> {
-  await shared?.close();
-  await lastGood?.close();
-}
-
-function snapshotOf<V extends object>(
-  values: ValuesView,
-  { namespaces, parse }: TercetConfigOptions<V>,
-): ConfigSnapshot<V> {
-  return new ConfigSnapshot<V>(values, namespaces, parse ?? {});
+function snapshotOf<V extends object>(values: ValuesView, options: TercetConfigOptions<V>): ConfigSnapshot<V> {
+  const { namespaces, secrets = false } = options;
+  const parsers: Parsers = options.parse ?? {};
+  return new ConfigSnapshot<V>(values, namespaces, secrets ? quietParsers(parsers) : parsers);
 }
