@@ -24,6 +24,7 @@ export class Pace {
    * @param mayLeave false: it is a call of the past, which takes nobody's place
    */
   enter(mayLeave: () => boolean): Promise<void> | undefined {
+    if (this.rate === null) return undefined;
     if (this.line.length === 0 && (!mayLeave() || this.waitMs() === null)) return undefined;
     return new Promise((leave) => {
       this.line.push({ mayLeave, leave });
