@@ -41,6 +41,8 @@ export class DataKeys {
   /** The same, made if there is none. @throws also TercetError TERCET_CONFIG_SECRETS_OFF */
   async make(environment: string, namespace: string): Promise<Buffer> {
     const { master, wrapped } = this.masterKeys().wrap(randomBytes(KEY_BYTES), `${environment}/${namespace}`);
+    // Nothing is sealed by a key that the database has lost in a failover: it would be gone with this process.
+    this.known.delete(`${environment}/${namespace}`);
     const there = await this.find(environment, namespace);
     if (there) return there;
     await this.database.write({ text: MAKE_DATA_KEY, values: [environment, namespace, master, wrapped] });

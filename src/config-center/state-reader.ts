@@ -81,7 +81,7 @@ export class StateReader {
     });
     const contents = await this.contents(environment, [...pointers, ...candidates], known);
     const mapOf = (list: readonly Pointer[]): ReadonlyMap<string, Content> =>
-      new Map(list.map(({ name, release }) => [name, held(contents, name, release)]));
+      new Map(list.map((pointer) => [pointer.name, held(contents, pointer)]));
     const { rollout } = head;
     return {
       environment,
@@ -100,7 +100,7 @@ export class StateReader {
     };
   }
 
-  /** What is known is not read again: a release never changes. */
+  /** What is known is not read again: a release never changes, unless a failover of the database lost it. */
   private async contents(
     environment: string,
     wanted: readonly Pointer[],
@@ -108,18 +108,18 @@ export class StateReader {
   ): Promise<ReadonlyMap<string, Content>> {
     const found = new Map<string, Content>();
     for (const [name, content] of [...(known?.inForce ?? []), ...(known?.rollout?.contents ?? [])]) {
-      found.set(keyOf(name, content.release), content);
+      found.set(keyOf({ name, ...content }), content);
     }
-    const missing = wanted.filter(({ name, release }) => !found.has(keyOf(name, release)));
+    const missing = wanted.filter((pointer) => !found.has(keyOf(pointer)));
     if (missing.length === 0) return found;
     const { shared } = this;
     const isShared = shared?.isUsable && missing.length <= MAX_PULLED;
     const read = isShared
       ? await Promise.all(missing.map(async (one) => (await shared.pull(this.pullable(environment, one)))[0]))
       : await this.stored(environment, missing);
-    missing.forEach(({ name, release }, index) => {
+    missing.forEach((pointer, index) => {
       const content = read[index];
-      if (content) found.set(keyOf(name, release), content);
+      if (content) found.set(keyOf(pointer), content);
     });
     return found;
   }
@@ -165,11 +165,11 @@ interface Pointer {
   readonly checksum: string;
 }
 
-const keyOf = (namespace: string, release: number): string => `${release}/${namespace}`;
+const keyOf = ({ release, checksum, name }: Pointer): string => `${release}/${checksum}/${name}`;
 
-function held(contents: ReadonlyMap<string, Content>, name: string, release: number): Content {
-  const content = contents.get(keyOf(name, release));
-  if (!content) throw new Error(`release ${release} has no content of ${name}`);
+function held(contents: ReadonlyMap<string, Content>, pointer: Pointer): Content {
+  const content = contents.get(keyOf(pointer));
+  if (!content) throw new Error(`release ${pointer.release} has no content of ${pointer.name}`);
   return content;
 }
 

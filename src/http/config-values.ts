@@ -105,10 +105,10 @@ export class ConfigValues {
       const content = contents.get(namespace);
       return content ? [[namespace, content] as const] : [];
     });
-    // A release never changes, so neither does what is made of it.
-    const key = [environment, secrets, ...wanted.map(([namespace, { release }]) => `${namespace}@${release}`)].join(
-      ' ',
-    );
+    // A release never changes, so neither does what is made of it; but a failover of the database may lose one, and its
+    // number is given again then.
+    const releases = wanted.map(([namespace, { release, checksum }]) => `${namespace}@${release}/${checksum}`);
+    const key = [environment, secrets, ...releases].join(' ');
     const there = this.kept.get(key);
     if (there) {
       this.kept.delete(key);

@@ -311,3 +311,12 @@ it.each([
     expect((error as Error).message).not.toContain(K1.slice(3));
   }
 });
+
+it('seals nothing by a key that the database has lost, as a failover may', async () => {
+  await bench.center.put('shop', 'orders', {}, 'ann', true);
+  await bench.draft('shop', 'orders', { p: secret(CLEAR) });
+  await bench.query('DELETE FROM tercet.config_data_key');
+  await bench.draft('shop', 'orders', { p: secret(OTHER) });
+  await bench.center.release('shop', all, 'rob');
+  expect(await plain(1, bench.another({ keys: K1 }))).toEqual({ p: OTHER });
+});

@@ -1,5 +1,6 @@
 /** What an instance gets, and when: long polls and secrets of the configuration, docs/wire.md section 10. */
 import { hash, randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { canonicalJson } from '../../src/config/canonical.js';
 import { newKey } from '../../src/http/keys.js';
 import type { NamespaceView, ValuesView } from '../../src/protocol/config.js';
@@ -59,6 +60,22 @@ describe('values', () => {
       await release(node, { n });
       expect((await got()).body.namespaces['orders']?.content).toEqual({ n });
     }
+  });
+
+  test('what a failover lost and somebody released again under its number is what everybody gets', async () => {
+    await release(node, { n: 'lost' });
+    expect((await got()).body.namespaces['orders']?.content).toEqual({ n: 'lost' });
+    const content = '{"n":"again"}';
+    const client = new pg.Client({ connectionString: node.databaseUrl });
+    await client.connect();
+    const { rowCount } = await client.query(
+      `UPDATE tercet.config_content SET content = $1, checksum = $2
+        WHERE environment = 'shop' AND content LIKE '%"lost"%'`,
+      [content, hash('sha256', content, 'hex')],
+    );
+    await client.end();
+    expect(rowCount).toBe(1);
+    await until('it is there', async () => (await got()).body.namespaces['orders']?.content.n === 'again');
   });
 
   test('who waits is answered when it changes, well within the second of the look', async () => {
