@@ -17,7 +17,8 @@ import {
 import { postgresCpuUs } from './postgres-share.js';
 
 const isQuick = process.argv.includes('--quick');
-const SETTLE_MS = isQuick ? 3000 : 10_000;
+/** A process that has just started tidies up after itself in its first half minute, once. */
+const SETTLE_MS = isQuick ? 3000 : 30_000;
 const IDLE_MS = isQuick ? 10_000 : 30_000;
 
 const STATEMENTS = `
