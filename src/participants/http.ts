@@ -77,7 +77,7 @@ export class HttpParticipants implements Participants {
     const turn = turnstile.enter();
     if (turn) await turn;
     try {
-      const moment = pace.enter(() => request.mayLeave());
+      const moment = pace.enter(request);
       if (moment) await moment;
       return await this.callOne(request, neighbour);
     } finally {

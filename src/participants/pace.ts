@@ -1,13 +1,15 @@
 /** At most so many calls of one component a second; the others wait in line, in their order. */
-import type { Clock } from '../engine/ports.js';
+import type { CallRequest, Clock } from '../engine/ports.js';
 import { Rate } from '../platform/rate.js';
 
 /** So much of a second may leave at once: what is less than a timer can tell apart. */
 const BURST_S = 0.01;
 
+type Waiting = Pick<CallRequest, 'mayLeave'>;
+
 export class Pace {
   private rate: Rate | null = null;
-  private readonly line: { readonly mayLeave: () => boolean; readonly leave: () => void }[] = [];
+  private readonly line: { readonly call: Waiting; readonly leave: () => void }[] = [];
   private cancel: (() => void) | null = null;
 
   /** @param perSecond null: no limit */
@@ -21,13 +23,13 @@ export class Pace {
   /**
    * Resolves when it is this caller's turn; undefined: it is now.
    *
-   * @param mayLeave false: it is a call of the past, which takes nobody's place
+   * @param call one that may not leave is of the past, and takes nobody's place
    */
-  enter(mayLeave: () => boolean): Promise<void> | undefined {
+  enter(call: Waiting): Promise<void> | undefined {
     if (this.rate === null) return undefined;
-    if (this.line.length === 0 && (!mayLeave() || this.waitMs() === null)) return undefined;
+    if (this.line.length === 0 && (!call.mayLeave() || this.waitMs() === null)) return undefined;
     return new Promise((leave) => {
-      this.line.push({ mayLeave, leave });
+      this.line.push({ call, leave });
       if (this.cancel === null) this.admit();
     });
   }
@@ -44,7 +46,7 @@ export class Pace {
   private admit(): void {
     this.cancel = null;
     for (let next = this.line[0]; next !== undefined; next = this.line[0]) {
-      const waitMs = next.mayLeave() ? this.waitMs() : null;
+      const waitMs = next.call.mayLeave() ? this.waitMs() : null;
       if (waitMs !== null) {
         this.cancel = this.clock.after(waitMs, () => this.admit());
         return;
