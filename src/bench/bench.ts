@@ -3,6 +3,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import type { ServerFacts } from '../storage/spare-database.js';
 import type { Work } from './calls.js';
 import { closedLoop, fixedRate } from './load.js';
+import type { Span } from './load.js';
 import { pastTheLimit } from './pressure.js';
 import type { Pressure } from './pressure.js';
 import { CLOCK } from './rig.js';
@@ -146,8 +147,7 @@ export async function measureClosedLoop(
   signal: AbortSignal,
 ): Promise<Point[]> {
   const kinds = initiators.map((count): Kind => {
-    const times = Math.max(1, count / MANY);
-    const span = { warmUpMs: WARM_UP_MS * times, forMs: seconds * 1000 * times };
+    const span = spanOf(count, seconds);
     return { name: `${count} initiators`, load: (once) => closedLoop(count, span, once, CLOCK, signal) };
   });
   const cells = await takeTurns(kinds, compared, rounds, surroundings);
@@ -155,6 +155,12 @@ export async function measureClosedLoop(
     const ofBare = ratio(cell.tercet.perSecond, cell.bare.perSecond);
     return { initiators: initiators[index] ?? 0, ...cell, ofBare };
   });
+}
+
+/** Of a turn of so many initiators. */
+export function spanOf(initiators: number, seconds: number): Span {
+  const times = Math.max(1, initiators / MANY);
+  return { warmUpMs: WARM_UP_MS * times, forMs: seconds * 1000 * times };
 }
 
 /** @param perSecond transactions */

@@ -1,4 +1,5 @@
 /** The tables of `npm run bench`, as docs/benchmarks.md has them. */
+import { spanOf } from '../../dist/src/bench/bench.js';
 
 export const whole = (value) => (value === null ? '–' : Math.round(value).toString());
 export const ms = (value) => (value === null ? '–' : value.toFixed(1));
@@ -13,16 +14,13 @@ export function markdown(head, rows) {
     .join('\n');
 }
 
-/** From so many initiators on a turn is longer in proportion, as src/bench/bench.ts has it. */
-const MANY = 512;
-
 /**
  * Many initiators go through the few connections of the naive one as one wave, which ends nearly all at once: where not two
  * whole ones are sure to end within a turn, its throughput says when the turn ended, not how fast it is.
  */
 export function timesNaive({ initiators, tercet, naive }, seconds) {
-  const spanMs = seconds * 1000 * Math.max(1, initiators / MANY);
-  if (!naive || naive.p50 === null || naive.p50 > spanMs / 3) return '';
+  const { forMs } = spanOf(initiators, seconds);
+  if (!naive || naive.p50 === null || naive.p50 > forMs / 3) return '';
   return times(tercet.perSecond / naive.perSecond);
 }
 
