@@ -61,6 +61,19 @@ export async function taken<C extends LockClass>(store: LockStore<C>, wish: Muta
   });
 }
 
+/** Until the store has said so: a server that a busy machine lets answer too late leaves a majority in doubt. */
+async function givenBack<C extends LockClass>(store: LockStore<C>, wish: Wish): Promise<void> {
+  let doubts = 0;
+  const wasHeld = await sooner(() =>
+    store.release(wish).catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 'TERCET_LOCK_UNAVAILABLE' });
+      doubts += 1;
+      return null;
+    }),
+  );
+  expect(wasHeld || doubts > 0).toBe(true);
+}
+
 /** What `look` finds, once it finds something. */
 export async function sooner<T>(look: () => Promise<T | null>): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
@@ -124,7 +137,7 @@ export function describeLockStore<C extends LockClass>(
           tokens.push(token);
           await pause(1);
           inside -= 1;
-          expect(await mine.release(wish)).toBe(true);
+          await givenBack(mine, wish);
         };
         await Promise.all(stores.flatMap((each) => [1, 2, 3, 4, 5].map(() => contend(each))));
         expect(tokens).toHaveLength(20);
