@@ -1,5 +1,6 @@
 /** Builds a node from its settings, runs it until a signal, and takes it down in order. */
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { configDesk } from './config-desk.js';
@@ -17,6 +18,9 @@ import type { LevelLogger } from './logger.js';
 import { putToUse, startConfig } from './node-config.js';
 import { startLocks } from './node-locks.js';
 import { HttpParticipants } from './participants/http.js';
+import { PoolSender } from './participants/sender.js';
+import type { Sender } from './participants/sender.js';
+import { ThreadSender } from './participants/thread-sender.js';
 import { settingsShown } from './settings-shown.js';
 import type { Settings } from './settings.js';
 import type { NodeConfig } from './steering/node-config.js';
@@ -85,7 +89,7 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     stopping?.throwIfAborted();
     const messaging = await messagingOf(settings, url, logger);
     if (messaging) stops.push(() => messaging.stop());
-    const participants = new HttpParticipants(settings.allowList, clock, settings.signing, settings.callTls);
+    const participants = new HttpParticipants(senderOf(settings, clock), clock, settings.signing);
     stops.push(() => participants.close());
     putToUse(config, { logger, participants, components, relay: messaging?.relay ?? null });
     const { node, leaseMs, allowList } = settings;
@@ -146,7 +150,7 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());
     const shown = settingsShown(process.env);
-    const { callTls } = settings;
+    const callTls = settings.callTls && createSecureContext(settings.callTls);
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
     const ofGids = () => ({ kind: settings.ids.kind, warnings: ids?.warnings() ?? [] });
     const countBrokers = messaging && (() => messaging.countBrokers());
@@ -197,6 +201,11 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     await stopAll();
     throw error;
   }
+}
+
+function senderOf({ allowList, callTls: tls, callThread }: Settings, clock: Clock): Sender {
+  if (!callThread) return new PoolSender(allowList, clock, tls);
+  return new ThreadSender(new URL('./calls-thread.js', import.meta.url), { allowed: allowList.entries, tls });
 }
 
 /** Null: nothing goes to Kafka. Loaded late: many run without. */

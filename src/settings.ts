@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
-import type { SecureContext } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import { parseMasterKeys } from './config-center/master-keys.js';
 import type { MasterKeys } from './config-center/master-keys.js';
 import { gidSetting } from './gids.js';
@@ -17,7 +17,7 @@ import { SigningSecrets } from './protocol/signature.js';
 import { IDENTIFIER, TOPIC } from './protocol/words.js';
 import { ALERT_AGE_MS, LOG_LEVELS, MAX_REQUESTS, MAX_UNFINISHED, POLICIES, RETENTION_DAYS } from './steering/bounds.js';
 import type { Bounds } from './steering/bounds.js';
-import { callContext, serverCertificate } from './tls.js';
+import { callTls, serverCertificate } from './tls.js';
 import type { Certificate } from './tls.js';
 
 export interface Settings {
@@ -40,7 +40,9 @@ export interface Settings {
   /** Null: it speaks plain HTTP. */
   readonly tls: Certificate | null;
   /** For calls to `https://`; null: what Node does. */
-  readonly callTls: SecureContext | null;
+  readonly callTls: SecureContextOptions | null;
+  /** Whether calls are made in a thread of their own. */
+  readonly callThread: boolean;
   /** Null: calls are not signed. */
   readonly signing: SigningSecrets | null;
   /** Null: nobody is told. */
@@ -92,6 +94,7 @@ export const KNOWN: ReadonlySet<string> = new Set([
   'TERCET_CALL_CA',
   'TERCET_CALL_CERT',
   'TERCET_CALL_KEY',
+  'TERCET_CALL_THREAD',
   'TERCET_SIGNING_SECRET',
   'TERCET_ALERT_URL',
   'TERCET_ALERT_AGE_MS',
@@ -164,7 +167,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     viewerSees: oneOf('TERCET_VIEWER_SEES', value('TERCET_VIEWER_SEES') ?? 'all', ['all', 'no-payloads']),
     configKeys: parsed('TERCET_CONFIG_KEYS', parseMasterKeys),
     tls: orRefuse('', () => serverCertificate(value)),
-    callTls: orRefuse('', () => callContext(value)),
+    callTls: orRefuse('', () => callTls(value)),
+    callThread: oneOf('TERCET_CALL_THREAD', value('TERCET_CALL_THREAD') ?? 'on', ['on', 'off']) === 'on',
     signing: parsed('TERCET_SIGNING_SECRET', (text) => new SigningSecrets(text)),
     alertUrl: parsed('TERCET_ALERT_URL', alertUrl),
     alertAgeMs: whole('TERCET_ALERT_AGE_MS', ALERT_AGE_MS),

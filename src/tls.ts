@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { SecureContext } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 
 export const MIN_TLS = 'TLSv1.2';
 
@@ -22,12 +22,15 @@ export function serverCertificate(value: Value): Certificate | null {
 }
 
 /** For connections to participants; null: what Node does. @throws Error that begins with the name of a setting */
-export function callContext(value: Value): SecureContext | null {
+export function callTls(value: Value): SecureContextOptions | null {
   const own = certificate(value, 'TERCET_CALL_CERT', 'TERCET_CALL_KEY');
   const caFile = value('TERCET_CALL_CA');
   if (own === null && caFile === undefined) return null;
   const ca = caFile === undefined ? {} : { ca: authorities(caFile) };
-  return createSecureContext({ minVersion: MIN_TLS, ...ca, ...(own ? { cert: own.cert, key: own.key } : {}) });
+  const options = { minVersion: MIN_TLS, ...ca, ...(own ? { cert: own.cert, key: own.key } : {}) } as const;
+  // Refused here or never: it is put to use in another thread.
+  createSecureContext(options);
+  return options;
 }
 
 /** The files as they are now. @throws Error saying why they cannot be used */

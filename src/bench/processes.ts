@@ -9,8 +9,6 @@ const STOP_MS = 15_000;
 /** This file runs as dist/src/bench/processes.js. */
 const SCRIPT = fileURLToPath(new URL('../../../bin/tercet.js', import.meta.url));
 const PARTICIPANT = fileURLToPath(new URL('participant.js', import.meta.url));
-/** As `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=32'];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,12 +23,12 @@ export interface Started {
 /** @param env all that it gets: settings of the process around it are left out by who calls */
 export function startCoordinator(databaseUrl: string, env: Environment): Promise<Started> {
   const own = { TERCET_LISTEN: '127.0.0.1:0', TERCET_LOG_LEVEL: 'error', ...env, DATABASE_URL: databaseUrl };
-  return start('the coordinator', [...NODE_FLAGS, SCRIPT, 'serve'], own);
+  return start('the coordinator', [SCRIPT, 'serve'], own);
 }
 
 /** @param delayMs after how long it answers */
 export function startParticipant(env: Environment, delayMs = 0): Promise<Started> {
-  return start('the participant', [...NODE_FLAGS, PARTICIPANT, String(delayMs)], env);
+  return start('the participant', [PARTICIPANT, String(delayMs)], env);
 }
 
 async function start(name: string, args: readonly string[], env: Environment): Promise<Started> {

@@ -193,6 +193,7 @@ const SETTINGS = section('settings of `serve` and `migrate`, from the environmen
   ['TERCET_CALL_CA', 'PEM file: whom calls to https:// trust'],
   ['TERCET_CALL_CERT', 'PEM file, with TERCET_CALL_KEY: what such calls show'],
   ['TERCET_CALL_KEY', 'PEM file'],
+  ['TERCET_CALL_THREAD', 'on or off: calls are made in a thread of their own'],
   ['TERCET_SIGNING_SECRET', 'signs calls; two between a comma while changing it'],
   ['TERCET_ALERT_URL', 'where alerts are posted to; unset: nobody is told'],
   ['TERCET_ALERT_AGE_MS', '300000'],

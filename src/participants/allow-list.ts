@@ -25,7 +25,7 @@ export class AllowList {
    * @throws Error naming the entry that is none of these
    */
   constructor(
-    entries: string,
+    readonly entries: string,
     private readonly resolver: Resolver = lookup,
   ) {
     for (const entry of entries.split(',').map((part) => part.trim().toLowerCase())) if (entry !== '') this.add(entry);

@@ -1,21 +1,17 @@
 /** Calls to participants over HTTP; docs/wire.md, section 7. */
-import type { SecureContext } from 'node:tls';
-import { Pool } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
 import type { CallRequest, Clock, Component, Instance, Participants, PreparedCall } from '../engine/ports.js';
 import type { SigningSecrets } from '../protocol/signature.js';
 import { quoted } from '../protocol/json.js';
 import { HEADERS } from '../protocol/words.js';
 import type { CallsView, Op } from '../protocol/words.js';
-import { isAddress } from './address.js';
-import { hostOf } from './allow-list.js';
-import type { AllowList } from './allow-list.js';
 import { Balancer } from './balancer.js';
 import type { Choice } from './balancer.js';
 import { Detours } from './detours.js';
-import { Exchange } from './exchange.js';
 import type { Result } from './exchange.js';
 import { Pace } from './pace.js';
+import { pathOf } from './sender.js';
+import type { Sender } from './sender.js';
 import { described } from './trouble.js';
 import { traceparent } from './traceparent.js';
 import { Turnstile } from './turnstile.js';
@@ -23,26 +19,12 @@ import { Waiters } from './waiters.js';
 
 /** How soon a call is asked for again that did not leave because the lease was in doubt. */
 const NOT_LEFT_MS = 100;
-const KEEP_ALIVE_MS = 30_000;
-/** Connections to where no call went for so long are closed: services that move leave their old addresses behind. */
-const UNUSED_MS = 600 * 1000;
 const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
 type Sendable = Omit<CallRequest, 'mayLeave' | 'wake' | 'stopped'>;
 
 /** With names and values of headers in turn, as undici takes them with the least work. */
 type Prepared = Omit<PreparedCall, 'headers'> & { readonly headers: string[] };
-
-interface Origin {
-  readonly pool: Pool;
-  /** Monotonic, ms. */
-  usedAt: number;
-}
-
-interface Target {
-  readonly origin: Origin;
-  readonly path: string;
-}
 
 interface Neighbour {
   readonly balancer: Balancer;
@@ -53,18 +35,14 @@ interface Neighbour {
 }
 
 export class HttpParticipants implements Participants {
-  private readonly targets = new Map<string, Target>();
-  private readonly origins = new Map<string, Origin>();
   private readonly neighbours = new Map<string, Neighbour>();
   private readonly detours = new Detours();
 
   constructor(
-    private readonly allowList: AllowList,
+    private readonly sender: Sender,
     private readonly clock: Clock,
     /** Null: calls are not signed. */
     private readonly signing: SigningSecrets | null = null,
-    /** What is trusted and shown where `https://` is called; null: what Node does. */
-    private readonly tls: SecureContext | null = null,
   ) {}
 
   async call(request: CallRequest): Promise<Outcome> {
@@ -158,8 +136,7 @@ export class HttpParticipants implements Participants {
       traceparent(tx, branch, op),
     ];
     if (this.signing && url !== '') {
-      const path = this.targets.get(url)?.path ?? pathOf(new URL(url));
-      const signed = { method: 'POST', path, gid: tx.gid, op, body };
+      const signed = { method: 'POST', path: pathOf(new URL(url)), gid: tx.gid, op, body };
       headers.push(HEADERS.signature, this.signing.sign(signed, this.clock.now()));
     }
     return { url, headers, body };
@@ -167,72 +144,22 @@ export class HttpParticipants implements Participants {
 
   async close(): Promise<void> {
     for (const { waiters } of this.neighbours.values()) for (const each of waiters.values()) each.close();
-    await Promise.all([...this.origins.values()].map(({ pool }) => pool.destroy()));
-    this.origins.clear();
-    this.targets.clear();
+    await this.sender.close();
   }
 
   private exchange(request: CallRequest, instance: Instance | null): Promise<Result> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(
-        () => this.clock.now(),
-        (result) => {
-          cancelTimer();
-          resolve(result);
-        },
-      );
       const timeoutMs = timeoutOf(request);
       // Who begins a saga may give a service less time than it needs: that must not keep others from calling it.
-      const isAlive = timeoutMs < request.component.timeoutMs ? null : false;
-      const cancelTimer = this.clock.after(timeoutMs, () => exchange.cut(`no answer within ${timeoutMs} ms`, isAlive));
-      void request.stopped.then(() => exchange.cut('this node stopped waiting', null));
+      const lateIsAlive = timeoutMs < request.component.timeoutMs ? null : false;
       try {
         const { url, headers, body } = this.prepared(request, instance);
-        const { origin, path } = this.target(url);
-        origin.usedAt = this.clock.monotonic();
-        origin.pool.dispatch({ path, method: 'POST', headers, body }, exchange);
+        const stop = this.sender.send({ url, headers, body, timeoutMs, lateIsAlive }, resolve);
+        void request.stopped.then(stop);
       } catch (error) {
-        exchange.cut(described(error), false);
+        resolve({ outcome: { kind: 'unknown', detail: described(error) }, isAlive: false, hasLeft: false });
       }
     });
-  }
-
-  private target(url: string): Target {
-    const there = this.targets.get(url);
-    if (there) return there;
-    const parsed = new URL(url);
-    const target = { origin: this.origin(parsed), path: pathOf(parsed) };
-    this.targets.set(url, target);
-    return target;
-  }
-
-  private origin(target: URL): Origin {
-    const there = this.origins.get(target.origin);
-    if (there) return there;
-    const host = hostOf(target);
-    // An address is never looked up, so it is checked here.
-    if (isAddress(host) && !this.allowList.permits(host, host)) throw new Error(`${host} is not on the allow-list`);
-    const pool = new Pool(target.origin, {
-      connect: { lookup: this.allowList.lookup, keepAlive: true, ...(this.tls ? { secureContext: this.tls } : {}) },
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // The whole exchange has a timer of its own.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    this.closeUnused();
-    const origin = { pool, usedAt: this.clock.monotonic() };
-    this.origins.set(target.origin, origin);
-    return origin;
-  }
-
-  private closeUnused(): void {
-    const since = this.clock.monotonic() - UNUSED_MS;
-    for (const [name, origin] of this.origins) {
-      if (origin.usedAt > since) continue;
-      this.origins.delete(name);
-      for (const [url, target] of this.targets) if (target.origin === origin) this.targets.delete(url);
-      void origin.pool.destroy();
-    }
   }
 
   private neighbour(component: Component): Neighbour {
@@ -274,9 +201,4 @@ function urlOf({ targets }: Component, op: Op, instance: Instance | null): strin
 
 function timeoutOf({ branch, component }: Pick<CallRequest, 'branch' | 'component'>): number {
   return branch.plan?.timeoutMs ?? component.timeoutMs;
-}
-
-/** As it stands in the request line. */
-function pathOf(url: URL): string {
-  return url.pathname + url.search;
 }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { SigningSecrets } from '../../src/protocol/signature.js';
 import { verifyCall } from '../../src/client/index.js';
@@ -29,7 +30,11 @@ interface Case {
 function called(secrets: string, agoMs = 0): Omit<Case, 'what' | 'secrets'> {
   const clock = new ManualClock();
   clock.pass(Date.now() - NOON - agoMs);
-  const participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock, new SigningSecrets(secrets));
+  const participants = new HttpParticipants(
+    new PoolSender(new AllowList('127.0.0.0/8'), clock),
+    clock,
+    new SigningSecrets(secrets),
+  );
   const targets = { try: 'http://127.0.0.1/wallet/try?shop=1' };
   const branchOver = { payload: '{ "amount":  1.50, "for": "Zoë ☂" }' };
   const { headers, body } = participants.prepare(request(component('', { targets }), { branchOver }));

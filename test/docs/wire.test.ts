@@ -70,7 +70,7 @@ describe('settings', () => {
   test('a default that is shown is the one that is taken', () => {
     const shown = table.filter(({ value, names: [name = ''] }) => value && name.startsWith('TERCET_'));
     const given = Object.fromEntries(shown.map(({ names: [name = ''], value }) => [name, value]));
-    expect(Object.keys(given)).toHaveLength(15);
+    expect(Object.keys(given)).toHaveLength(16);
     const comparable = (settings: Settings): object => ({
       ...settings,
       node: null,

@@ -5,6 +5,7 @@ import { LogUnavailable } from '../../src/engine/ports.js';
 import type { AnsweredCall, Component } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { ManualClock } from '../participants/manual-clock.js';
 import { component } from '../participants/request.js';
 import { json, Service } from '../participants/service.js';
@@ -23,7 +24,7 @@ let answered: AnsweredCall[];
 beforeEach(async () => {
   clock = new ManualClock();
   service = await Service.start(() => undefined);
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock);
+  participants = new HttpParticipants(new PoolSender(new AllowList('127.0.0.0/8'), clock), clock);
   silent = component(service.url, { name: 'silent', concurrency: 16 });
   answered = [];
   log = new MemoryLog(clock);

@@ -98,7 +98,7 @@ describe('settings as they are shown', () => {
 
   test('no setting shows a value that nobody said is harmless, and none is left out', () => {
     const harmless =
-      /^TERCET_(LISTEN|DATA_DIR|NODE|LABELS|LEASE_MS|ALLOWED_TARGETS|MIGRATE|VIEWER_SEES|RETENTION_DAYS)$|_(CERT|CA|AGE_MS)$|^TERCET_(TLS|CALL)_KEY$|^TERCET_(LOG|LOG_LEVEL|MAX_\w+|DEAD_LETTERS|HALF_TOPIC|IDS|LOCKS)$|^KAFKA_(BROKERS|SSL|SASL_MECHANISM|SASL_USERNAME)$/;
+      /^TERCET_(LISTEN|DATA_DIR|NODE|LABELS|LEASE_MS|ALLOWED_TARGETS|MIGRATE|VIEWER_SEES|RETENTION_DAYS)$|_(CERT|CA|AGE_MS)$|^TERCET_(TLS|CALL)_KEY$|^TERCET_CALL_THREAD$|^TERCET_(LOG|LOG_LEVEL|MAX_\w+|DEAD_LETTERS|HALF_TOPIC|IDS|LOCKS)$|^KAFKA_(BROKERS|SSL|SASL_MECHANISM|SASL_USERNAME)$/;
     for (const name of [...KNOWN, 'OTEL_EXPORTER_OTLP_HEADERS', 'TERCET_TO_COME']) {
       const shown = settingsShown({ [name]: secret }).join();
       if (!harmless.test(name)) expect([name, shown]).toEqual([name, expect.not.stringContaining(secret)]);

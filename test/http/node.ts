@@ -8,6 +8,8 @@ import { json, Service } from '../participants/service.js';
 import { createDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 
+/** A thread would need what is built (test/e2e has it). */
+export const HERE = { TERCET_LISTEN: '127.0.0.1:0', TERCET_CALL_THREAD: 'off' };
 const logger = { info() {}, warn() {}, error() {} };
 
 export interface Reply<T> {
@@ -32,7 +34,7 @@ export class TestNode {
   ): Promise<TestNode> {
     const database = await createDatabase();
     const url = await road(database.url);
-    const settings = readSettings({ DATABASE_URL: url, TERCET_LISTEN: '127.0.0.1:0', ...env });
+    const settings = readSettings({ DATABASE_URL: url, ...HERE, ...env });
     const node = await startNode(settings, { ...logger, warn: warned });
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
@@ -41,7 +43,7 @@ export class TestNode {
 
   /** Another coordinator on the same database, for the same participant; to be drained before this one is stopped. */
   async beside(env: Record<string, string> = {}): Promise<TestNode> {
-    const settings = readSettings({ DATABASE_URL: this.database.url, TERCET_LISTEN: '127.0.0.1:0', ...env });
+    const settings = readSettings({ DATABASE_URL: this.database.url, ...HERE, ...env });
     return new TestNode(await startNode(settings, logger), this.database, this.admin, this.participant);
   }
 

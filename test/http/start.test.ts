@@ -7,6 +7,7 @@ import { readSettings } from '../../src/settings.js';
 import { PostgresComponents } from '../../src/storage/components.js';
 import { prepareDatabase } from '../../src/storage/data-source.js';
 import { createDatabase } from '../support/postgres.js';
+import { HERE } from './node.js';
 
 const logger = { info() {}, warn() {}, error() {} };
 
@@ -20,7 +21,7 @@ test.each([
   await admin.connect();
   await admin.query(`ALTER TABLE tercet.${table} RENAME TO other`);
   const closed = jest.spyOn(owner as unknown as Record<typeof method, () => Promise<void>>, method);
-  const settings = readSettings({ DATABASE_URL: database.url, TERCET_LISTEN: '127.0.0.1:0' });
+  const settings = readSettings({ DATABASE_URL: database.url, ...HERE });
   await expect(startNode(settings, logger)).rejects.toThrow(/tercet\.\w+/);
   expect(closed).toHaveBeenCalledTimes(1);
   closed.mockRestore();

@@ -2,6 +2,7 @@
 import { AllowList } from '../../src/participants/allow-list.js';
 import type { Resolver } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import type { TercetError } from '../../src/protocol/errors.js';
 import { ManualClock } from './manual-clock.js';
 import { request } from './request.js';
@@ -175,7 +176,10 @@ describe('at the connection', () => {
   afterEach(() => service.stop());
 
   async function called(list: string, host: string): Promise<string> {
-    const participants = new HttpParticipants(new AllowList(list, resolver), new ManualClock());
+    const participants = new HttpParticipants(
+      new PoolSender(new AllowList(list, resolver), new ManualClock()),
+      new ManualClock(),
+    );
     const outcome = await participants.call(request(`http://${host}:${service.port}`));
     await participants.close();
     return outcome.kind === 'unknown' ? outcome.detail : outcome.kind;
@@ -224,7 +228,10 @@ describe('at the connection', () => {
 
   test('IPv6 loopback is reached where it is listed', async () => {
     const six = await Service.start(json({}), '::1');
-    const participants = new HttpParticipants(new AllowList('[::1]'), new ManualClock());
+    const participants = new HttpParticipants(
+      new PoolSender(new AllowList('[::1]'), new ManualClock()),
+      new ManualClock(),
+    );
     const outcome = await participants.call(request(`http://[::1]:${six.port}`));
     await participants.close();
     await six.stop();

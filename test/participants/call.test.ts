@@ -2,6 +2,7 @@
 import { verifyCall } from '../../src/client/index.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { SigningSecrets } from '../../src/protocol/signature.js';
 import { transaction } from '../contract/sample.js';
 import { ManualClock } from './manual-clock.js';
@@ -12,7 +13,10 @@ let participants: HttpParticipants;
 let service: Service;
 
 beforeEach(async () => {
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8'), new ManualClock());
+  participants = new HttpParticipants(
+    new PoolSender(new AllowList('127.0.0.0/8'), new ManualClock()),
+    new ManualClock(),
+  );
   service = await Service.start();
 });
 
@@ -95,7 +99,11 @@ describe('with a secret', () => {
   let signing: HttpParticipants;
 
   beforeEach(() => {
-    signing = new HttpParticipants(new AllowList('127.0.0.0/8'), new ManualClock(), new SigningSecrets(secret));
+    signing = new HttpParticipants(
+      new PoolSender(new AllowList('127.0.0.0/8'), new ManualClock()),
+      new ManualClock(),
+      new SigningSecrets(secret),
+    );
   });
   afterEach(() => signing.close());
 

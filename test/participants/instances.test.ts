@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/domain/transaction.js';
 import type { CallRequest, Component, Instance } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { ManualClock } from './manual-clock.js';
 import { component, request } from './request.js';
 import { raw, Service } from './service.js';
@@ -17,7 +18,7 @@ let account: Component;
 
 beforeEach(async () => {
   clock = new ManualClock();
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock);
+  participants = new HttpParticipants(new PoolSender(new AllowList('127.0.0.0/8'), clock), clock);
   [own, a, b] = await Promise.all([Service.start(), Service.start(), Service.start()]);
   live = [instance('a', a.url), instance('b', b.url)];
   account = component(own.url, { instances: () => live });
@@ -87,7 +88,7 @@ test('no connection in time goes elsewhere in the same attempt', async () => {
   // The name server is as silent as an address to which nobody answers.
   const allowList = Object.assign(new AllowList('127.0.0.0/8,slow.test'), { lookup: () => lookedUp() });
   await participants.close();
-  participants = new HttpParticipants(allowList, clock);
+  participants = new HttpParticipants(new PoolSender(allowList, clock), clock);
   live = [instance('slow', 'http://slow.test'), instance('b', b.url)];
   const [one, other] = [call('1'), call('2')];
   await Promise.all([isLookedUp, Promise.race([one, other])]);

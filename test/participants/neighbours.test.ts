@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/domain/transaction.js';
 import type { CallRequest, Component, Instance } from '../../src/engine/ports.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { ManualClock } from './manual-clock.js';
 import { component, request } from './request.js';
 import { json, raw, Service } from './service.js';
@@ -16,7 +17,7 @@ let dead: Component;
 
 beforeEach(async () => {
   clock = new ManualClock();
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock);
+  participants = new HttpParticipants(new PoolSender(new AllowList('127.0.0.0/8'), clock), clock);
   service = await Service.start();
   const gone = await Service.start();
   await gone.stop();

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { ManualClock, NOON } from './manual-clock.js';
 import { request } from './request.js';
 import { json, raw, Service } from './service.js';
@@ -14,7 +15,7 @@ let service: Service;
 
 beforeEach(async () => {
   clock = new ManualClock();
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8'), clock);
+  participants = new HttpParticipants(new PoolSender(new AllowList('127.0.0.0/8'), clock), clock);
   service = await Service.start();
 });
 

@@ -1,6 +1,7 @@
 /** Names that lead elsewhere once they were checked. 127.0.0.2 stands for where calls may go, 127.0.0.3 for where not. */
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { unreachable } from '../../src/participants/reach.js';
 import { Listener } from './listener.js';
 import { ManualClock } from './manual-clock.js';
@@ -32,7 +33,7 @@ beforeEach(async () => {
       ),
     );
   });
-  participants = new HttpParticipants(allowList, new ManualClock());
+  participants = new HttpParticipants(new PoolSender(allowList, new ManualClock()), new ManualClock());
 });
 
 afterEach(async () => {

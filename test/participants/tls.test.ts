@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Outcome } from '../../src/domain/transaction.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import type { TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
 import { begin, TestNode } from '../http/node.js';
@@ -48,7 +49,7 @@ async function service(tls?: ServerOptions): Promise<Service> {
 async function call(env: Record<string, string>, url: string): Promise<Outcome> {
   const { callTls } = readSettings(env);
   const allowList = new AllowList('127.0.0.0/8,localhost');
-  const participants = new HttpParticipants(allowList, new ManualClock(), null, callTls);
+  const participants = new HttpParticipants(new PoolSender(allowList, new ManualClock(), callTls), new ManualClock());
   return participants.call(request(url)).finally(() => participants.close());
 }
 

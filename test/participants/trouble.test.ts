@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { PoolSender } from '../../src/participants/sender.js';
 import { described } from '../../src/participants/trouble.js';
 import { ManualClock } from './manual-clock.js';
 import { request } from './request.js';
@@ -14,7 +15,10 @@ let participants: HttpParticipants;
 let server: Server | null = null;
 
 beforeEach(() => {
-  participants = new HttpParticipants(new AllowList('127.0.0.0/8,[::1],.invalid,localhost'), new ManualClock());
+  participants = new HttpParticipants(
+    new PoolSender(new AllowList('127.0.0.0/8,[::1],.invalid,localhost'), new ManualClock()),
+    new ManualClock(),
+  );
 });
 
 afterEach(async () => {

@@ -19,10 +19,11 @@ import { PostgresLocks } from '../../../src/locks/postgres.js';
 import { PostgresLog } from '../../../src/storage/transaction-log.js';
 import { SystemClock } from '../../../src/system-clock.js';
 import { HttpParticipants } from '../../../src/participants/http.js';
+import { PoolSender } from '../../../src/participants/sender.js';
 import { AllowList } from '../../../src/participants/allow-list.js';
 import { until } from '../../client/until.js';
 import { ended, transaction } from '../../contract/sample.js';
-import { begin, TestNode } from '../../http/node.js';
+import { begin, HERE, TestNode } from '../../http/node.js';
 import { json, Service } from '../../participants/service.js';
 import { MemoryBroker } from '../outbox/broker.js';
 import { Scrape } from '../../support/prometheus.js';
@@ -77,7 +78,10 @@ async function withRelay(
   const pool = new pg.Pool({ connectionString: steerage.url });
   const broker = new MemoryBroker();
   const relay = new Relay({ pool, producer: broker.producer, prefix: OUTBOX, leaseMs: 4000 });
-  const participants = new HttpParticipants(new AllowList('127.0.0.0/8'), new SystemClock());
+  const participants = new HttpParticipants(
+    new PoolSender(new AllowList('127.0.0.0/8'), new SystemClock()),
+    new SystemClock(),
+  );
   const components = { get: () => undefined, find: async () => undefined };
   const { config } = await steerage.engine('north');
   putToUse(config, { logger: quiet, participants, components, relay });
@@ -148,7 +152,7 @@ export const PROOFS: Readonly<Record<string, () => Promise<void>>> = {
   'log.level': async () => {
     const steerage = await Steerage.create();
     const logger = { ...quiet, level: 'info' };
-    const env = { DATABASE_URL: steerage.url, TERCET_LISTEN: '127.0.0.1:0', TERCET_DATA_DIR: steerage.dataDir };
+    const env = { DATABASE_URL: steerage.url, ...HERE, TERCET_DATA_DIR: steerage.dataDir };
     let node: RunningNode | null = null;
     try {
       node = await startNode(readSettings({ ...env, TERCET_LOG_LEVEL: 'error' }), logger);

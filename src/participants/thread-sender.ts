@@ -1,0 +1,65 @@
+/**
+ * Sends from a thread of its own: sockets, HTTP and timers of calls are half of a coordinator's work, and the engine goes on
+ * with the other half meanwhile (docs/benchmarks.md). An error that nobody caught there ends the process, as it does here.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Result } from './exchange.js';
+import type { Outgoing, Sender } from './sender.js';
+import { machineMs } from './thread-words.js';
+import type { Order, Orders, Reports, ThreadStart } from './thread-words.js';
+
+const STOPS = 'this node stops';
+
+export class ThreadSender implements Sender {
+  private readonly thread: Worker;
+  private readonly underWay = new Map<number, (result: Result) => void>();
+  private orders: Order[] = [];
+  private lastId = 0;
+  private isClosing = false;
+  private readonly closed: Promise<unknown>;
+
+  /** @param entry the module that answers for the thread */
+  constructor(entry: URL, start: ThreadStart) {
+    this.thread = new Worker(entry, { workerData: start, name: 'calls' });
+    this.thread.on('message', (reports: Reports) => this.hear(reports));
+    this.closed = new Promise((resolve) => this.thread.once('exit', resolve));
+  }
+
+  send({ url, headers, body, timeoutMs, lateIsAlive }: Outgoing, over: (result: Result) => void): () => void {
+    const id = (this.lastId += 1);
+    if (this.isClosing) {
+      over({ outcome: { kind: 'unknown', detail: STOPS }, isAlive: null, hasLeft: false });
+      return () => undefined;
+    }
+    this.underWay.set(id, over);
+    this.order(['send', id, url, headers, body, timeoutMs, lateIsAlive]);
+    return () => {
+      if (this.underWay.has(id)) this.order(['stop', id]);
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.isClosing) this.order(['close', null]);
+    this.isClosing = true;
+    await this.closed;
+  }
+
+  /** With all others of this turn: each message costs what some calls do. */
+  private order(order: Order): void {
+    if (this.orders.push(order) > 1) return;
+    setImmediate(() => {
+      const { orders } = this;
+      this.orders = [];
+      this.thread.postMessage({ at: machineMs(), orders } satisfies Orders);
+    });
+  }
+
+  private hear(reports: Reports): void {
+    for (const report of reports) {
+      if (report === null) return void this.thread.terminate();
+      const [id, outcome, isAlive, hasLeft] = report;
+      this.underWay.get(id)?.({ outcome, isAlive, hasLeft });
+      this.underWay.delete(id);
+    }
+  }
+}
