@@ -6,18 +6,16 @@ import { machineMs } from './participants/thread-words.js';
 import type { Order, Orders, Report, Reports, ThreadStart } from './participants/thread-words.js';
 import { SystemClock } from './system-clock.js';
 
-/** What was asked for so long ago is not sent: the process stood still, and another node may drive by now. */
-const STALE_MS = 1000;
 /** How soon it may be asked for again. */
 const AGAIN_MS = 100;
 
-const { allowed, tls } = workerData as ThreadStart;
+const { allowed, tls, staleMs } = workerData as ThreadStart;
 const sender = new PoolSender(new AllowList(allowed), new SystemClock(), tls);
 const stops = new Map<number, () => void>();
 let reports: Report[] = [];
 
 parentPort?.on('message', ({ at, orders }: Orders) => {
-  const isStale = machineMs() - at > STALE_MS;
+  const isStale = machineMs() - at > staleMs;
   for (const order of orders) obey(order, isStale);
 });
 

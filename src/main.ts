@@ -5,6 +5,7 @@ import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { configDesk } from './config-desk.js';
 import { Coordinator } from './engine/coordinator.js';
+import { LEAVING_SHARE } from './engine/membership.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
@@ -203,9 +204,10 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
   }
 }
 
-function senderOf({ allowList, callTls: tls, callThread }: Settings, clock: Clock): Sender {
+function senderOf({ allowList, callTls: tls, callThread, leaseMs }: Settings, clock: Clock): Sender {
   if (!callThread) return new PoolSender(allowList, clock, tls);
-  return new ThreadSender(new URL('./calls-thread.js', import.meta.url), { allowed: allowList.entries, tls });
+  const start = { allowed: allowList.entries, tls, staleMs: leaseMs * LEAVING_SHARE };
+  return new ThreadSender(new URL('./calls-thread.js', import.meta.url), start);
 }
 
 /** Null: nothing goes to Kafka. Loaded late: many run without. */

@@ -12,6 +12,8 @@ const LEASE_SHARE = 0.75;
 const RENEW_SHARE = 0.2;
 /** Part of the lease that is never used: clocks of two machines do not run at quite the same speed. */
 const MARGIN_SHARE = 0.1;
+/** What is asked for while the lease is valid may leave for this part of the configured time: nobody has taken over before. */
+export const LEAVING_SHARE = LEASE_SHARE * MARGIN_SHARE;
 
 export interface MembershipParts {
   readonly log: TransactionLog;

@@ -7,6 +7,8 @@ export interface ThreadStart {
   /** Entries of the allow-list, separated by commas. */
   readonly allowed: string;
   readonly tls: SecureContextOptions | null;
+  /** What was asked for longer ago is not sent: the process stood still, and another node may drive by now. */
+  readonly staleMs: number;
 }
 
 export type Order =

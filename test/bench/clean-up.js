@@ -1,6 +1,6 @@
 /**
- * What a part of the benchmark starts is taken down when the part ends, however it ends. SIGINT, SIGTERM or SIGHUP ends the
- * whole run in the same way.
+ * What a part of the benchmark starts is taken down when the part ends, however it ends. SIGINT, SIGTERM, SIGHUP or the end of
+ * whoever reads what it prints ends the whole run in the same way.
  */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const INTERRUPTED = 130;
@@ -26,6 +26,8 @@ function stop() {
   stopping.abort(new Error('it was interrupted'));
 }
 for (const name of SIGNALS) process.on(name, stop);
+// Whoever read what is printed is gone: nobody waits for the rest.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', stop);
 
 /** Runs at the end, before all that was given earlier. */
 export function atEnd(cleanUp) {

@@ -1,5 +1,6 @@
 /** Parts of `npm run bench`: whatever ends one, nothing that it started is left. */
 import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const CLEAN_UP = fileURLToPath(new URL('clean-up.js', import.meta.url));
@@ -12,12 +13,7 @@ interface Ended {
 
 /** Runs a script that has what clean-up.js exports; it is sent `signals` from when it prints `ready`, one every 50 ms. */
 function run(script: string, signals: readonly NodeJS.Signals[] = []): Promise<Ended> {
-  const source = `
-    import { atEnd, onStage, taken } from ${JSON.stringify(CLEAN_UP)};
-    const print = (line) => process.stdout.write(line + '\\n');
-    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-    ${script}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
+  const child = start(script);
   let [out, said] = ['', ''];
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   child.stdout.on('data', (chunk: Buffer) => {
@@ -27,6 +23,15 @@ function run(script: string, signals: readonly NodeJS.Signals[] = []): Promise<E
   return new Promise((resolve) => {
     child.once('close', (code) => resolve({ code, out: out.trim().split('\n'), said }));
   });
+}
+
+function start(script: string): ChildProcessWithoutNullStreams {
+  const source = `
+    import { atEnd, onStage, taken } from ${JSON.stringify(CLEAN_UP)};
+    const print = (line) => process.stdout.write(line + '\\n');
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    ${script}`;
+  return spawn(process.execPath, ['--input-type=module', '-e', source]);
 }
 
 test('every clean-up runs, the last first, whatever became of the others; the next part has only its own', async () => {
@@ -77,4 +82,21 @@ test('what breaks while all is stopped hinders nobody', async () => {
     ['SIGINT'],
   );
   expect([code, out]).toEqual([130, ['ready', 'down']]);
+});
+
+test('when nobody reads any more what is printed, what runs is taken down', async () => {
+  const child = start(`
+    await onStage(async () => {
+      await taken(() => 'what ran', (what) => process.stderr.write(what + ' is down'));
+      for (;;) {
+        print('more');
+        await pause(10);
+      }
+    });
+  `);
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stdout.once('data', () => child.stdout.destroy());
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect([code, said.split('\n').at(-1)]).toEqual([130, 'what ran is down']);
 });

@@ -21,7 +21,7 @@ const ALLOWED = '127.0.0.0/8';
 
 const makers: [string, (allowed: string, tls: SecureContextOptions | null) => Sender][] = [
   ['the thread of the engine', (allowed, tls) => new PoolSender(new AllowList(allowed), new SystemClock(), tls)],
-  ['a thread of its own', (allowed, tls) => new ThreadSender(BUILT, { allowed, tls })],
+  ['a thread of its own', (allowed, tls) => new ThreadSender(BUILT, { allowed, tls, staleMs: 60_000 })],
 ];
 
 describe.each(makers)('from %s', (_title, make) => {
@@ -169,7 +169,7 @@ describe.each(makers)('from %s', (_title, make) => {
 describe('the thread', () => {
   test('what it is asked for too late is not sent: the process stood still, and others may drive by now', async () => {
     const service = await Service.start();
-    const start: ThreadStart = { allowed: ALLOWED, tls: null };
+    const start: ThreadStart = { allowed: ALLOWED, tls: null, staleMs: 1000 };
     const thread = new Worker(BUILT, { workerData: start });
     const { url, headers, body, timeoutMs, lateIsAlive } = outgoing(service);
     const ask = (id: number, ageMs: number): Promise<Reports> => {
