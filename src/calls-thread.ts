@@ -2,31 +2,26 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AllowList } from './participants/allow-list.js';
 import { PoolSender } from './participants/sender.js';
-import { machineMs } from './participants/thread-words.js';
-import type { Order, Orders, Report, Reports, ThreadStart } from './participants/thread-words.js';
+import { machineOffsetMs } from './participants/thread-words.js';
+import type { Order, Report, Reports, ThreadStart } from './participants/thread-words.js';
 import { SystemClock } from './system-clock.js';
 
-/** How soon it may be asked for again. */
-const AGAIN_MS = 100;
-
-const { allowed, tls, staleMs } = workerData as ThreadStart;
+const { allowed, tls } = workerData as ThreadStart;
 const sender = new PoolSender(new AllowList(allowed), new SystemClock(), tls);
+const offsetMs = machineOffsetMs();
 const stops = new Map<number, () => void>();
 let reports: Report[] = [];
 
-parentPort?.on('message', ({ at, orders }: Orders) => {
-  const isStale = machineMs() - at > staleMs;
-  for (const order of orders) obey(order, isStale);
-});
+parentPort?.on('message', (orders: readonly Order[]) => orders.forEach(obey));
 
-function obey(order: Order, isStale: boolean): void {
+function obey(order: Order): void {
   const [what, id] = order;
   if (what === 'stop') return stops.get(id)?.();
   if (what === 'close') return void sender.close().then(() => tell([...told(), null]));
-  if (isStale) return report([id, { kind: 'postponed', retryAfterMs: AGAIN_MS }, null, false]);
-  const [, , url, headers, body, timeoutMs, lateIsAlive] = order;
+  const [, , url, headers, body, timeoutMs, lateIsAlive, leaveByMachine] = order;
+  const leaveBy = leaveByMachine - offsetMs;
   let isOver = false;
-  const stop = sender.send({ url, headers, body, timeoutMs, lateIsAlive }, ({ outcome, isAlive, hasLeft }) => {
+  const stop = sender.send({ url, headers, body, timeoutMs, lateIsAlive, leaveBy }, ({ outcome, isAlive, hasLeft }) => {
     isOver = true;
     stops.delete(id);
     report([id, outcome, isAlive, hasLeft]);

@@ -5,7 +5,6 @@ import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { configDesk } from './config-desk.js';
 import { Coordinator } from './engine/coordinator.js';
-import { LEAVING_SHARE } from './engine/membership.js';
 import type { Clock, Logger, UnderWay } from './engine/ports.js';
 import { gidsFrom, openGids } from './gids.js';
 import { Diagnosis } from './http/diagnosis.js';
@@ -204,10 +203,9 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
   }
 }
 
-function senderOf({ allowList, callTls: tls, callThread, leaseMs }: Settings, clock: Clock): Sender {
+function senderOf({ allowList, callTls: tls, callThread }: Settings, clock: Clock): Sender {
   if (!callThread) return new PoolSender(allowList, clock, tls);
-  const start = { allowed: allowList.entries, tls, staleMs: leaseMs * LEAVING_SHARE };
-  return new ThreadSender(new URL('./calls-thread.js', import.meta.url), start);
+  return new ThreadSender(new URL('./calls-thread.js', import.meta.url), { allowed: allowList.entries, tls });
 }
 
 /** Null: nothing goes to Kafka. Loaded late: many run without. */

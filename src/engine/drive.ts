@@ -191,8 +191,9 @@ export class Drive {
     const isPaused = (): boolean => steering.pausedBecause(component.name) !== null;
     const mayLeave = (): boolean =>
       mayCall(this.tx, branchId, op) && !isPaused() && !this.isStopped && membership.isValid();
+    const leaveBy = (): number => membership.validUntil;
     const wake = (): void => this.postpone(branchId, op, 0);
-    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, wake, stopped }).then(
+    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, leaveBy, wake, stopped }).then(
       (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
       (defect: unknown) =>
         this.answered(branch, op, { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` }, attempt, 0),

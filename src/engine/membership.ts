@@ -12,8 +12,6 @@ const LEASE_SHARE = 0.75;
 const RENEW_SHARE = 0.2;
 /** Part of the lease that is never used: clocks of two machines do not run at quite the same speed. */
 const MARGIN_SHARE = 0.1;
-/** What is asked for while the lease is valid may leave for this part of the configured time: nobody has taken over before. */
-export const LEAVING_SHARE = LEASE_SHARE * MARGIN_SHARE;
 
 export interface MembershipParts {
   readonly log: TransactionLog;
@@ -25,7 +23,7 @@ export interface MembershipParts {
 
 export class Membership {
   private member: Member | null = null;
-  private validUntil = -Infinity;
+  private until = -Infinity;
   private isBeating = false;
   /** What came of the last renewal: null, it was done. */
   private trouble: string | null = null;
@@ -63,7 +61,12 @@ export class Membership {
   }
 
   isValid(): boolean {
-    return this.member !== null && this.parts.clock.monotonic() < this.validUntil;
+    return this.member !== null && this.parts.clock.monotonic() < this.until;
+  }
+
+  /** As it was last renewed, by the clock's `monotonic`. */
+  get validUntil(): number {
+    return this.until;
   }
 
   /** Why there is no valid lease, in words for anybody; null: there is one. */
@@ -126,14 +129,14 @@ export class Membership {
   }
 
   private prolong(sentAt: number): void {
-    this.validUntil = sentAt + this.leaseMs - this.parts.leaseMs * MARGIN_SHARE;
+    this.until = sentAt + this.leaseMs - this.parts.leaseMs * MARGIN_SHARE;
     this.trouble = null;
     this.tell();
   }
 
   private forget(): void {
     this.member = null;
-    this.validUntil = -Infinity;
+    this.until = -Infinity;
     this.tell();
   }
 

@@ -184,6 +184,8 @@ export interface CallRequest {
   readonly component: Component;
   /** Asked at the last moment before the call leaves; false: this node may no longer drive, the call is postponed. */
   mayLeave(): boolean;
+  /** By the clock's `monotonic`: what has not left by then does not leave, and is postponed. */
+  leaveBy(): number;
   /** To be called once a call that was postponed may leave: it is asked for again then, and not only in its time. */
   wake(): void;
   /** Resolves when nobody wants the answer any more: the call is cut, and ends as unknown. */
@@ -234,7 +236,7 @@ export interface Participants {
   /** Never rejects: whatever happens is an outcome. */
   call(request: CallRequest): Promise<Outcome>;
   /** The same call, not sent. */
-  prepare(request: Omit<CallRequest, 'mayLeave' | 'wake' | 'stopped'>): PreparedCall;
+  prepare(request: Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'stopped'>): PreparedCall;
 }
 
 /** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */

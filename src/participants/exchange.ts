@@ -1,12 +1,16 @@
 /** One request and its answer. */
 import type { Dispatcher } from 'undici';
 import type { Outcome } from '../domain/transaction.js';
+import type { Clock } from '../engine/ports.js';
 import { LIMITS } from '../protocol/words.js';
 import { outcomeOf } from './answer.js';
 import { described } from './trouble.js';
 
 /** Said by a service, or by a proxy before it, that cannot work now. Any other answer comes from one that can. */
 const OVERLOADED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** How soon a call is asked for again that did not leave because the lease was in doubt. */
+export const NOT_LEFT_MS = 100;
 
 export interface Result {
   readonly outcome: Outcome;
@@ -28,9 +32,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private retryAfter: string | null = null;
   private body: Buffer | null = null;
 
-  /** @param over called once, with what came of it */
+  /**
+   * @param leaveBy by the clock's `monotonic`: what has not left by then does not leave, and is postponed
+   * @param over called once, with what came of it
+   */
   constructor(
-    private readonly now: () => number,
+    private readonly clock: Clock,
+    private readonly leaveBy: number,
     private readonly over: (result: Result) => void,
   ) {}
 
@@ -40,7 +48,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.abort?.(new Error(detail));
   }
 
+  /** Just before it is written. */
   onConnect(abort: (error?: Error) => void): void {
+    if (!this.isOver && this.clock.monotonic() >= this.leaveBy) {
+      this.end({ kind: 'postponed', retryAfterMs: NOT_LEFT_MS }, null);
+    }
     this.abort = abort;
     if (this.isOver) abort(new Error('it was cut before it began'));
   }
@@ -60,7 +72,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onComplete(): void {
     const { status, retryAfter, body, isAlive } = this;
-    this.end(outcomeOf(status, retryAfter, body ?? Buffer.alloc(0), this.now()), isAlive);
+    this.end(outcomeOf(status, retryAfter, body ?? Buffer.alloc(0), this.clock.now()), isAlive);
   }
 
   onError(error: Error): void {
@@ -74,7 +86,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private end(outcome: Outcome, isAlive: boolean | null): void {
     if (this.isOver) return;
     this.isOver = true;
-    // undici hands it over just before it writes.
     this.over({ outcome, isAlive, hasLeft: this.abort !== null });
   }
 }

@@ -8,20 +8,19 @@ import type { CallsView, Op } from '../protocol/words.js';
 import { Balancer } from './balancer.js';
 import type { Choice } from './balancer.js';
 import { Detours } from './detours.js';
+import { NOT_LEFT_MS } from './exchange.js';
 import type { Result } from './exchange.js';
 import { Pace } from './pace.js';
 import { pathOf } from './sender.js';
-import type { Sender } from './sender.js';
+import type { Outgoing, Sender } from './sender.js';
 import { described } from './trouble.js';
 import { traceparent } from './traceparent.js';
 import { Turnstile } from './turnstile.js';
 import { Waiters } from './waiters.js';
 
-/** How soon a call is asked for again that did not leave because the lease was in doubt. */
-const NOT_LEFT_MS = 100;
 const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
-type Sendable = Omit<CallRequest, 'mayLeave' | 'wake' | 'stopped'>;
+type Sendable = Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'stopped'>;
 
 /** With names and values of headers in turn, as undici takes them with the least work. */
 type Prepared = Omit<PreparedCall, 'headers'> & { readonly headers: string[] };
@@ -154,7 +153,8 @@ export class HttpParticipants implements Participants {
       const lateIsAlive = timeoutMs < request.component.timeoutMs ? null : false;
       try {
         const { url, headers, body } = this.prepared(request, instance);
-        const stop = this.sender.send({ url, headers, body, timeoutMs, lateIsAlive }, resolve);
+        const outgoing: Outgoing = { url, headers, body, timeoutMs, lateIsAlive, leaveBy: request.leaveBy() };
+        const stop = this.sender.send(outgoing, resolve);
         void request.stopped.then(stop);
       } catch (error) {
         resolve({ outcome: { kind: 'unknown', detail: described(error) }, isAlive: false, hasLeft: false });

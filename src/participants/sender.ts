@@ -23,11 +23,13 @@ export interface Outgoing {
   readonly timeoutMs: number;
   /** What a circuit breaker is to make of no answer in that time: see Result. */
   readonly lateIsAlive: false | null;
+  /** By `monotonic` of the engine's clock: what has not left by then does not leave, and is postponed. */
+  readonly leaveBy: number;
 }
 
 export interface Sender {
   /**
-   * @param over called once, later, with what came of it
+   * @param over called once, with what came of it
    * @returns stops it: nobody waits for the answer any more, and it ends as unknown
    */
   send(outgoing: Outgoing, over: (result: Result) => void): () => void;
@@ -61,14 +63,12 @@ export class PoolSender implements Sender {
     this.secureContext = tls && createSecureContext(tls);
   }
 
-  send({ url, headers, body, timeoutMs, lateIsAlive }: Outgoing, over: (result: Result) => void): () => void {
-    const exchange = new Exchange(
-      () => this.clock.now(),
-      (result) => {
-        cancelTimer();
-        over(result);
-      },
-    );
+  send(outgoing: Outgoing, over: (result: Result) => void): () => void {
+    const { url, headers, body, timeoutMs, lateIsAlive, leaveBy } = outgoing;
+    const exchange = new Exchange(this.clock, leaveBy, (result) => {
+      cancelTimer();
+      over(result);
+    });
     const late = (): void => exchange.cut(`no answer within ${timeoutMs} ms`, lateIsAlive);
     const cancelTimer = this.clock.after(timeoutMs, late);
     try {

@@ -5,34 +5,36 @@
 import { Worker } from 'node:worker_threads';
 import type { Result } from './exchange.js';
 import type { Outgoing, Sender } from './sender.js';
-import { machineMs } from './thread-words.js';
-import type { Order, Orders, Reports, ThreadStart } from './thread-words.js';
+import { machineOffsetMs } from './thread-words.js';
+import type { Order, Reports, ThreadStart } from './thread-words.js';
 
 const STOPS = 'this node stops';
 
 export class ThreadSender implements Sender {
   private readonly thread: Worker;
   private readonly underWay = new Map<number, (result: Result) => void>();
+  private readonly offsetMs = machineOffsetMs();
   private orders: Order[] = [];
   private lastId = 0;
   private isClosing = false;
-  private readonly closed: Promise<unknown>;
+  private readonly closed: Promise<void>;
 
   /** @param entry the module that answers for the thread */
   constructor(entry: URL, start: ThreadStart) {
     this.thread = new Worker(entry, { workerData: start, name: 'calls' });
     this.thread.on('message', (reports: Reports) => this.hear(reports));
-    this.closed = new Promise((resolve) => this.thread.once('exit', resolve));
+    this.closed = new Promise<void>((resolve) => this.thread.once('exit', resolve)).then(() => this.endAll());
   }
 
-  send({ url, headers, body, timeoutMs, lateIsAlive }: Outgoing, over: (result: Result) => void): () => void {
+  send(outgoing: Outgoing, over: (result: Result) => void): () => void {
+    const { url, headers, body, timeoutMs, lateIsAlive, leaveBy } = outgoing;
     const id = (this.lastId += 1);
     if (this.isClosing) {
       over({ outcome: { kind: 'unknown', detail: STOPS }, isAlive: null, hasLeft: false });
       return () => undefined;
     }
     this.underWay.set(id, over);
-    this.order(['send', id, url, headers, body, timeoutMs, lateIsAlive]);
+    this.order(['send', id, url, headers, body, timeoutMs, lateIsAlive, leaveBy + this.offsetMs]);
     return () => {
       if (this.underWay.has(id)) this.order(['stop', id]);
     };
@@ -44,13 +46,21 @@ export class ThreadSender implements Sender {
     await this.closed;
   }
 
+  /** The thread is gone, and with it whatever it has not told of. */
+  private endAll(): void {
+    for (const over of this.underWay.values()) {
+      over({ outcome: { kind: 'unknown', detail: STOPS }, isAlive: null, hasLeft: true });
+    }
+    this.underWay.clear();
+  }
+
   /** With all others of this turn: each message costs what some calls do. */
   private order(order: Order): void {
     if (this.orders.push(order) > 1) return;
     setImmediate(() => {
       const { orders } = this;
       this.orders = [];
-      this.thread.postMessage({ at: machineMs(), orders } satisfies Orders);
+      this.thread.postMessage(orders satisfies readonly Order[]);
     });
   }
 

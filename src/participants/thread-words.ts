@@ -7,18 +7,10 @@ export interface ThreadStart {
   /** Entries of the allow-list, separated by commas. */
   readonly allowed: string;
   readonly tls: SecureContextOptions | null;
-  /** What was asked for longer ago is not sent: the process stood still, and another node may drive by now. */
-  readonly staleMs: number;
 }
 
 export type Order =
   readonly ['send', id: number, ...outgoing: OutgoingWords] | readonly ['stop', id: number] | readonly ['close', null];
-
-export interface Orders {
-  /** By the monotonic clock of the machine, which both threads read, ms. */
-  readonly at: number;
-  readonly orders: readonly Order[];
-}
 
 /** Without the names of its fields, which would be copied with each. */
 export type OutgoingWords = readonly [
@@ -27,6 +19,8 @@ export type OutgoingWords = readonly [
   body: string,
   timeoutMs: number,
   lateIsAlive: Outgoing['lateIsAlive'],
+  /** By the monotonic clock of the machine, ms. */
+  leaveBy: number,
 ];
 
 /** Null stands behind the last: it may end now. */
@@ -34,8 +28,8 @@ export type Reports = readonly (Report | null)[];
 
 export type Report = readonly [id: number, outcome: Result['outcome'], isAlive: Result['isAlive'], hasLeft: boolean];
 
-/** The same in every thread, unlike `performance.now()`. */
-export function machineMs(): number {
+/** What `performance.now()` of this thread lacks to the monotonic clock of the machine, which is the same in every thread, ms. */
+export function machineOffsetMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1000 + nanoseconds / 1e6;
+  return seconds * 1000 + nanoseconds / 1e6 - performance.now();
 }

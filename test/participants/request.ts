@@ -32,6 +32,7 @@ export function request(
     attempt: 1,
     component: typeof to === 'string' ? component(to) : to,
     mayLeave: () => true,
+    leaveBy: () => Infinity,
     wake: () => undefined,
     stopped: new Promise(() => {}),
     ...rest,

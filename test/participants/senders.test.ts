@@ -1,7 +1,6 @@
 /** What both senders hold: the one in the engine's thread, and the one in a thread of its own. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import type { SecureContextOptions } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { AllowList } from '../../src/participants/allow-list.js';
@@ -9,8 +8,6 @@ import type { Result } from '../../src/participants/exchange.js';
 import { PoolSender } from '../../src/participants/sender.js';
 import type { Outgoing, Sender } from '../../src/participants/sender.js';
 import { ThreadSender } from '../../src/participants/thread-sender.js';
-import { machineMs } from '../../src/participants/thread-words.js';
-import type { Orders, Reports, ThreadStart } from '../../src/participants/thread-words.js';
 import { SystemClock } from '../../src/system-clock.js';
 import { Authority } from '../support/certificate.js';
 import { json, raw, Service } from './service.js';
@@ -21,7 +18,7 @@ const ALLOWED = '127.0.0.0/8';
 
 const makers: [string, (allowed: string, tls: SecureContextOptions | null) => Sender][] = [
   ['the thread of the engine', (allowed, tls) => new PoolSender(new AllowList(allowed), new SystemClock(), tls)],
-  ['a thread of its own', (allowed, tls) => new ThreadSender(BUILT, { allowed, tls, staleMs: 60_000 })],
+  ['a thread of its own', (allowed, tls) => new ThreadSender(BUILT, { allowed, tls })],
 ];
 
 describe.each(makers)('from %s', (_title, make) => {
@@ -79,9 +76,11 @@ describe.each(makers)('from %s', (_title, make) => {
   });
 
   test.each([false, null] as const)('no answer in time is unknown; to the breaker it is %s', async (lateIsAlive) => {
+    // So that there is a connection.
+    await send();
     service.answer = () => {};
-    expect(await send({ timeoutMs: 50, lateIsAlive })).toEqual({
-      outcome: { kind: 'unknown', detail: 'no answer within 50 ms' },
+    expect(await send({ timeoutMs: 200, lateIsAlive })).toEqual({
+      outcome: { kind: 'unknown', detail: 'no answer within 200 ms' },
       isAlive: lateIsAlive,
       hasLeft: true,
     });
@@ -116,15 +115,37 @@ describe.each(makers)('from %s', (_title, make) => {
     expect(service.asked).toEqual([]);
   });
 
-  test('over TLS a service of the given authority is called, and another is not', async () => {
+  test('over TLS a service of the given authority is called and shown a certificate, and another is not', async () => {
     const [ours, theirs] = [new Authority('ours'), new Authority('theirs')];
-    const secure = open(ALLOWED, { ca: Buffer.from(ours.cert) });
-    const services = [ours, theirs].map((each) => Service.start(json({ held: 1 }), '127.0.0.1', each.issue()));
+    const { cert, key } = ours.issue('the coordinator');
+    const secure = open(ALLOWED, { ca: Buffer.from(ours.cert), cert: Buffer.from(cert), key: Buffer.from(key) });
+    const demanding = { ca: ours.cert, requestCert: true, rejectUnauthorized: true };
+    const services = [ours, theirs].map((each) =>
+      Service.start(json({ held: 1 }), '127.0.0.1', { ...each.issue(), ...demanding }),
+    );
     const [trusted, stranger] = await Promise.all(services);
     const results = [await send({ url: trusted!.url }, secure), await send({ url: stranger!.url }, secure)];
     await Promise.all([trusted!.stop(), stranger!.stop()]);
     expect(results).toMatchObject([{ outcome: { kind: 'done' } }, { outcome: { kind: 'unknown' }, hasLeft: false }]);
     expect(stranger!.asked).toEqual([]);
+  });
+
+  test('what has not left in its time does not leave, and nothing of it came to the service', async () => {
+    const postponed = { outcome: { kind: 'postponed', retryAfterMs: 100 }, isAlive: null, hasLeft: false };
+    const now = (): number => performance.now();
+    expect(await send({ leaveBy: now() - 1 })).toEqual(postponed);
+    // There is a connection now, and one that is late leaves it to the next.
+    expect(await send({ leaveBy: now() + 60_000 })).toMatchObject({ outcome: { kind: 'done' } });
+    expect(await send({ leaveBy: now() - 1 })).toEqual(postponed);
+    expect(service.asked).toHaveLength(1);
+  });
+
+  test('nor does it leave when the process stood still before it did: others may drive by now', async () => {
+    const leaveBy = performance.now() + 20;
+    const results = [send({ leaveBy }), send({ leaveBy })];
+    while (performance.now() <= leaveBy);
+    const kinds = (await Promise.all(results)).map(({ outcome }) => outcome.kind);
+    expect([kinds, service.asked]).toEqual([['postponed', 'postponed'], []]);
   });
 
   test('a request that is stopped ends, and the service sees the connection close', async () => {
@@ -147,11 +168,11 @@ describe.each(makers)('from %s', (_title, make) => {
     stop();
   });
 
-  test('a thousand at once, from all of which something else came, are not mixed up', async () => {
+  test('hundreds at once, of which each has another answer, are not mixed up', async () => {
     service.answer = (response, asked) => json(asked.call)(response, asked);
-    const results = await Promise.all(Array.from({ length: 1000 }, (_, n) => send({ body: `{"n":${n}}` })));
+    const results = await Promise.all(Array.from({ length: 300 }, (_, n) => send({ body: `{"n":${n}}` })));
     expect(results.map(({ outcome }) => outcome)).toEqual(
-      Array.from({ length: 1000 }, (_, n) => ({ kind: 'done', reply: `{"n":${n}}` })),
+      Array.from({ length: 300 }, (_, n) => ({ kind: 'done', reply: `{"n":${n}}` })),
     );
   });
 
@@ -167,26 +188,6 @@ describe.each(makers)('from %s', (_title, make) => {
 });
 
 describe('the thread', () => {
-  test('what it is asked for too late is not sent: the process stood still, and others may drive by now', async () => {
-    const service = await Service.start();
-    const start: ThreadStart = { allowed: ALLOWED, tls: null, staleMs: 1000 };
-    const thread = new Worker(BUILT, { workerData: start });
-    const { url, headers, body, timeoutMs, lateIsAlive } = outgoing(service);
-    const ask = (id: number, ageMs: number): Promise<Reports> => {
-      const orders: Orders = {
-        at: machineMs() - ageMs,
-        orders: [['send', id, url, headers, body, timeoutMs, lateIsAlive]],
-      };
-      thread.postMessage(orders);
-      return new Promise((resolve) => thread.once('message', resolve));
-    };
-    expect(await ask(1, 1001)).toEqual([[1, { kind: 'postponed', retryAfterMs: 100 }, null, false]]);
-    expect(service.asked).toEqual([]);
-    expect(await ask(2, 0)).toEqual([[2, { kind: 'done', reply: '{}' }, true, true]]);
-    await thread.terminate();
-    await service.stop();
-  });
-
   test('an error that nobody caught in it ends the process: others take over', async () => {
     const sender = fileURLToPath(new URL('../../dist/src/participants/thread-sender.js', import.meta.url));
     const program = `
@@ -194,11 +195,19 @@ describe('the thread', () => {
       new ThreadSender(new URL('data:text/javascript,throw new Error("a defect")'), {});
       setInterval(() => {}, 1000);
     `;
-    const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { timeout: 50_000 });
     await expect(run).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('a defect') as string });
   });
 });
 
 function outgoing(service: Service, over: Partial<Outgoing> = {}): Outgoing {
-  return { url: `${service.url}/try`, headers: [], body: '{}', timeoutMs: 10_000, lateIsAlive: false, ...over };
+  return {
+    url: `${service.url}/try`,
+    headers: [],
+    body: '{}',
+    timeoutMs: 60_000,
+    lateIsAlive: false,
+    leaveBy: Infinity,
+    ...over,
+  };
 }
