@@ -89,7 +89,8 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     stopping?.throwIfAborted();
     const messaging = await messagingOf(settings, url, logger);
     if (messaging) stops.push(() => messaging.stop());
-    const participants = new HttpParticipants(senderOf(settings, clock), clock, settings.signing);
+    const sender = senderOf(settings, clock);
+    const participants = new HttpParticipants(sender, clock, settings.signing);
     stops.push(() => participants.close());
     putToUse(config, { logger, participants, components, relay: messaging?.relay ?? null });
     const { node, leaseMs, allowList } = settings;
@@ -140,6 +141,7 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
       config: () => config.facts,
       pulls: () => started.pulls(),
       problems: () => readiness.problems(),
+      callsBusyMs: () => sender.busyMs,
       pools: () => ({ ...log.connections, ...components.connections }),
       unfinished: () => log.unfinished(),
       historyAheadMs: () => log.historyAheadMs(),

@@ -25,6 +25,8 @@ export interface Sources extends OutboxSources, IdSources, ConfigSources {
   readonly problems: () => readonly string[];
   /** By lane. */
   readonly pools: () => Readonly<Record<string, PoolUse>>;
+  /** How long the thread that makes calls has been busy in all. */
+  readonly callsBusyMs: () => number;
   readonly unfinished: () => Promise<readonly Unfinished[]>;
   /** How far ahead history has partitions. */
   readonly historyAheadMs: () => Promise<number>;

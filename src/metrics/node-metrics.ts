@@ -42,7 +42,8 @@ export function alertMetrics(registry: Registry): (outcome: 'delivered' | 'dropp
   return (outcome) => posts.inc({ outcome });
 }
 
-export function workMetrics(registry: Registry, { underWay, maxUnfinished, problems, pools }: Sources): void {
+export function workMetrics(registry: Registry, sources: Sources): void {
+  const { underWay, maxUnfinished, problems, pools, callsBusyMs } = sources;
   const driven = {
     name: 'driven_transactions',
     help: 'Unfinished transactions that this node drives, by whether a participant is asked now; parked ones are not driven.',
@@ -58,6 +59,8 @@ export function workMetrics(registry: Registry, { underWay, maxUnfinished, probl
   gauge(registry, limit, (set) => set(maxUnfinished()));
   const ready = { name: 'ready', help: 'Whether this node takes requests, as /health/ready says: 1 or 0.' };
   gauge(registry, ready, (set) => set(problems().length === 0 ? 1 : 0));
+  const calls = { name: 'calls_busy_seconds', help: 'Time that the thread of calls to services was busy.' };
+  total(registry, calls, () => callsBusyMs() / 1000);
   const connections = {
     name: 'database_connections',
     help: 'Connections to PostgreSQL by what they are for.',
@@ -88,7 +91,7 @@ export function processMetrics(registry: Registry, loop: EventLoop): void {
   gauge(registry, build, (set) => set(1, VERSION, process.version));
   const delay = {
     name: 'event_loop_delay_seconds',
-    help: 'How late the event loop was over the last seconds.',
+    help: 'How late the event loop of the engine was over the last seconds.',
     labels: ['stat'],
   };
   gauge(registry, delay, (set) => {
@@ -97,14 +100,14 @@ export function processMetrics(registry: Registry, loop: EventLoop): void {
     set(p99, 'p99');
     set(max, 'max');
   });
-  total(registry, { name: 'event_loop_busy_seconds', help: 'Time that the event loop was busy.' }, () => loop.busyS);
+  total(registry, { name: 'event_loop_busy_seconds', help: 'Time that the engine was busy.' }, () => loop.busyS);
   total(registry, { name: 'process_cpu_seconds', help: 'CPU time of the process, all its threads.' }, () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });
   const resident = { name: 'process_resident_memory_bytes', help: 'Memory of the process.' };
   gauge(registry, resident, (set) => set(process.memoryUsage.rss()));
-  const heap = { name: 'heap_used_bytes', help: 'JavaScript objects of the process, garbage included.' };
+  const heap = { name: 'heap_used_bytes', help: 'JavaScript objects of the engine, garbage included.' };
   gauge(registry, heap, (set) => set(process.memoryUsage().heapUsed));
   const start = { name: 'process_start_time_seconds', help: 'When the process started, in seconds since 1970.' };
   gauge(registry, start, (set) => set(performance.timeOrigin / 1000));

@@ -33,6 +33,8 @@ export interface Sender {
    * @returns stops it: nobody waits for the answer any more, and it ends as unknown
    */
   send(outgoing: Outgoing, over: (result: Result) => void): () => void;
+  /** How long a thread of its own has been busy in all, in ms; 0: it has none. */
+  readonly busyMs: number;
   /** Cuts what is under way. */
   close(): Promise<void>;
 }
@@ -50,6 +52,7 @@ interface Target {
 
 /** Sends from the thread that it is called in. */
 export class PoolSender implements Sender {
+  readonly busyMs = 0;
   private readonly targets = new Map<string, Target>();
   private readonly origins = new Map<string, Origin>();
   private readonly secureContext: SecureContext | null;

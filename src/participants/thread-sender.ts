@@ -40,6 +40,10 @@ export class ThreadSender implements Sender {
     };
   }
 
+  get busyMs(): number {
+    return this.thread.performance.eventLoopUtilization().active;
+  }
+
   async close(): Promise<void> {
     if (!this.isClosing) this.order(['close', null]);
     this.isClosing = true;

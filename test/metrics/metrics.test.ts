@@ -149,6 +149,7 @@ describe('the metrics by themselves', () => {
       pulls: () => null,
       config: () => ({ desired: null, applied: null, epoch: 0, rejects: 0, rejected: null, unseen: null }),
       problems: () => [],
+      callsBusyMs: () => 1500,
       pools: () => ({}),
       unfinished,
       historyAheadMs: async () => 1,
@@ -170,6 +171,11 @@ describe('the metrics by themselves', () => {
     expect(Object.keys(scrape.of('tercet_call_seconds_count'))).toHaveLength(MAX_COMPONENTS + 1);
     expect(scrape.value('tercet_calls_total{component="c-0",op="try",outcome="done"}')).toBe(2);
     expect(scrape.value('tercet_calls_total{component="other",op="try",outcome="done"}')).toBe(100);
+  });
+
+  test('how busy the thread of calls is, is told in seconds', async () => {
+    watch(() => Promise.resolve([]));
+    expect(new Scrape(await metrics.text()).value('tercet_calls_busy_seconds_total')).toBe(1.5);
   });
 
   test('the log is read once for those who ask within some seconds', async () => {

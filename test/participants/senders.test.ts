@@ -188,6 +188,19 @@ describe.each(makers)('from %s', (_title, make) => {
 });
 
 describe('the thread', () => {
+  test('tells how long it was busy', async () => {
+    const service = await Service.start();
+    const sender = new ThreadSender(BUILT, { allowed: ALLOWED, tls: null });
+    const from = performance.now();
+    for (let sent = 0; sent < 20; sent += 1) {
+      await new Promise((resolve) => sender.send(outgoing(service), resolve));
+    }
+    expect(sender.busyMs).toBeGreaterThan(0);
+    expect(sender.busyMs).toBeLessThan(performance.now() - from);
+    await sender.close();
+    await service.stop();
+  });
+
   test('an error that nobody caught in it ends the process: others take over', async () => {
     const sender = fileURLToPath(new URL('../../dist/src/participants/thread-sender.js', import.meta.url));
     const program = `
