@@ -49,7 +49,7 @@ export const MUTANTS = [
   {
     name: 'a node does not look at its lease',
     file: 'src/engine/membership.ts',
-    find: 'return this.member !== null && this.parts.clock.monotonic() < this.validUntil;',
+    find: 'return this.member !== null && this.parts.clock.monotonic() < this.until;',
     replace: 'return this.member !== null;',
   },
   {
