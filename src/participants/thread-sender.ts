@@ -1,6 +1,6 @@
 /**
- * Sends from a thread of its own: sockets, HTTP and timers of calls are half of a coordinator's work, and the engine goes on
- * with the other half meanwhile (docs/benchmarks.md). An error that nobody caught there ends the process, as it does here.
+ * Sends from a thread of its own: sockets, HTTP and timers of calls are a third of a coordinator's work, and the engine goes
+ * on with the rest meanwhile (docs/benchmarks.md). An error that nobody caught there ends the process, as it does here.
  */
 import { Worker } from 'node:worker_threads';
 import type { Result } from './exchange.js';
