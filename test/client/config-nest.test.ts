@@ -38,6 +38,8 @@ test('a provider has the configuration injected, and each release after', async 
   expect(config.get('orders').mostItems).toBe(3);
   center.publish({ orders: { mostItems: 4 } });
   await until('the release is in force', async () => config.get('orders').mostItems === 4);
+  // What is on its way when it closes may still arrive.
+  await until('the release is told of', async () => center.told.at(-1)?.namespaces['orders']?.release === 2);
   await app.close();
   const told = center.told.length;
   center.publish({ orders: { mostItems: 5 } });

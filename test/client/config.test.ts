@@ -224,6 +224,8 @@ test('a gray release reaches those alone whom it is for', async () => {
 test('closed, it asks and tells nothing any more, and what it has stays', async () => {
   center.publish({ orders: { mostItems: 3 } });
   const config = await started({ parse });
+  // What is on its way when it closes may still arrive.
+  await until('it has told of it', async () => center.told.length > 0);
   const closing = performance.now();
   await config.close();
   expect(performance.now() - closing).toBeLessThan(5000);
