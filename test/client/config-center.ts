@@ -61,6 +61,11 @@ export class FakeCenter {
     this.wake();
   }
 
+  /** How many wait for the next release. */
+  get asking(): number {
+    return this.waiting.size;
+  }
+
   wake(): void {
     for (const look of this.waiting) look();
   }

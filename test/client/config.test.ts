@@ -225,10 +225,11 @@ test('closed, it asks and tells nothing any more, and what it has stays', async 
   center.publish({ orders: { mostItems: 3 } });
   const config = await started({ parse });
   // What is on its way when it closes may still arrive.
-  await until('it has told of it', async () => center.told.length > 0);
+  await until('it has told of it, and asks for the next', async () => center.told.length > 0 && center.asking === 1);
   const closing = performance.now();
   await config.close();
   expect(performance.now() - closing).toBeLessThan(5000);
+  await until('its question is gone', async () => center.asking === 0);
   const { given, told } = center;
   const before = [given.whole, given.same, told.length];
   center.publish({ orders: { mostItems: 4 } });
