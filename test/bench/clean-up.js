@@ -19,15 +19,14 @@ function stop() {
     return;
   }
   stoppedAt = performance.now();
-  // Whoever read may have ended by the same signal, and what breaks while it is being stopped is no trouble of its own.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  // What breaks while it is being stopped is no trouble of its own.
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => undefined);
   process.stderr.write('interrupted: stopping what was started; a second signal does not wait\n');
   stopping.abort(new Error('it was interrupted'));
 }
 for (const name of SIGNALS) process.on(name, stop);
-// Whoever read what is printed is gone: nobody waits for the rest.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', stop);
+// Whoever read what is printed is gone, by the same signal perhaps: nobody waits for the rest.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stoppedAt ?? stop());
 
 /** Runs at the end, before all that was given earlier. */
 export function atEnd(cleanUp) {

@@ -84,10 +84,14 @@ test('what breaks while all is stopped hinders nobody', async () => {
   expect([code, out]).toEqual([130, ['ready', 'down']]);
 });
 
-test('when nobody reads any more what is printed, what runs is taken down', async () => {
+test('when nobody reads any more what is printed, what runs is taken down, however long that takes', async () => {
   const child = start(`
     await onStage(async () => {
-      await taken(() => 'what ran', (what) => process.stderr.write(what + ' is down'));
+      await taken(() => 'what ran', async (what) => {
+        // Longer than it takes a signal to be a second one.
+        for (let left = 12; left > 0; left -= 1) await pause(100).then(() => print('still there'));
+        process.stderr.write(what + ' is down');
+      });
       for (;;) {
         print('more');
         await pause(10);
