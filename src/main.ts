@@ -1,6 +1,5 @@
 /** Builds a node from its settings, runs it until a signal, and takes it down in order. */
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { Alerts } from './alerts/alerts.js';
 import { Webhook } from './alerts/webhook.js';
 import { configDesk } from './config-desk.js';
@@ -152,7 +151,7 @@ export async function startNode(settings: Settings, logger: LevelLogger, stoppin
     const database = new PostgresDiagnosis({ url, leaseMs }, logger);
     stops.push(() => database.close());
     const shown = settingsShown(process.env);
-    const callTls = settings.callTls && createSecureContext(settings.callTls);
+    const { callTls } = settings;
     const about = { node, version: VERSION, settings: shown, allowList, callTls, database, components, coordinator };
     const ofGids = () => ({ kind: settings.ids.kind, warnings: ids?.warnings() ?? [] });
     const countBrokers = messaging && (() => messaging.countBrokers());

@@ -1,6 +1,6 @@
 /** The node looks at itself and around: what `tercet doctor` shows. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { SecureContext } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import type { Clock } from '../engine/ports.js';
 import type { Coordinator } from '../engine/coordinator.js';
 import type { AllowList } from '../participants/allow-list.js';
@@ -30,7 +30,7 @@ export interface DiagnosisParts {
   readonly settings: readonly string[];
   readonly allowList: AllowList;
   /** Of calls to https. */
-  readonly callTls: SecureContext | null;
+  readonly callTls: SecureContextOptions | null;
   readonly database: PostgresDiagnosis;
   readonly components: PostgresComponents;
   readonly coordinator: Coordinator;

@@ -2,7 +2,7 @@
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { SecureContext } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import { isAddress } from './address.js';
 import { hostOf } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
@@ -17,7 +17,7 @@ const MAX_ORIGINS = 200;
 export async function unreachable(
   urls: readonly string[],
   allowList: AllowList,
-  tls: SecureContext | null,
+  tls: SecureContextOptions | null,
 ): Promise<Map<string, string>> {
   const origins = [...new Set(urls.map((url) => new URL(url).origin))].slice(0, MAX_ORIGINS);
   const troubles = new Map<string, string>();
@@ -32,7 +32,11 @@ export async function unreachable(
   return troubles;
 }
 
-async function troubleWith(origin: string, allowList: AllowList, tls: SecureContext | null): Promise<string | null> {
+async function troubleWith(
+  origin: string,
+  allowList: AllowList,
+  tls: SecureContextOptions | null,
+): Promise<string | null> {
   const url = new URL(origin);
   const host = hostOf(url);
   // An address is never looked up, so it is checked here.
@@ -40,7 +44,7 @@ async function troubleWith(origin: string, allowList: AllowList, tls: SecureCont
   const isSecure = url.protocol === 'https:';
   const to = { host, port: Number(url.port || (isSecure ? 443 : 80)), lookup: allowList.lookup };
   const socket: Socket = isSecure
-    ? connectTls({ ...to, ...(isAddress(host) ? {} : { servername: host }), ...(tls ? { secureContext: tls } : {}) })
+    ? connectTls({ ...to, ...(isAddress(host) ? {} : { servername: host }), ...tls })
     : connectTcp(to);
   try {
     return await new Promise((resolve) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Outcome } from '../../src/domain/transaction.js';
 import { AllowList } from '../../src/participants/allow-list.js';
 import { HttpParticipants } from '../../src/participants/http.js';
+import { unreachable } from '../../src/participants/reach.js';
 import { PoolSender } from '../../src/participants/sender.js';
 import type { TimelineView } from '../../src/protocol/words.js';
 import { readSettings } from '../../src/settings.js';
@@ -72,6 +73,14 @@ test('one of another authority is not: the call is unknown, and it is told nothi
   expect(await call({}, other.url)).toEqual(NOT_TRUSTED);
   expect(await call(CLIENT, other.url)).toEqual(NOT_TRUSTED);
   expect(other.asked).toEqual([]);
+});
+
+test('whether it can be reached goes by the same authorities and certificate', async () => {
+  const { url } = await service({ ...ours.issue(), ca: ours.cert, requestCert: true, rejectUnauthorized: true });
+  const troubles = (env: Record<string, string>): Promise<Map<string, string>> =>
+    unreachable([url], new AllowList('127.0.0.0/8'), readSettings(env).callTls);
+  expect(await troubles({ ...CA, ...CLIENT })).toEqual(new Map());
+  expect(await troubles({})).toEqual(new Map([[url, NOT_TRUSTED.detail]]));
 });
 
 test('one whose certificate is of another host is not', async () => {
