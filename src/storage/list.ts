@@ -125,7 +125,7 @@ function finishedArm(indexed: readonly string[], matches: readonly string[], lim
 function page(arms: string, limit: string): string {
   const cut = `
     SELECT *, count(*) OVER ()::int AS found,
-           sum(length(replies)) OVER (${ORDER} ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS chars
+           sum(length(replies)) OVER (${ORDER} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS chars
       FROM (SELECT * FROM (${arms}) both_of_them ${ORDER} LIMIT ${limit}) found_rows`;
   const selected = `
     SELECT ${COLUMNS}, ended_at, found, shown, boundary, NULL::json AS payloads,
