@@ -9,6 +9,7 @@ import { isEnded } from '../domain/transaction.js';
 import type { Answer, Branch, Call, Outcome, Transaction } from '../domain/transaction.js';
 import { DEFAULT_RETRY } from '../protocol/words.js';
 import type { Op, RetryPolicy } from '../protocol/words.js';
+import { CallUnderWay } from './call-under-way.js';
 import type { DriveParts } from './drive-parts.js';
 import { News } from './news.js';
 import { isOwnWrite } from './own-write.js';
@@ -39,8 +40,8 @@ export class Drive {
   private aheadUntil: number | null;
   /** Of its branches when it began. */
   readonly components: ReadonlySet<string>;
-  /** The branches with a call under way, and what cuts it. */
-  private readonly inFlight = new Map<string, () => void>();
+  /** By branch. */
+  private readonly inFlight = new Map<string, CallUnderWay>();
 
   constructor(
     /** The transaction as it was last made durable by this drive or read by it. */
@@ -95,7 +96,7 @@ export class Drive {
   /** Others own the transaction: no further call leaves, answers under way are ignored. */
   stop(): void {
     this.isStopped = true;
-    for (const cut of this.inFlight.values()) cut();
+    for (const call of this.inFlight.values()) call.stop();
     this.nudge();
     this.tell();
   }
@@ -175,7 +176,7 @@ export class Drive {
     if (!branch) return;
     const component = this.component(branch.component);
     if (!component) return this.postpone(branchId, op, UNKNOWN_COMPONENT_MS);
-    const { clock, membership, participants, steering } = this.parts;
+    const { participants, steering } = this.parts;
     const why = steering.pausedBecause(component.name);
     if (why !== null) {
       this.postpone(branchId, op, PAUSED_MS);
@@ -184,35 +185,35 @@ export class Drive {
     this.news.goOn(branchId, op);
     const payload = payloadOf(this.tx, branch);
     const asked = payload === branch.payload ? branch : { ...branch, payload };
-    const sentAt = clock.monotonic();
-    // A promise and not a signal: cheap to make and to listen to.
-    const stopped = new Promise<void>((resolve) => this.inFlight.set(branchId, resolve));
-    // A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave.
-    const isPaused = (): boolean => steering.pausedBecause(component.name) !== null;
-    const mayLeave = (): boolean =>
-      mayCall(this.tx, branchId, op) && !isPaused() && !this.isStopped && membership.isValid();
-    const leaveBy = (): number => membership.validUntil;
-    const wake = (): void => this.postpone(branchId, op, 0);
-    participants.call({ tx: this.tx, branch: asked, op, attempt, component, mayLeave, leaveBy, wake, stopped }).then(
-      (outcome) => this.answered(branch, op, outcome, attempt, clock.monotonic() - sentAt),
+    const call = new CallUnderWay(this.tx, asked, op, attempt, component, this.parts, this);
+    this.inFlight.set(branchId, call);
+    participants.call(call).then(
+      (outcome) => this.answered(call, branch, outcome),
       (defect: unknown) =>
-        this.answered(branch, op, { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` }, attempt, 0),
+        this.answered(call, branch, { kind: 'unknown', detail: `defect in the caller: ${String(defect)}` }),
     );
   }
 
+  /** A call that waited in line may be one of the past by then: a try whose transaction was aborted does not leave. */
+  isStillDue(branchId: string, op: Op): boolean {
+    return mayCall(this.tx, branchId, op) && !this.isStopped;
+  }
+
   /** It is not called now, and no attempt is used up. */
-  private postpone(branchId: string, op: Op, retryAfterMs: number): void {
+  postpone(branchId: string, op: Op, retryAfterMs: number): void {
     this.answers.push({ branchId, op, outcome: { kind: 'postponed', retryAfterMs } });
     this.nudge();
   }
 
-  private answered(branch: Branch, op: Op, outcome: Outcome, attempt: number, durationMs: number): void {
+  private answered({ op, attempt, madeAt }: CallUnderWay, branch: Branch, outcome: Outcome): void {
+    const { clock, node, observers } = this.parts;
+    const durationMs = clock.monotonic() - madeAt;
     const answer: Answer = { branchId: branch.branchId, op, outcome };
     this.inFlight.delete(answer.branchId);
     this.answers.push(answer);
     // Others ask again, and tell of it.
-    if (!this.isStopped) this.parts.observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
-    const event = callEvent(answer, attempt, durationMs, this.parts.clock.now(), this.parts.node);
+    if (!this.isStopped) observers.answered({ tx: this.tx, branch, op, outcome, attempt, durationMs });
+    const event = callEvent(answer, attempt, durationMs, clock.now(), node);
     if (event) this.news.add(event);
     this.nudge();
   }

@@ -188,8 +188,8 @@ export interface CallRequest {
   leaveBy(): number;
   /** To be called once a call that was postponed may leave: it is asked for again then, and not only in its time. */
   wake(): void;
-  /** Resolves when nobody wants the answer any more: the call is cut, and ends as unknown. */
-  readonly stopped: Promise<void>;
+  /** `cut` is called when nobody wants the answer of what has left any more: the call ends as unknown then. */
+  whenStopped(cut: () => void): void;
 }
 
 /** A call as whoever drives the transaction may send it: an HTTP POST. */
@@ -236,7 +236,7 @@ export interface Participants {
   /** Never rejects: whatever happens is an outcome. */
   call(request: CallRequest): Promise<Outcome>;
   /** The same call, not sent. */
-  prepare(request: Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'stopped'>): PreparedCall;
+  prepare(request: Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'whenStopped'>): PreparedCall;
 }
 
 /** Time. `now` follows the clock of the database, so that all nodes mean the same by it. */

@@ -20,7 +20,7 @@ import { Waiters } from './waiters.js';
 
 const NO_CALLS: CallsView = { inFlight: 0, failureRate: 0, breaker: 'closed' };
 
-type Sendable = Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'stopped'>;
+type Sendable = Omit<CallRequest, 'mayLeave' | 'leaveBy' | 'wake' | 'whenStopped'>;
 
 /** With names and values of headers in turn, as undici takes them with the least work. */
 type Prepared = Omit<PreparedCall, 'headers'> & { readonly headers: string[] };
@@ -154,8 +154,7 @@ export class HttpParticipants implements Participants {
       try {
         const { url, headers, body } = this.prepared(request, instance);
         const outgoing: Outgoing = { url, headers, body, timeoutMs, lateIsAlive, leaveBy: request.leaveBy() };
-        const stop = this.sender.send(outgoing, resolve);
-        void request.stopped.then(stop);
+        request.whenStopped(this.sender.send(outgoing, resolve));
       } catch (error) {
         resolve({ outcome: { kind: 'unknown', detail: described(error) }, isAlive: false, hasLeft: false });
       }

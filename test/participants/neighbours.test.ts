@@ -246,14 +246,12 @@ describe('circuit breaker', () => {
 
   test('calls that this node cuts short say nothing about the service', async () => {
     const account = component(service.url);
-    let stop = (): void => undefined;
-    const stopped = new Promise<void>((resolve) => {
-      stop = resolve;
-    });
+    const cuts: (() => void)[] = [];
+    const whenStopped = (cut: () => void): void => void cuts.push(cut);
     service.answer = () => {};
-    const calls = Array.from({ length: 20 }, () => call(account, { stopped }));
+    const calls = Array.from({ length: 20 }, () => call(account, { whenStopped }));
     await service.wasAsked(20);
-    stop();
+    for (const cut of cuts) cut();
     await Promise.all(calls);
     service.answer = json({});
     expect((await call(account)).kind).toBe('done');

@@ -195,13 +195,13 @@ describe('unknown', () => {
 
   test('a call that is stopped ends at once, and the service sees the connection close', async () => {
     let stop = (): void => undefined;
-    const stopped = new Promise<void>((resolve) => {
-      stop = resolve;
-    });
+    const whenStopped = (cut: () => void): void => {
+      stop = cut;
+    };
     const closed = new Promise<void>((resolve) => {
       service.answer = (response) => void response.once('close', resolve);
     });
-    const outcome = participants.call(request(service.url, { stopped }));
+    const outcome = participants.call(request(service.url, { whenStopped }));
     await service.wasAsked(1);
     stop();
     expect(await outcome).toEqual({ kind: 'unknown', detail: 'this node stopped waiting' });

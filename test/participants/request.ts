@@ -34,7 +34,7 @@ export function request(
     mayLeave: () => true,
     leaveBy: () => Infinity,
     wake: () => undefined,
-    stopped: new Promise(() => {}),
+    whenStopped: () => undefined,
     ...rest,
   };
 }

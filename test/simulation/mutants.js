@@ -54,9 +54,9 @@ export const MUTANTS = [
   },
   {
     name: 'the lease is not looked at again when a queued call leaves',
-    file: 'src/engine/drive.ts',
-    find: '!this.isStopped && membership.isValid();',
-    replace: '!this.isStopped;',
+    file: 'src/engine/call-under-way.ts',
+    find: '!isPaused && membership.isValid();',
+    replace: '!isPaused;',
   },
   {
     name: 'a slow call is made a second time',

@@ -204,7 +204,7 @@ export class Node {
       isBack(outcome);
       resolve(outcome);
     };
-    void request.stopped.then(() => answer({ kind: 'unknown', detail: 'cut' }));
+    request.whenStopped(() => answer({ kind: 'unknown', detail: 'cut' }));
     const timeoutMs = branch.plan?.timeoutMs ?? TIMEOUT_MS;
     this.process.deliver(timeoutMs, () => answer({ kind: 'unknown', detail: 'timeout' }));
     const copies = chance.happens(faults.network / 2) ? 2 : 1;

@@ -70,7 +70,7 @@ export class TestParticipants {
   /** A call of a node. It is never answered once the node is dead. */
   call(node: VirtualProcess, request: CallRequest): Promise<Outcome> {
     return new Promise((resolve) => {
-      void request.stopped.then(() => resolve({ kind: 'unknown', detail: 'the coordinator stopped waiting' }));
+      request.whenStopped(() => resolve({ kind: 'unknown', detail: 'the coordinator stopped waiting' }));
       node.deliver(TRAVEL_MS, () => {
         if (!request.mayLeave()) return resolve({ kind: 'postponed', retryAfterMs: NOT_LEFT_MS });
         const record = this.record(node, request);
