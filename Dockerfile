@@ -50,5 +50,5 @@ EXPOSE 8372
 # the database is away, which helps nobody, since they come back by themselves. Balancers ask /health/ready.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8372/health/live').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "bin/tercet.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=32", "bin/tercet.js"]
 CMD ["serve"]

@@ -8,6 +8,8 @@ const START_MS = 60_000;
 const STOP_MS = 15_000;
 /** This file runs as dist/src/bench/processes.js. */
 const SCRIPT = fileURLToPath(new URL('../../../bin/tercet.js', import.meta.url));
+/** Of a coordinator, as `npm start` has it. */
+const NODE_FLAGS = ['--max-semi-space-size=32'];
 const PARTICIPANT = fileURLToPath(new URL('participant.js', import.meta.url));
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,7 +25,7 @@ export interface Started {
 /** @param env all that it gets: settings of the process around it are left out by who calls */
 export function startCoordinator(databaseUrl: string, env: Environment): Promise<Started> {
   const own = { TERCET_LISTEN: '127.0.0.1:0', TERCET_LOG_LEVEL: 'error', ...env, DATABASE_URL: databaseUrl };
-  return start('the coordinator', [SCRIPT, 'serve'], own);
+  return start('the coordinator', [...NODE_FLAGS, SCRIPT, 'serve'], own);
 }
 
 /** @param delayMs after how long it answers */

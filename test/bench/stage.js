@@ -14,6 +14,8 @@ import { atEnd, endOf, taken } from './clean-up.js';
 import { quiet } from './quiet.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tercet.js', import.meta.url));
+/** As `npm start` has it. */
+const NODE_FLAGS = ['--max-semi-space-size=32'];
 /** One tick of the system's accounting, in µs. */
 const TICK_US = 10_000;
 /** Of all parts: a connection of it ends with the coordinator that it leads to. */
@@ -80,7 +82,7 @@ async function start(args, env) {
 
 /** A coordinator. @param flags of Node */
 export function startNode(databaseUrl, env = {}, flags = []) {
-  return start([...flags, SCRIPT, 'serve'], {
+  return start([...NODE_FLAGS, ...flags, SCRIPT, 'serve'], {
     DATABASE_URL: databaseUrl,
     TERCET_LISTEN: '127.0.0.1:0',
     TERCET_LOG_LEVEL: 'error',
