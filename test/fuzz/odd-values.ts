@@ -79,7 +79,7 @@ function change({ holder, key }: Place, random: Random): void {
       if (key !== 'body' && key !== 'waitMs' && !Array.isArray(holder)) delete holder[key];
       break;
     case 1:
-      if (isObject(value)) value[random.pick(ODD_NAMES)] = random.pick(ODD);
+      if (isObject(value)) value[random.pick(ODD_NAMES)] = oddValue(random);
       else holder[key] = [value];
       break;
     case 2:
@@ -90,9 +90,14 @@ function change({ holder, key }: Place, random: Random): void {
       holder[key] = random.draw(fc.oneof(fc.jsonValue(), fc.string({ unit: 'binary' })));
       break;
     default:
-      holder[key] = random.pick(ODD);
+      holder[key] = oddValue(random);
   }
   if (holder[key] === Number.MAX_SAFE_INTEGER && key === 'waitMs') holder[key] = -1;
+}
+
+/** A copy: a second change may go into it, and would put it into itself. */
+function oddValue(random: Random): unknown {
+  return structuredClone(random.pick(ODD));
 }
 
 function placesIn(holder: object): Place[] {
