@@ -163,7 +163,10 @@ class Run {
     // Of what nothing can be asked, such as a diagnosis, the names mean something else.
     const isAskedFor =
       template.includes('{') || this.operations.some((other) => other.template.startsWith(`${template}/{`));
-    if (isAskedFor && body.startsWith('{')) this.known.learn(JSON.parse(body), namedIn(template, request.path));
+    if (!isAskedFor || !body.startsWith('{')) return;
+    const asked = JSON.parse(request.body?.toString().trim() || 'null') as { drive?: unknown } | null;
+    const told = JSON.parse(body) as object;
+    this.known.learn(asked?.drive ? { ...told, drive: asked.drive } : told, namedIn(template, request.path));
   }
 }
 

@@ -29,8 +29,10 @@ export class Known {
     collect(answer, around, found);
     for (const entry of found.slice(0, MAX_OF_AN_ANSWER)) {
       const identity = IDENTITY.map((name) => entry[name] ?? '').join(' ');
+      // Who drives it is known from its begin alone.
+      const drive = entry['drive'] ?? this.entries.get(identity)?.['drive'];
       this.entries.delete(identity);
-      this.entries.set(identity, entry);
+      this.entries.set(identity, drive === undefined ? entry : { ...entry, drive });
       const [oldest] = this.entries.keys();
       if (this.entries.size > MAX_ENTRIES && oldest !== undefined) this.entries.delete(oldest);
     }
@@ -42,6 +44,9 @@ export class Known {
     if (fitting.length === 0) return {};
     const lot = this.random.below(100);
     const open = lot < 35 ? fitting.filter(({ status }) => status === 'open') : [];
+    // Only what its initiator drives can be joined, submitted or aborted by it, and few begins make such a one.
+    const joinable = lot < 10 ? open.filter(({ drive }) => drive === 'initiator') : [];
+    if (joinable.length > 0) return this.random.pick(joinable.slice(-NEW));
     if (open.length > 0) return this.random.pick(open.slice(-NEW));
     return this.random.pick(lot < 70 ? fitting.slice(-NEW) : fitting);
   }
