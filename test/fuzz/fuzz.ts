@@ -158,13 +158,14 @@ class Run {
     return this.operations.filter((operation) => !this.tally.isProven(operation));
   }
 
-  private learn(request: Request, { template }: Operation, { status, body }: Answer): void {
+  private learn(request: Request, { template, requestBody }: Operation, { status, body }: Answer): void {
     this.make.took(request, status);
     // Of what nothing can be asked, such as a diagnosis, the names mean something else.
     const isAskedFor =
       template.includes('{') || this.operations.some((other) => other.template.startsWith(`${template}/{`));
     if (!isAskedFor || !body.startsWith('{')) return;
-    const asked = JSON.parse(request.body?.toString().trim() || 'null') as { drive?: unknown } | null;
+    const text = (requestBody && request.body?.toString().trim()) || 'null';
+    const asked = JSON.parse(text) as { drive?: unknown } | null;
     const told = JSON.parse(body) as object;
     this.known.learn(asked?.drive ? { ...told, drive: asked.drive } : told, namedIn(template, request.path));
   }
