@@ -9,7 +9,7 @@ const STOP_MS = 15_000;
 /** This file runs as dist/src/bench/processes.js. */
 const SCRIPT = fileURLToPath(new URL('../../../bin/tercet.js', import.meta.url));
 /** Of a coordinator, as `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=32'];
+export const NODE_FLAGS = ['--max-semi-space-size=32'];
 const PARTICIPANT = fileURLToPath(new URL('participant.js', import.meta.url));
 
 export type Environment = Readonly<Record<string, string | undefined>>;

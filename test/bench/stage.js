@@ -8,14 +8,13 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Agent, request } from 'undici';
 import { closedLoop } from '../../dist/src/bench/load.js';
+import { NODE_FLAGS } from '../../dist/src/bench/processes.js';
 import { CLOCK } from '../../dist/src/bench/rig.js';
 import { startEmbedded } from '../../dist/src/storage/embedded.js';
 import { atEnd, endOf, taken } from './clean-up.js';
 import { quiet } from './quiet.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tercet.js', import.meta.url));
-/** As `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=32'];
 /** One tick of the system's accounting, in µs. */
 const TICK_US = 10_000;
 /** Of all parts: a connection of it ends with the coordinator that it leads to. */
